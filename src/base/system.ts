@@ -1,0 +1,80 @@
+/** The only file that touches the real clock, timers, randomness and sockets. */
+import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import { canonicalHost } from './address.ts';
+import type { Address } from './model.ts';
+import type { Clock, DatagramHandler, Datagrams, DatagramSocket, Log, Random, Timer, Timers } from './ports.ts';
+
+export const systemClock: Clock = { now: () => Date.now() };
+
+/** Timers that don't keep the process alive by themselves. */
+export const systemTimers: Timers = {
+  after(delayMs, run): Timer {
+    const handle = setTimeout(run, delayMs).unref();
+    return {
+      cancel: () => {
+        clearTimeout(handle);
+      },
+    };
+  },
+  every(periodMs, run): Timer {
+    const handle = setInterval(run, periodMs).unref();
+    return {
+      cancel: () => {
+        clearInterval(handle);
+      },
+    };
+  },
+};
+
+export const systemRandom: Random = { bytes: (length) => randomBytes(length) };
+
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
+
+/** Plain `dgram` sockets; socket errors go to the log and never end the process. */
+export function systemDatagrams(log: Log): Datagrams {
+  return { bind: (at, onDatagram) => bindDatagrams(at, onDatagram, log) };
+}
+
+async function bindDatagrams(at: Address, onDatagram: DatagramHandler, log: Log): Promise<DatagramSocket> {
+  const six = isIPv6(at.host);
+  const socket = createSocket({ type: six ? 'udp6' : 'udp4' });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind(at.port, at.host, () => {
+      socket.off('error', reject);
+      resolve();
+    });
+  });
+  socket.on('error', (error) => {
+    log.warn({ err: error }, 'datagram socket error');
+  });
+  try {
+    socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
+  } catch (error) {
+    // The kernel's own limit stays: fewer datagrams survive a burst, nothing else changes.
+    log.debug({ err: error }, 'receive buffer not enlarged');
+  }
+  socket.on('message', (bytes, peer) => {
+    onDatagram(bytes, { host: canonicalHost(peer.address), port: peer.port });
+  });
+  const bound = socket.address();
+  return {
+    local: { host: canonicalHost(bound.address), port: bound.port },
+    send: (bytes, to) => {
+      // A failed send is a lost datagram: the callback keeps it from becoming an 'error' event.
+      // A dual-stack socket knows IPv4 peers by their mapped addresses.
+      socket.send(bytes, to.port, six && !to.host.includes(':') ? `::ffff:${to.host}` : to.host, ignore);
+    },
+    close: () =>
+      new Promise((resolve) => {
+        socket.close(() => {
+          resolve();
+        });
+      }),
+  };
+}
+function ignore(): void {
+  // nothing to do for a datagram that the system would not take
+}
