@@ -1,0 +1,52 @@
+/** The check of XML fragments (`xmlext`, `SYSTEM_EXT`) before they are stored or copied into a document. */
+import { SaxesParser } from 'saxes';
+import { FRAGMENT_BYTES_MAX } from '../base/model.ts';
+
+export const FRAGMENT_LEVELS_MAX = 32;
+
+const REASON_CHARACTERS_MAX = 160;
+
+/** Whether every character may stand in an XML 1.0 document (XML 1.0 section 2.2, Char). */
+export function isXmlText(text: string): boolean {
+  return !NO_XML_CHARACTER.test(text);
+}
+const NO_XML_CHARACTER = /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/u;
+
+/**
+ * Whether the fragment may be copied as it is into an EXT element (DIRECTORY.md section 6): well-formed as content
+ * of an element, no DOCTYPE, processing instruction, XML declaration, undefined entity or prefix, bounded in size
+ * and depth. null where it may, else the reason.
+ */
+export function checkFragment(xml: string): string | null {
+  if (xml.length > FRAGMENT_BYTES_MAX || Buffer.byteLength(xml) > FRAGMENT_BYTES_MAX) {
+    return `longer than ${FRAGMENT_BYTES_MAX} bytes`;
+  }
+  // saxes takes a high surrogate for half of a pair without a look at the other half.
+  if (!isXmlText(xml)) return 'holds a character that XML 1.0 does not allow';
+  try {
+    parseStrictly(xml);
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message.slice(0, REASON_CHARACTERS_MAX) : 'not well-formed';
+  }
+}
+
+/** Throws at the first thing that is not allowed: saxes throws by itself where it has no handler for errors. */
+function parseStrictly(xml: string): void {
+  const parser = new SaxesParser({ xmlns: true, fragment: true });
+  let level = 0;
+  parser.on('doctype', () => refuse('a DOCTYPE is not allowed'));
+  parser.on('processinginstruction', () => refuse('a processing instruction is not allowed'));
+  parser.on('xmldecl', () => refuse('an XML declaration is not allowed'));
+  parser.on('opentagstart', () => {
+    if (++level > FRAGMENT_LEVELS_MAX) refuse(`more than ${FRAGMENT_LEVELS_MAX} levels`);
+  });
+  parser.on('closetag', () => {
+    level--;
+  });
+  parser.write(xml).close();
+}
+
+function refuse(reason: string): never {
+  throw new Error(reason);
+}
