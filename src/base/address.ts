@@ -61,15 +61,6 @@ export function readAddress(source: Uint8Array, offset: number): Address | null 
   return { host: canonicalHost(groups.join(':')), port };
 }
 
-/** Whether the 18 bytes at `offset` are this address; compares without allocating for IPv4. */
-export function addressEquals(source: Uint8Array, offset: number, address: Address): boolean {
-  if (source[offset + 16] !== address.port >> 8 || source[offset + 17] !== (address.port & 255)) return false;
-  writeAddress(scratch, 0, address);
-  for (let i = 0; i < 16; i++) if (source[offset + i] !== scratch[i]) return false;
-  return true;
-}
-const scratch = new Uint8Array(ADDRESS_BYTES);
-
 function isMapped(source: Uint8Array, offset: number): boolean {
   for (let i = 0; i < 10; i++) if (source[offset + i] !== 0) return false;
   return source[offset + 10] === 255 && source[offset + 11] === 255;

@@ -1,0 +1,260 @@
+/**
+ * The online table: who is logged in at this node, with which devices, and when each of them was last heard of.
+ *
+ * Rules only: every method takes the time and says what changed; the shell has the timers. A row number is good
+ * until the caller awaits anything: afterwards the session is looked up again by its cookie.
+ */
+import type { Address, Firewall, Network, Status, User } from '../base/model.ts';
+import { NETWORKS, STATUSES } from '../base/model.ts';
+import type { DeviceText, NewSession } from './session-rows.ts';
+import { SESSION_CLOSED, SESSION_OPEN, SessionRows } from './session-rows.ts';
+import { UserRows } from './user-rows.ts';
+import { Wheel } from './wheel.ts';
+
+/** How long a closed session still answers the repeats of its last requests. */
+export const LINGER_S = 32;
+
+/** One device of an online user, for a reader. */
+export interface Device extends DeviceText {
+  readonly row: number;
+  readonly cookie: string;
+  readonly status: Status;
+  readonly network: Network;
+  readonly firewall: Firewall;
+  readonly wan: Address;
+  readonly local: Address | null;
+  /** Epoch seconds. */
+  readonly loginS: number;
+  readonly seenS: number;
+}
+
+/** What a heartbeat or a status request says anew; what is absent stays. */
+export interface DeviceUpdate {
+  readonly local?: Address;
+  readonly firewall?: Firewall;
+  readonly status?: Status;
+  readonly note?: string;
+  readonly device?: string;
+}
+
+export interface OnlineUser {
+  readonly user: User;
+  readonly version: string;
+  /** Of the location record that was written at this login. */
+  readonly epoch: number;
+  /** Epoch milliseconds of the last public logout, or null. */
+  readonly logoutAt: number | null;
+}
+
+export interface Closed {
+  readonly uid: string;
+  /** This was the user's last device here. */
+  readonly last: boolean;
+}
+
+export class OnlineTable {
+  readonly users: UserRows;
+  readonly sessions: SessionRows;
+  readonly #wheel: Wheel;
+  #open = 0;
+
+  /** `capacity`: users to make room for at once (more are taken, at the price of copying columns). */
+  constructor(options: { capacity: number; lifetimeMaxS: number; nowS: number }) {
+    this.users = new UserRows(options.capacity);
+    this.sessions = new SessionRows(options.capacity);
+    this.#wheel = new Wheel(Math.max(options.lifetimeMaxS, LINGER_S), options.capacity, options.nowS);
+  }
+
+  /** Open sessions, of all users. */
+  get count(): number {
+    return this.#open;
+  }
+
+  /** Opens a session of the user, who may be online already with other devices. */
+  open(who: OnlineUser, session: NewSession, nowS: number): number {
+    const { users, sessions } = this;
+    let userRow = users.find(who.user.uid);
+    if (userRow < 0) userRow = users.add(who.user, who.version);
+    else users.update(userRow, who.user, who.version);
+    users.epoch[userRow] = Math.max(users.epoch[userRow] ?? 0, who.epoch);
+    users.logoutS[userRow] = Math.floor((who.logoutAt ?? 0) / 1000);
+    const capacity = sessions.capacity;
+    const row = sessions.add(session, userRow, nowS);
+    if (sessions.capacity !== capacity) this.#wheel.grow(sessions.capacity);
+    sessions.nextOfUser[row] = users.firstSession[userRow] ?? 0;
+    users.firstSession[userRow] = row + 1;
+    users.devices[userRow] = (users.devices[userRow] ?? 0) + 1;
+    this.#wheel.add(row, nowS + session.lifetimeS);
+    this.#open++;
+    return row;
+  }
+
+  /**
+   * The devices that a login replaces (PROTOCOL.md, Several devices): the one of the same instance (all logins that
+   * name none are one device), else past the maximum those longest silent.
+   */
+  replacedBy(uid: string, instance: string, devicesMax: number): number[] {
+    const userRow = this.users.find(uid);
+    if (userRow < 0) return [];
+    const bySilence = this.rowsOf(userRow).sort((a, b) => this.#seenS(a) - this.#seenS(b));
+    const same = bySilence.filter((row) => this.sessions.text(row).instance === instance);
+    if (same.length > 0) return same;
+    return bySilence.slice(0, Math.max(0, bySilence.length + 1 - devicesMax));
+  }
+
+  /** Ends an open session. Its row answers repeats for LINGER_S seconds more; the user goes with his last device. */
+  close(row: number, nowS: number): Closed {
+    const { users, sessions } = this;
+    const userRow = sessions.user[row] ?? 0;
+    const uid = users.uid(userRow);
+    this.#unlink(row, userRow);
+    sessions.state[row] = SESSION_CLOSED;
+    this.#wheel.remove(row);
+    this.#wheel.add(row, nowS + LINGER_S);
+    this.#open--;
+    const last = users.devices[userRow] === 0;
+    if (last) users.remove(userRow);
+    return { uid, last };
+  }
+
+  /** Offers every open session that was silent for its lifetime to `onSilent`, which closes it. */
+  turn(nowS: number, onSilent: (row: number) => void): void {
+    const { sessions } = this;
+    this.#wheel.turn(nowS, (row) => {
+      const closed = sessions.state[row] === SESSION_CLOSED;
+      if (closed) {
+        sessions.remove(row);
+        return 0;
+      }
+      const deadlineS = this.#seenS(row) + (sessions.lifetimeS[row] ?? 0);
+      if (deadlineS > nowS) return deadlineS;
+      onSilent(row);
+      return 0;
+    });
+  }
+
+  /** A sign of life. */
+  touch(row: number, nowS: number): void {
+    this.sessions.seenS[row] = nowS;
+  }
+
+  isOpen(row: number): boolean {
+    return row >= 0 && this.sessions.state[row] === SESSION_OPEN;
+  }
+
+  /** The open session with this cookie, or -1. */
+  findOpen(cookie: string): number {
+    const row = this.sessions.find(cookie);
+    return this.isOpen(row) ? row : -1;
+  }
+
+  uidOf(row: number): string {
+    return this.users.uid(this.sessions.user[row] ?? 0);
+  }
+
+  /** Takes over what the device says; answers whether the user's visibility changed by it. */
+  update(row: number, update: DeviceUpdate): boolean {
+    const { sessions } = this;
+    if (update.local !== undefined) {
+      sessions.setLocal(row, update.local);
+      this.#setNetwork(row);
+    }
+    if (update.firewall !== undefined) sessions.setFirewall(row, update.firewall);
+    if (update.note !== undefined || update.device !== undefined) {
+      const text = sessions.text(row);
+      sessions.setText(row, { ...text, note: update.note ?? text.note, device: update.device ?? text.device });
+    }
+    if (update.status === undefined) return false;
+    const userRow = sessions.user[row] ?? 0;
+    const before = this.isHidden(userRow);
+    sessions.status[row] = STATUSES.indexOf(update.status);
+    return this.isHidden(userRow) !== before;
+  }
+
+  /** The outer address of the device moved. */
+  move(row: number, wan: Address): void {
+    this.sessions.setWan(row, wan);
+    this.#setNetwork(row);
+  }
+
+  /** Whether all devices of the user are invisible. */
+  isHidden(userRow: number): boolean {
+    const { sessions } = this;
+    for (let place = this.users.firstSession[userRow] ?? 0; place !== 0; place = sessions.nextOfUser[place - 1] ?? 0) {
+      if (sessions.status[place - 1] !== INVISIBLE) return false;
+    }
+    return true;
+  }
+
+  /** The session rows of a user, newest login first. */
+  rowsOf(userRow: number): number[] {
+    const rows: number[] = [];
+    for (let place = this.users.firstSession[userRow] ?? 0; place !== 0;) {
+      rows.push(place - 1);
+      place = this.sessions.nextOfUser[place - 1] ?? 0;
+    }
+    return rows;
+  }
+
+  /** The devices of a user, the last active one first. */
+  devices(userRow: number): Device[] {
+    const rows = this.rowsOf(userRow);
+    if (rows.length > 1) rows.sort((a, b) => this.#seenS(b) - this.#seenS(a));
+    return rows.map((row) => this.device(row));
+  }
+
+  device(row: number): Device {
+    const { sessions } = this;
+    const text = sessions.text(row);
+    return {
+      row,
+      cookie: sessions.cookie(row),
+      instance: text.instance,
+      note: text.note,
+      device: text.device,
+      contact: text.contact,
+      status: STATUSES[sessions.status[row] ?? 0] ?? 'online',
+      network: NETWORKS[sessions.network[row] ?? 0] ?? 'lan',
+      firewall: sessions.firewall(row),
+      wan: sessions.wan(row),
+      local: sessions.local(row),
+      loginS: sessions.loginS[row] ?? 0,
+      seenS: this.#seenS(row),
+    };
+  }
+
+  #setNetwork(row: number): void {
+    const network = networkOf(this.sessions.wan(row), this.sessions.local(row));
+    this.sessions.network[row] = NETWORKS.indexOf(network);
+  }
+
+  #seenS(row: number): number {
+    return this.sessions.seenS[row] ?? 0;
+  }
+
+  #unlink(row: number, userRow: number): void {
+    const { users, sessions } = this;
+    const next = sessions.nextOfUser[row] ?? 0;
+    users.devices[userRow] = (users.devices[userRow] ?? 1) - 1;
+    let place = users.firstSession[userRow] ?? 0;
+    if (place === row + 1) {
+      users.firstSession[userRow] = next;
+      return;
+    }
+    while (place !== 0) {
+      const following = sessions.nextOfUser[place - 1] ?? 0;
+      if (following === row + 1) {
+        sessions.nextOfUser[place - 1] = next;
+        return;
+      }
+      place = following;
+    }
+  }
+}
+
+const INVISIBLE = STATUSES.indexOf('invisible');
+
+/** `wan` where the client's own address is the one that the world sees. */
+export function networkOf(wan: Address, local: Address | null): Network {
+  return local !== null && local.host === wan.host ? 'wan' : 'lan';
+}

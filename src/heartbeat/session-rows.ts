@@ -1,0 +1,236 @@
+/** The columns of sessions: one row a device. What the hot paths read and write is public. */
+import { ADDRESS_BYTES, readAddress, writeAddress } from '../base/address.ts';
+import type { Address, Firewall, Network, Status } from '../base/model.ts';
+import { FIREWALLS, NETWORKS, STATUSES } from '../base/model.ts';
+import { Arena } from './arena.ts';
+import { doubled } from './columns.ts';
+import { SlotIndex } from './slot-index.ts';
+
+export const COOKIE_BYTES = 16;
+export const KEY_BYTES = 32;
+
+/** A closed session is kept for a while, so that a repeated Logout gets its reply again. */
+export const SESSION_FREE = 0;
+export const SESSION_OPEN = 1;
+export const SESSION_CLOSED = 2;
+
+/** What a client says of the device it runs on. */
+export interface DeviceText {
+  /** Stable id of the device; '' where it names none. */
+  readonly instance: string;
+  readonly note: string;
+  /** `cpu=…; mem=…; …; agent=…` */
+  readonly device: string;
+  /** Contact URI of a SIP registration; '' for a native client. */
+  readonly contact: string;
+}
+
+export interface NewSession extends DeviceText {
+  /** 32 hex characters. */
+  readonly cookie: string;
+  /** The 32 bytes whose hex text is the session key K. */
+  readonly key: Uint8Array;
+  readonly wan: Address;
+  readonly local: Address | null;
+  readonly network: Network;
+  readonly firewall: Firewall;
+  readonly status: Status;
+  /** Seconds of silence after which the session ends. */
+  readonly lifetimeS: number;
+}
+
+const FIELD = '\x1f';
+
+export class SessionRows {
+  readonly #texts = new Arena();
+  readonly #index: SlotIndex;
+  #cookie: Uint32Array;
+  #key: Uint8Array;
+  #wan: Uint8Array;
+  #local: Uint8Array;
+  #text: Uint32Array;
+  #firewall: Uint8Array;
+  state: Uint8Array;
+  status: Uint8Array;
+  network: Uint8Array;
+  user: Uint32Array;
+  /** Session row + 1 of the user's next device; in a free row the next free row + 1. */
+  nextOfUser: Uint32Array;
+  loginS: Uint32Array;
+  seenS: Uint32Array;
+  lifetimeS: Uint32Array;
+  /** The replay window: see replay-window.ts. */
+  seqHighest: Uint32Array;
+  seqMaskLow: Uint32Array;
+  seqMaskHigh: Uint32Array;
+  /** Signed requests that were accepted. */
+  requests: Uint32Array;
+  #used = 0;
+  #free = 0;
+
+  constructor(capacity: number) {
+    this.#cookie = new Uint32Array(capacity * 4);
+    this.#key = new Uint8Array(capacity * KEY_BYTES);
+    this.#wan = new Uint8Array(capacity * ADDRESS_BYTES);
+    this.#local = new Uint8Array(capacity * ADDRESS_BYTES);
+    this.#text = new Uint32Array(capacity);
+    this.#firewall = new Uint8Array(capacity);
+    this.state = new Uint8Array(capacity);
+    this.status = new Uint8Array(capacity);
+    this.network = new Uint8Array(capacity);
+    this.user = new Uint32Array(capacity);
+    this.nextOfUser = new Uint32Array(capacity);
+    this.loginS = new Uint32Array(capacity);
+    this.seenS = new Uint32Array(capacity);
+    this.lifetimeS = new Uint32Array(capacity);
+    this.seqHighest = new Uint32Array(capacity);
+    this.seqMaskLow = new Uint32Array(capacity);
+    this.seqMaskHigh = new Uint32Array(capacity);
+    this.requests = new Uint32Array(capacity);
+    this.#index = new SlotIndex(capacity, (row) => this.#cookie[row * 4] ?? 0);
+  }
+
+  get capacity(): number {
+    return this.#text.length;
+  }
+
+  get used(): number {
+    return this.#used;
+  }
+
+  /** The row of an open or lately closed session; -1 where there is none. `cookie` is 32 hex characters. */
+  find(cookie: string): number {
+    const a = parseInt(cookie.slice(0, 8), 16) >>> 0;
+    const b = parseInt(cookie.slice(8, 16), 16) >>> 0;
+    const c = parseInt(cookie.slice(16, 24), 16) >>> 0;
+    const d = parseInt(cookie.slice(24, 32), 16) >>> 0;
+    for (let at = this.#index.seek(a); ; at = this.#index.next(at)) {
+      const row = this.#index.row(at);
+      if (row < 0) return -1;
+      const i = row * 4;
+      const cookies = this.#cookie;
+      if (cookies[i] === a && cookies[i + 1] === b && cookies[i + 2] === c && cookies[i + 3] === d) return row;
+    }
+  }
+
+  add(session: NewSession, userRow: number, nowS: number): number {
+    const row = this.#take();
+    for (let i = 0; i < 4; i++) {
+      this.#cookie[row * 4 + i] = parseInt(session.cookie.slice(i * 8, i * 8 + 8), 16);
+    }
+    this.#key.set(session.key, row * KEY_BYTES);
+    this.setWan(row, session.wan);
+    this.setLocal(row, session.local);
+    this.#text[row] = 0;
+    this.setText(row, session);
+    this.setFirewall(row, session.firewall);
+    this.state[row] = SESSION_OPEN;
+    this.status[row] = STATUSES.indexOf(session.status);
+    this.network[row] = NETWORKS.indexOf(session.network);
+    this.user[row] = userRow;
+    this.loginS[row] = this.seenS[row] = nowS;
+    this.lifetimeS[row] = session.lifetimeS;
+    this.seqHighest[row] = this.seqMaskLow[row] = this.seqMaskHigh[row] = this.requests[row] = 0;
+    this.#index.add(row);
+    return row;
+  }
+
+  remove(row: number): void {
+    this.#index.remove(row);
+    this.#texts.free(this.#text[row] ?? 0);
+    this.#text[row] = 0;
+    this.#key.fill(0, row * KEY_BYTES, (row + 1) * KEY_BYTES);
+    this.state[row] = SESSION_FREE;
+    this.nextOfUser[row] = this.#free;
+    this.#free = row + 1;
+  }
+
+  cookie(row: number): string {
+    let text = '';
+    for (let i = 0; i < 4; i++) text += (this.#cookie[row * 4 + i] ?? 0).toString(16).padStart(8, '0');
+    return text;
+  }
+
+  /** A view on the 32 bytes, valid until the next session is opened or closed. */
+  key(row: number): Uint8Array {
+    return this.#key.subarray(row * KEY_BYTES, (row + 1) * KEY_BYTES);
+  }
+
+  /** Port 0: known over HTTP only. */
+  wan(row: number): Address {
+    return readAddress(this.#wan, row * ADDRESS_BYTES) ?? { host: '0.0.0.0', port: 0 };
+  }
+
+  isWan(row: number, address: Address): boolean {
+    writeAddress(scratch, 0, address);
+    const at = row * ADDRESS_BYTES;
+    for (let i = ADDRESS_BYTES - 1; i >= 0; i--) if (this.#wan[at + i] !== scratch[i]) return false;
+    return true;
+  }
+
+  setWan(row: number, address: Address): void {
+    writeAddress(this.#wan, row * ADDRESS_BYTES, address);
+  }
+
+  local(row: number): Address | null {
+    return readAddress(this.#local, row * ADDRESS_BYTES);
+  }
+
+  setLocal(row: number, address: Address | null): void {
+    if (address === null) this.#local.fill(0, row * ADDRESS_BYTES, (row + 1) * ADDRESS_BYTES);
+    else writeAddress(this.#local, row * ADDRESS_BYTES, address);
+  }
+
+  firewall(row: number): Firewall {
+    return FIREWALLS[this.#firewall[row] ?? 0] ?? 'strong';
+  }
+
+  setFirewall(row: number, firewall: Firewall): void {
+    this.#firewall[row] = FIREWALLS.indexOf(firewall);
+  }
+
+  text(row: number): DeviceText {
+    const [instance = '', note = '', device = '', contact = ''] = this.#texts.text(this.#text[row] ?? 0).split(FIELD);
+    return { instance, note, device, contact };
+  }
+
+  setText(row: number, text: DeviceText): void {
+    const bytes = Buffer.from([text.instance, text.note, text.device, text.contact].join(FIELD));
+    if (this.#text[row] !== 0 && this.#texts.get(this.#text[row] ?? 0).equals(bytes)) return;
+    this.#texts.free(this.#text[row] ?? 0);
+    this.#text[row] = this.#texts.put(bytes);
+  }
+
+  #take(): number {
+    if (this.#free !== 0) {
+      const row = this.#free - 1;
+      this.#free = this.nextOfUser[row] ?? 0;
+      return row;
+    }
+    if (this.#used === this.capacity) this.#grow();
+    return this.#used++;
+  }
+
+  #grow(): void {
+    this.#cookie = doubled(this.#cookie);
+    this.#key = doubled(this.#key);
+    this.#wan = doubled(this.#wan);
+    this.#local = doubled(this.#local);
+    this.#text = doubled(this.#text);
+    this.#firewall = doubled(this.#firewall);
+    this.state = doubled(this.state);
+    this.status = doubled(this.status);
+    this.network = doubled(this.network);
+    this.user = doubled(this.user);
+    this.nextOfUser = doubled(this.nextOfUser);
+    this.loginS = doubled(this.loginS);
+    this.seenS = doubled(this.seenS);
+    this.lifetimeS = doubled(this.lifetimeS);
+    this.seqHighest = doubled(this.seqHighest);
+    this.seqMaskLow = doubled(this.seqMaskLow);
+    this.seqMaskHigh = doubled(this.seqMaskHigh);
+    this.requests = doubled(this.requests);
+  }
+}
+
+const scratch = new Uint8Array(ADDRESS_BYTES);
