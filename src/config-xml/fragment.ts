@@ -39,13 +39,26 @@ function parseStrictly(xml: string): void {
   parser.on('processinginstruction', () => refuse('a processing instruction is not allowed'));
   parser.on('xmldecl', () => refuse('an XML declaration is not allowed'));
   parser.on('opentagstart', () => {
-    if (++level > FRAGMENT_LEVELS_MAX) refuse(`more than ${FRAGMENT_LEVELS_MAX} levels`);
+    // The EXT around the fragment is a level of the parser, but not of the fragment.
+    if (++level > FRAGMENT_LEVELS_MAX + 1) refuse(`more than ${FRAGMENT_LEVELS_MAX} levels`);
   });
+  parser.on('attribute', ({ prefix, local }) => checkNames(prefix, local));
+  parser.on('opentag', ({ prefix, local }) => checkNames(prefix, local));
   parser.on('closetag', () => {
-    level--;
+    if (--level === 0) refuse('a closing tag without an opening one');
   });
-  parser.write(xml).close();
+  // Inside an element, because saxes lets "]]>" pass in text outside of one.
+  parser.write('<EXT>').write(xml);
+  if (level !== 1) refuse('an element is not closed');
+  parser.off('closetag');
+  parser.write('</EXT>').close();
 }
+
+/** Namespaces in XML 1.0, NCName: both parts begin like a name. saxes looks only at the first character of the whole. */
+function checkNames(prefix: string, local: string): void {
+  if (NO_NAME_START.test(local) || NO_NAME_START.test(prefix)) refuse('a name does not begin with a letter or "_"');
+}
+const NO_NAME_START = /^[-.0-9\u{B7}\u{300}-\u{36F}\u{203F}-\u{2040}]/u;
 
 function refuse(reason: string): never {
   throw new Error(reason);
