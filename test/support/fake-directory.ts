@@ -1,0 +1,169 @@
+/** A directory in memory for tests of the flows: honest about compare-and-set, and down or slow at a word. */
+import { VserverError } from '../../src/base/errors.ts';
+import { NOWHERE, userDefaults } from '../../src/base/model.ts';
+import type { Location, Region, ServerRecord, User } from '../../src/base/model.ts';
+import type { Directory, Entry, Glimpse, Query, UserChanges } from '../../src/directory/directory.ts';
+
+interface Row {
+  user: User;
+  location: Location;
+  version: number;
+}
+
+export interface FakeDirectory extends Directory {
+  /** Names of the operations asked for, in order. */
+  readonly calls: string[];
+  /** While true every operation rejects with DIRECTORY_UNAVAILABLE. */
+  down: boolean;
+  /** While true every operation waits for `release`. */
+  held: boolean;
+  /** How many operations wait. */
+  waiting(): number;
+  /** Lets the operations that wait go on, oldest first; all of them, or the first `count`. */
+  release(count?: number): void;
+  /** Puts a user there, whole or by what differs from the defaults. His password is `secret` unless said. */
+  put(user: Partial<User> & { uid: string }): User;
+  /** What is stored, read past every switch. */
+  row(uid: string): Entry | null;
+}
+
+/** What the record is made from where the test says nothing else. */
+export function testUser(user: Partial<User> & { uid: string }): User {
+  const plain = userDefaults(user.uid);
+  return { ...plain, secret: { ...plain.secret, password: 'secret' }, ...user };
+}
+
+export function fakeDirectory(): FakeDirectory {
+  const rows = new Map<string, Row>();
+  const servers = new Map<string, ServerRecord>();
+  const variables = new Map<string, string>();
+  const calls: string[] = [];
+  const held: (() => void)[] = [];
+  let version = 0;
+
+  /** The way into every operation: it is noted, waits where it is held, and fails while the directory is down. */
+  const enter = async <T>(name: string, work: () => T): Promise<T> => {
+    calls.push(name);
+    if (directory.held) await new Promise<void>((resolve) => held.push(resolve));
+    else await Promise.resolve();
+    if (directory.down) throw new VserverError('DIRECTORY_UNAVAILABLE');
+    return work();
+  };
+  const entryOf = ({ user, location, version: of }: Row): Entry => ({ user, location, version: String(of) });
+  const store = (user: User, location: Location): void => {
+    rows.set(user.uid, { user, location, version: ++version });
+  };
+
+  const directory: FakeDirectory = {
+    description: 'in memory, for tests',
+    calls,
+    down: false,
+    held: false,
+    waiting: () => held.length,
+    release: (count = held.length) => held.splice(0, count).forEach((go) => go()),
+    put(user) {
+      const whole = testUser(user);
+      store(whole, rows.get(user.uid)?.location ?? NOWHERE);
+      return whole;
+    },
+    row(uid) {
+      const row = rows.get(uid);
+      return row === undefined ? null : entryOf(row);
+    },
+
+    find: (uid) => enter('find', () => directory.row(uid)),
+    peek: (uids) =>
+      enter('peek', () => {
+        const seen = new Map<string, Glimpse>();
+        for (const uid of uids) {
+          const row = rows.get(uid);
+          if (row === undefined) continue;
+          const { epoch, server } = row.location;
+          seen.set(uid, { version: String(row.version), epoch, server: server === null ? null : server.name });
+        }
+        return seen;
+      }),
+    checkPassword: (user, password) =>
+      enter('checkPassword', () => rows.get(user.uid)?.user.secret.password === password),
+    search: (query) => enter('search', () => searchRows([...rows.values()], query)),
+    regions: () => enter('regions', () => regionsOf([...rows.values()])),
+
+    create: (user) =>
+      enter('create', () => {
+        if (rows.has(user.uid)) return 'exists';
+        store(user, NOWHERE);
+        return 'created';
+      }),
+    change: (uid, changes) =>
+      enter('change', () => {
+        const row = rows.get(uid);
+        if (row === undefined) return 'unknown';
+        store(changed(row.user, changes), row.location);
+        return 'changed';
+      }),
+    remove: (uid) => enter('remove', () => (rows.delete(uid) ? 'removed' : 'unknown')),
+    writeLocation: (uid, location, expectedEpoch) =>
+      enter('writeLocation', () => {
+        const row = rows.get(uid);
+        if (row === undefined) return 'unknown';
+        if (row.location.epoch !== expectedEpoch) return 'lost';
+        row.location = location;
+        return 'written';
+      }),
+
+    servers: () => enter('servers', () => [...servers.values()]),
+    writeServer: (record) => enter('writeServer', () => void servers.set(record.name, record)),
+    removeServer: (name) => enter('removeServer', () => void servers.delete(name)),
+    variable: (name) => enter('variable', () => variables.get(name) ?? null),
+    writeVariable: (name, value) =>
+      enter('writeVariable', () => {
+        if (value === null) variables.delete(name);
+        else variables.set(name, value);
+      }),
+
+    apply: () => Promise.reject(new Error('the directory for tests imports nothing')),
+    entries: () => {
+      throw new Error('the directory for tests exports nothing');
+    },
+    ping: () => enter('ping', () => undefined),
+    migrate: () => enter('migrate', () => []),
+    check: () => enter('check', () => []),
+    close: () => Promise.resolve(),
+  };
+  return directory;
+}
+
+function changed(user: User, changes: UserChanges): User {
+  return {
+    ...user,
+    basic: { ...user.basic, ...changes.basic },
+    contact: { ...user.contact, ...changes.contact },
+    service: { ...user.service, ...changes.service },
+    forwarding: { ...user.forwarding, ...changes.forwarding },
+    lists: { ...user.lists, ...changes.lists },
+    secret: changes.secret ?? user.secret,
+    voip: changes.voip ?? user.voip,
+    xmlext: changes.xmlext ?? user.xmlext,
+  };
+}
+
+function searchRows(
+  rows: readonly Row[],
+  { field, prefix, limit, after = '' }: Query,
+): { users: User[]; next: string | null } {
+  const values = ({ uid, basic, contact }: User): readonly string[] =>
+    ({ uid: [uid], alias: [basic.alias], telephone: contact.telephones, mail: contact.mails })[field];
+  const fold = (text: string): string => (field === 'uid' ? text : text.toLowerCase());
+  const found = rows
+    .map((row) => row.user)
+    .filter((user) => user.uid > after && values(user).some((value) => fold(value).startsWith(fold(prefix))))
+    .sort((a, b) => (a.uid < b.uid ? -1 : 1));
+  const users = found.slice(0, limit);
+  return { users, next: found.length > limit ? (users.at(-1)?.uid ?? null) : null };
+}
+
+function regionsOf(rows: readonly Row[]): Region[] {
+  const codes = new Map(rows.map(({ user }) => [user.region, user.countryCode]));
+  codes.delete('');
+  return [...codes].map(([name, countryCode]) => ({ name, countryCode }));
+}
