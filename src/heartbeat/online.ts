@@ -4,10 +4,11 @@
  * Rules only: every method takes the time and says what changed; the shell has the timers. A row number is good
  * until the caller awaits anything: afterwards the session is looked up again by its cookie.
  */
-import type { Address, Firewall, Network, Status, User } from '../base/model.ts';
+import type { Address, Firewall, Network, Status } from '../base/model.ts';
 import { NETWORKS, STATUSES } from '../base/model.ts';
 import type { DeviceText, NewSession } from './session-rows.ts';
 import { SESSION_CLOSED, SESSION_OPEN, SessionRows } from './session-rows.ts';
+import type { Kept } from './user-rows.ts';
 import { UserRows } from './user-rows.ts';
 import { Wheel } from './wheel.ts';
 
@@ -28,6 +29,15 @@ export interface Device extends DeviceText {
   readonly seenS: number;
 }
 
+/** Everything of an online user that a restart of the node must not lose. */
+export interface Saved extends OnlineUser {
+  readonly session: NewSession;
+  readonly loginS: number;
+  readonly seenS: number;
+  /** The replay window: a request that was heard before the restart is not heard again. */
+  readonly window: readonly [highest: number, low: number, high: number];
+}
+
 /** What a heartbeat or a status request says anew; what is absent stays. */
 export interface DeviceUpdate {
   readonly local?: Address;
@@ -37,9 +47,7 @@ export interface DeviceUpdate {
   readonly device?: string;
 }
 
-export interface OnlineUser {
-  readonly user: User;
-  readonly version: string;
+export interface OnlineUser extends Kept {
   /** Of the location record that was written at this login. */
   readonly epoch: number;
   /** Epoch milliseconds of the last public logout, or null. */
@@ -73,9 +81,9 @@ export class OnlineTable {
   /** Opens a session of the user, who may be online already with other devices. */
   open(who: OnlineUser, session: NewSession, nowS: number): number {
     const { users, sessions } = this;
-    let userRow = users.find(who.user.uid);
-    if (userRow < 0) userRow = users.add(who.user, who.version);
-    else users.update(userRow, who.user, who.version);
+    let userRow = users.find(who.profile.uid);
+    if (userRow < 0) userRow = users.add(who);
+    else users.update(userRow, who);
     users.epoch[userRow] = Math.max(users.epoch[userRow] ?? 0, who.epoch);
     users.logoutS[userRow] = Math.floor((who.logoutAt ?? 0) / 1000);
     const capacity = sessions.capacity;
@@ -221,6 +229,39 @@ export class OnlineTable {
       loginS: sessions.loginS[row] ?? 0,
       seenS: this.#seenS(row),
     };
+  }
+
+  /** All open sessions, for the snapshot; the table must not change meanwhile. */
+  *saved(): Generator<Saved> {
+    const { users, sessions } = this;
+    for (let row = 0; row < sessions.used; row++) {
+      if (!this.isOpen(row)) continue;
+      const userRow = sessions.user[row] ?? 0;
+      const logoutS = users.logoutS[userRow] ?? 0;
+      yield {
+        profile: users.profile(userRow),
+        stamp: users.stamp(userRow),
+        epoch: users.epoch[userRow] ?? 0,
+        logoutAt: logoutS === 0 ? null : logoutS * 1000,
+        session: {
+          ...this.device(row),
+          key: sessions.key(row),
+          lifetimeS: sessions.lifetimeS[row] ?? 0,
+        },
+        loginS: sessions.loginS[row] ?? 0,
+        seenS: this.#seenS(row),
+        window: [sessions.seqHighest[row] ?? 0, sessions.seqMaskLow[row] ?? 0, sessions.seqMaskHigh[row] ?? 0],
+      };
+    }
+  }
+
+  /** Takes back a session of the snapshot. */
+  restore(saved: Saved, nowS: number): void {
+    const { sessions } = this;
+    const row = this.open(saved, saved.session, nowS);
+    sessions.loginS[row] = saved.loginS;
+    sessions.seenS[row] = saved.seenS;
+    [sessions.seqHighest[row], sessions.seqMaskLow[row], sessions.seqMaskHigh[row]] = saved.window;
   }
 
   #setNetwork(row: number): void {

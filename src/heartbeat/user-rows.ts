@@ -20,6 +20,55 @@ export interface Profile {
   readonly devicesMax: number;
 }
 
+/** Digests by which a later read of the directory is compared with the one that was taken over. */
+export interface Stamp {
+  /** 16 hex characters of a SHA-256. */
+  readonly version: string;
+  readonly secret: string;
+  /** When the account ends, epoch seconds; 0 = never. */
+  readonly endsS: number;
+}
+
+/** What is kept of a user's record while he is online. */
+export interface Kept {
+  readonly profile: Profile;
+  readonly stamp: Stamp;
+}
+
+/** The part of a record that is kept, bounded in length. */
+export function keptOf(user: User, version: string): Kept {
+  const { service, contact, lists } = user;
+  return {
+    profile: {
+      uid: user.uid,
+      alias: clean(user.basic.alias.slice(0, ALIAS_LENGTH_MAX)),
+      telephones: contact.telephones.slice(0, TELEPHONES_MAX).map((one) => clean(one.slice(0, TELEPHONE_LENGTH_MAX))),
+      buddies: lists.buddies.slice(0, LIST_ENTRIES_MAX),
+      blocked: lists.blocked.slice(0, LIST_ENTRIES_MAX),
+      privacy: service.privacy,
+      contactVisibleTo: contact.visibleTo,
+      mayBeCalledBy: service.mayBeCalledBy,
+      mayCallOut: service.mayCallOut,
+      devicesMax: service.devicesMax,
+    },
+    stamp: {
+      version: digestOf(version),
+      secret: secretDigest(user),
+      endsS: service.expiresAt === null ? 0 : Math.ceil(service.expiresAt / 1000),
+    },
+  };
+}
+
+/** Changes when the user's password does. */
+export function secretDigest(user: User): string {
+  return digestOf(user.secret.password ?? user.secret.ha1Sha256 ?? user.secret.ha1Md5 ?? '');
+}
+
+/** 64 bits of SHA-256, as 16 hex characters. */
+export function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
 // Neither byte can stand in a uid; in the other fields they are taken out before they are stored.
 const FIELD = '\x1f';
 const FIELD_BYTE = 0x1f;
@@ -91,48 +140,42 @@ export class UserRows {
   }
 
   /** Makes the row of a user who was not online; he has no device yet. */
-  add(user: User, version: string): number {
+  add(kept: Kept): number {
     const row = this.#take();
-    this.#hash[row] = hashOf(Buffer.from(user.uid));
+    this.#hash[row] = hashOf(Buffer.from(kept.profile.uid));
     this.#text[row] = 0;
     this.firstSession[row] = 0;
     this.devices[row] = 0;
     this.epoch[row] = this.logoutS[row] = 0;
-    this.update(row, user, version);
+    this.update(row, kept);
     this.#index.add(row);
     this.#count++;
     return row;
   }
 
   /** Takes over what the directory says of him now. */
-  update(row: number, user: User, version: string): void {
+  update(row: number, { profile, stamp }: Kept): void {
     this.#texts.free(this.#text[row] ?? 0);
-    this.#text[row] = this.#texts.put(Buffer.from(encode(user)));
+    this.#text[row] = this.#texts.put(Buffer.from(encode(profile)));
     this.#rights[row] =
-      AUDIENCES.indexOf(user.service.privacy) |
-      (AUDIENCES.indexOf(user.service.mayBeCalledBy) << 2) |
-      (AUDIENCES.indexOf(user.contact.visibleTo) << 4) |
-      (user.service.mayCallOut ? 64 : 0);
-    this.#devicesMax[row] = Math.min(user.service.devicesMax, 100);
-    this.endsS[row] = user.service.expiresAt === null ? 0 : Math.ceil(user.service.expiresAt / 1000);
-    const digest = digestOf(version);
-    this.#versionLow[row] = digest.readUInt32LE(0);
-    this.#versionHigh[row] = digest.readUInt32LE(4);
-    const secret = digestOf(secretOf(user));
-    this.#secretLow[row] = secret.readUInt32LE(0);
-    this.#secretHigh[row] = secret.readUInt32LE(4);
+      AUDIENCES.indexOf(profile.privacy) |
+      (AUDIENCES.indexOf(profile.mayBeCalledBy) << 2) |
+      (AUDIENCES.indexOf(profile.contactVisibleTo) << 4) |
+      (profile.mayCallOut ? 64 : 0);
+    this.#devicesMax[row] = Math.min(profile.devicesMax, 255);
+    this.endsS[row] = stamp.endsS;
+    this.#versionHigh[row] = parseInt(stamp.version.slice(0, 8), 16);
+    this.#versionLow[row] = parseInt(stamp.version.slice(8), 16);
+    this.#secretHigh[row] = parseInt(stamp.secret.slice(0, 8), 16);
+    this.#secretLow[row] = parseInt(stamp.secret.slice(8), 16);
   }
 
-  /** Whether `version` is the one that was taken over last (by a 64-bit digest). */
-  isVersion(row: number, version: string): boolean {
-    const digest = digestOf(version);
-    return this.#versionLow[row] === digest.readUInt32LE(0) && this.#versionHigh[row] === digest.readUInt32LE(4);
-  }
-
-  /** Whether the user's stored password is still the one he logged in with. */
-  isSecret(row: number, user: User): boolean {
-    const digest = digestOf(secretOf(user));
-    return this.#secretLow[row] === digest.readUInt32LE(0) && this.#secretHigh[row] === digest.readUInt32LE(4);
+  stamp(row: number): Stamp {
+    return {
+      version: hex(this.#versionHigh[row]) + hex(this.#versionLow[row]),
+      secret: hex(this.#secretHigh[row]) + hex(this.#secretLow[row]),
+      endsS: this.endsS[row] ?? 0,
+    };
   }
 
   remove(row: number): void {
@@ -209,24 +252,17 @@ function hashOf(bytes: Uint8Array): number {
   return hash >>> 0;
 }
 
-function digestOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+function hex(word: number | undefined): string {
+  return (word ?? 0).toString(16).padStart(8, '0');
 }
 
-function secretOf(user: User): string {
-  return user.secret.password ?? user.secret.ha1Sha256 ?? user.secret.ha1Md5 ?? '';
-}
-
-function encode(user: User): string {
+function encode(profile: Profile): string {
   return [
-    user.uid,
-    clean(user.basic.alias.slice(0, ALIAS_LENGTH_MAX)),
-    user.contact.telephones
-      .slice(0, TELEPHONES_MAX)
-      .map((number) => clean(number.slice(0, TELEPHONE_LENGTH_MAX)))
-      .join(ITEM),
-    user.lists.buddies.slice(0, LIST_ENTRIES_MAX).join(' '),
-    user.lists.blocked.slice(0, LIST_ENTRIES_MAX).join(' '),
+    profile.uid,
+    profile.alias,
+    profile.telephones.join(ITEM),
+    profile.buddies.join(' '),
+    profile.blocked.join(' '),
   ].join(FIELD);
 }
 

@@ -1,0 +1,125 @@
+/** Locate: here, see also, offline, unknown. */
+import type { Audience, ServerRecord } from '../base/model.ts';
+import type { Entry } from '../directory/directory.ts';
+import type { Device, OnlineTable } from '../heartbeat/online.ts';
+import type { Profile } from '../heartbeat/user-rows.ts';
+import type { ServerImage } from '../redirect/servers.ts';
+import type { UserFinder } from './find-user.ts';
+
+export type Located =
+  | {
+      readonly kind: 'user';
+      readonly uid: string;
+      readonly alias: string;
+      /** [] where the asker may not see them. */
+      readonly telephones: readonly string[];
+      /** Whether the asker may see wan and local. */
+      readonly showAddresses: boolean;
+      /** Those that are not invisible, the last active one first; never empty. */
+      readonly devices: readonly [Device, ...Device[]];
+    }
+  | { readonly kind: 'see-also'; readonly uid: string; readonly server: ServerRecord }
+  /** `lastSeen`: epoch milliseconds of the last public logout. */
+  | { readonly kind: 'offline'; readonly uid: string; readonly lastSeen: number | null }
+  | { readonly kind: 'unknown' };
+
+/** One step of the way to an answer, for `locate --explain`. */
+export type Trace = (step: string) => void;
+
+export interface LocateDeps {
+  readonly table: OnlineTable;
+  readonly finder: UserFinder;
+  readonly servers: ServerImage;
+}
+
+/**
+ * The answer from memory, or undefined where the directory has to be asked. Who is invisible or blocks the asker is
+ * looked up like somebody who is offline, so that the time of the answer does not give him away.
+ */
+export function locateHere(table: OnlineTable, asker: string, target: string, trace?: Trace): Located | undefined {
+  const userRow = table.users.find(target);
+  if (userRow < 0) {
+    trace?.(`memory: ${target} has no session here`);
+    return undefined;
+  }
+  const profile = table.users.profile(userRow);
+  const self = asker === target;
+  if (!self && profile.blocked.includes(asker)) {
+    trace?.(`memory: ${target} is online here, but blocks ${asker}`);
+    return undefined;
+  }
+  const devices = table.devices(userRow).filter((device) => self || device.status !== 'invisible');
+  const [first, ...others] = devices;
+  if (first === undefined) {
+    trace?.(`memory: ${target} is online here, but invisible`);
+    return undefined;
+  }
+  trace?.(
+    `memory: ${target} is online here with ${devices.length} visible device(s); the last active one stands first`,
+  );
+  const seesAddresses = self || isAmong(profile.privacy, profile.buddies, asker);
+  const seesTelephone = seesAddresses && (self || isAmong(profile.contactVisibleTo, profile.buddies, asker));
+  trace?.(`privacy: "${profile.privacy}", so ${asker} ${seesAddresses ? 'sees' : 'does not see'} the addresses`);
+  return {
+    kind: 'user',
+    uid: target,
+    alias: profile.alias,
+    telephones: seesTelephone ? profile.telephones : [],
+    showAddresses: seesAddresses,
+    devices: [first, ...others],
+  };
+}
+
+/** The answer by the directory; rejects with DIRECTORY_UNAVAILABLE. */
+export async function locateElsewhere(
+  deps: LocateDeps,
+  asker: string,
+  target: string,
+  trace?: Trace,
+): Promise<Located> {
+  const entry = await deps.finder.find(target);
+  if (entry === null) {
+    trace?.(`directory: nobody is known as ${target}, neither by uid nor by number`);
+    return { kind: 'unknown' };
+  }
+  const { uid } = entry.user;
+  if (uid !== target) {
+    trace?.(`directory: the number ${target} is the uid ${uid}`);
+    const here = locateHere(deps.table, asker, uid, trace);
+    if (here !== undefined) return here;
+  }
+  return byRecord(deps.servers, entry, asker, trace);
+}
+
+/** Whether somebody who is not the user himself belongs to the audience. */
+export function isAmong(audience: Audience, buddies: Profile['buddies'], asker: string): boolean {
+  return audience === 'all' || (audience === 'buddies' && buddies.includes(asker));
+}
+
+function byRecord(servers: ServerImage, entry: Entry, asker: string, trace?: Trace): Located {
+  const { user, location } = entry;
+  const { uid } = user;
+  const offline: Located = { kind: 'offline', uid, lastSeen: location.logoutAt };
+  const owner = location.server;
+  if (owner === null) {
+    trace?.(`directory: ${uid} is logged out (epoch ${location.epoch})`);
+    return offline;
+  }
+  trace?.(`directory: ${uid} is on ${owner.name} (epoch ${location.epoch})`);
+  const hidden = location.hidden || user.lists.blocked.includes(asker);
+  const server = servers.other(owner.name);
+  if (owner.name === servers.me.name) {
+    trace?.(`owner: this server, which shows no session of his to ${asker}`);
+    return offline;
+  }
+  if (hidden && asker !== uid) {
+    trace?.(`privacy: ${uid} is invisible or blocks ${asker}`);
+    return offline;
+  }
+  if (server === undefined) {
+    trace?.(`owner: ${owner.name} was not heard of for 15 s, so the session counts as ended`);
+    return offline;
+  }
+  trace?.(`owner: ${owner.name} is ${server.state}, asked there next`);
+  return { kind: 'see-also', uid, server };
+}

@@ -1,0 +1,191 @@
+/** The login: find the user → verify → permitted? → admitted here? → write the location → open the session → answer. */
+import type { Address, Firewall, ServerRecord, Status } from '../base/model.ts';
+import { isUid } from '../base/model.ts';
+import { VserverError } from '../base/errors.ts';
+import type { Clock, Random } from '../base/ports.ts';
+import type { Directory, Entry } from '../directory/directory.ts';
+import { dummyCheck } from '../directory/passwords.ts';
+import type { OnlineTable } from '../heartbeat/online.ts';
+import { networkOf } from '../heartbeat/online.ts';
+import type { DeviceText, NewSession } from '../heartbeat/session-rows.ts';
+import { COOKIE_BYTES, KEY_BYTES } from '../heartbeat/session-rows.ts';
+import { keptOf } from '../heartbeat/user-rows.ts';
+import { admit } from '../redirect/admission.ts';
+import type { ServerImage } from '../redirect/servers.ts';
+import type { UidLocks } from './locks.ts';
+import type { SessionEnds } from './session-ends.ts';
+import { equalSecrets, proofOf, sessionKey, verifierOf } from './proof.ts';
+import { arrival } from './whereabouts.ts';
+
+/** How the client proves who he is. */
+export type Credential =
+  | { readonly kind: 'proof'; readonly nonce: string; readonly cnonce: string; readonly proof: string }
+  | { readonly kind: 'password'; readonly password: string };
+
+export interface LoginRequest extends DeviceText {
+  readonly uid: string;
+  readonly credential: Credential;
+  /** Where the request came from; port 0 where only an address is known (HTTP). */
+  readonly source: Address;
+  readonly local: Address | null;
+  readonly firewall: Firewall;
+  readonly status: Status;
+  /** From the client's ticket: how often he was sent on, and by whom. */
+  readonly hops: number;
+  readonly sentBy: string | undefined;
+}
+
+export interface Welcome {
+  readonly kind: 'welcome';
+  readonly row: number;
+  readonly cookie: string;
+  /** K as 64 hex characters. */
+  readonly key: string;
+}
+
+export type Denial = 'unknown-user' | 'wrong-secret' | 'one-way-password' | 'disabled' | 'expired';
+
+export type LoginOutcome =
+  | Welcome
+  | { readonly kind: 'redirect'; readonly to: ServerRecord }
+  | { readonly kind: 'denied'; readonly reason: Denial };
+
+export interface LoginDeps {
+  readonly directory: Directory;
+  readonly table: OnlineTable;
+  readonly servers: ServerImage;
+  readonly locks: UidLocks;
+  readonly ends: SessionEnds;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly realm: string;
+  /** Seconds of silence after which the session ends. */
+  readonly lifetimeS: number;
+}
+
+/** A location that others keep changing under our hands is given up after so many tries. */
+const WRITES_MAX = 4;
+
+/** Rejects with DIRECTORY_UNAVAILABLE, NO_ROOM, SLOW_DOWN; everything else is an outcome. */
+export async function login(deps: LoginDeps, request: LoginRequest): Promise<LoginOutcome> {
+  if (!isUid(request.uid)) return denied('unknown-user');
+  return deps.locks.run(request.uid, () => loginInTurn(deps, request));
+}
+
+async function loginInTurn(deps: LoginDeps, request: LoginRequest): Promise<LoginOutcome> {
+  let entry = await deps.directory.find(request.uid);
+  const verdict = await verify(deps, entry, request);
+  if (typeof verdict === 'string') return denied(verdict);
+
+  for (let tries = 1; entry !== null && tries <= WRITES_MAX; tries++) {
+    const refusal = refusalOf(entry, deps.clock.now());
+    if (refusal !== undefined) return denied(refusal);
+    const admission = admissionOf(deps, entry, request);
+    if (admission.kind === 'no-room') throw new VserverError('NO_ROOM', undefined, { retryAfter: 5 });
+    if (admission.kind === 'redirect') return admission;
+
+    const session = sessionFor(deps, request, verdict.key);
+    const replaced = deps.table.replacedBy(request.uid, request.instance, entry.user.service.devicesMax);
+    const hidden = willBeHidden(deps.table, request, replaced);
+    const location = arrival(entry.location, session, hidden, deps.servers.me, deps.clock.now());
+    const written = await deps.directory.writeLocation(request.uid, location, entry.location.epoch);
+    if (written === 'written') {
+      deps.ends.replaced(request.uid, request.instance, entry.user.service.devicesMax);
+      const { epoch, logoutAt } = location;
+      const row = deps.table.open(
+        { ...keptOf(entry.user, entry.version), epoch, logoutAt },
+        session,
+        Math.floor(deps.clock.now() / 1000),
+      );
+      return { kind: 'welcome', row, cookie: session.cookie, key: Buffer.from(session.key).toString('hex') };
+    }
+    // Another login came first, here or elsewhere: what it wrote decides anew.
+    entry = written === 'unknown' ? null : await deps.directory.find(request.uid);
+  }
+  if (entry === null) return denied('unknown-user');
+  throw new VserverError('CONFLICT', 'too many logins of this user at once', { retryAfter: 1 });
+}
+
+function denied(reason: Denial): LoginOutcome {
+  return { kind: 'denied', reason };
+}
+
+/** The session key where the credential is good: of the proof's making, or random after a password. */
+async function verify(
+  deps: LoginDeps,
+  entry: Entry | null,
+  { uid, credential }: LoginRequest,
+): Promise<Denial | { key: Buffer }> {
+  if (credential.kind === 'proof') {
+    const verifier = entry === null ? null : verifierFor(entry, deps.realm);
+    // Without a verifier the same work is done over a worthless one, so that the time tells nothing.
+    const expected = proofOf(verifier ?? verifierOf(uid, deps.realm, ''), credential.nonce, credential.cnonce, uid);
+    const equal = equalSecrets(expected, credential.proof);
+    if (verifier !== null && equal) {
+      return { key: Buffer.from(sessionKey(verifier, credential.nonce, credential.cnonce), 'hex') };
+    }
+    if (verifier !== null) return 'wrong-secret';
+    return entry === null ? 'unknown-user' : 'one-way-password';
+  }
+  if (entry === null) {
+    // An unknown uid takes as long as a wrong password.
+    await dummyCheck(credential.password);
+    return 'unknown-user';
+  }
+  const good = await deps.directory.checkPassword(entry.user, credential.password);
+  return good ? { key: deps.random.bytes(KEY_BYTES) } : 'wrong-secret';
+}
+
+/** The stored verifier, else the one of a password stored as plain text; null where the password is one-way. */
+function verifierFor(entry: Entry, realm: string): string | null {
+  const { password, ha1Sha256 } = entry.user.secret;
+  if (ha1Sha256 !== null) return ha1Sha256;
+  if (password === null || password === '' || /^\{[A-Za-z0-9./_-]+\}/.test(password)) return null;
+  return verifierOf(entry.user.uid, realm, password);
+}
+
+function refusalOf(entry: Entry, nowMs: number): Denial | undefined {
+  const { enabled, expiresAt } = entry.user.service;
+  if (!enabled) return 'disabled';
+  return expiresAt !== null && expiresAt <= nowMs ? 'expired' : undefined;
+}
+
+function admissionOf(deps: LoginDeps, entry: Entry, request: LoginRequest): ReturnType<typeof admit> {
+  const owner = entry.location.server;
+  return admit(
+    {
+      owner: owner === null ? undefined : deps.servers.other(owner.name),
+      devicesMax: entry.user.service.devicesMax,
+      isHere: deps.table.users.find(request.uid) >= 0,
+      hops: request.hops,
+      sentBy: request.sentBy,
+    },
+    deps.servers.own(),
+    deps.servers.others(),
+  );
+}
+
+function sessionFor(deps: LoginDeps, request: LoginRequest, key: Buffer): NewSession {
+  return {
+    cookie: deps.random.bytes(COOKIE_BYTES).toString('hex'),
+    key,
+    wan: request.source,
+    local: request.local,
+    network: networkOf(request.source, request.local),
+    firewall: request.firewall,
+    status: request.status,
+    instance: request.instance,
+    note: request.note,
+    device: request.device,
+    contact: request.contact,
+    lifetimeS: deps.lifetimeS,
+  };
+}
+
+/** Invisible with this device, and with every other one that stays. */
+function willBeHidden(table: OnlineTable, request: LoginRequest, replaced: readonly number[]): boolean {
+  if (request.status !== 'invisible') return false;
+  const userRow = table.users.find(request.uid);
+  if (userRow < 0) return true;
+  return table.devices(userRow).every((device) => device.status === 'invisible' || replaced.includes(device.row));
+}

@@ -1,0 +1,116 @@
+/**
+ * The sessions of a node over a restart: written at a clean stop, taken back and removed at the next start. It holds
+ * session keys, so the file is for its owner only. After a crash there is none, and clients log in again.
+ */
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { once } from 'node:events';
+import { isUnavailable } from '../base/errors.ts';
+import type { Clock, Log } from '../base/ports.ts';
+import type { Directory, Glimpse } from '../directory/directory.ts';
+import type { OnlineTable, Saved } from '../heartbeat/online.ts';
+
+const FORMAT = 'vserver-sessions-1';
+const BATCH = 500;
+
+interface Header {
+  readonly format: string;
+  readonly server: string;
+}
+
+/** Writes all open sessions of the table; answers how many. The file appears whole or not at all. */
+export async function saveSnapshot(path: string, table: OnlineTable, server: string): Promise<number> {
+  const stream = createWriteStream(`${path}.new`, { mode: 0o600 });
+  let count = 0;
+  stream.write(`${JSON.stringify({ format: FORMAT, server } satisfies Header)}\n`);
+  for (const saved of table.saved()) {
+    const line = JSON.stringify({ ...saved, session: { ...saved.session, key: hex(saved.session.key) } });
+    count++;
+    if (!stream.write(`${line}\n`)) await once(stream, 'drain');
+  }
+  stream.end();
+  await once(stream, 'close');
+  await rename(`${path}.new`, path);
+  return count;
+}
+
+export interface RestoreDeps {
+  readonly table: OnlineTable;
+  readonly directory: Directory;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly server: string;
+}
+
+/** `left`: too old, or logged in elsewhere meanwhile. */
+export interface Counts {
+  taken: number;
+  left: number;
+}
+
+/**
+ * Takes back the sessions that are young enough and whose epoch still holds, and removes the file. Where the directory
+ * can't be asked they are taken back all the same: the sweep ends those that it finds to be elsewhere.
+ */
+export async function restoreSnapshot(path: string, deps: RestoreDeps): Promise<Counts> {
+  const counts = { taken: 0, left: 0 };
+  let batch: Saved[] = [];
+  try {
+    const lines = createInterface({ input: createReadStream(path), crlfDelay: Infinity });
+    let isHeader = true;
+    for await (const line of lines) {
+      if (isHeader) {
+        const header = JSON.parse(line) as Partial<Header>;
+        if (header.format !== FORMAT || header.server !== deps.server) break;
+        isHeader = false;
+        continue;
+      }
+      batch.push(parse(line));
+      if (batch.length < BATCH) continue;
+      await takeBack(batch, deps, counts);
+      batch = [];
+    }
+    await takeBack(batch, deps, counts);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return counts;
+    deps.log.warn({ err: error }, 'session snapshot unreadable: its users log in again');
+  }
+  await rm(path, { force: true });
+  return counts;
+}
+
+async function takeBack(batch: readonly Saved[], deps: RestoreDeps, counts: Counts): Promise<void> {
+  const nowS = Math.floor(deps.clock.now() / 1000);
+  const young = batch.filter((saved) => saved.seenS + saved.session.lifetimeS > nowS);
+  const known = await glimpses(young, deps.directory);
+  const holding = young.filter(({ profile, epoch }) => {
+    const glimpse = known?.get(profile.uid);
+    return known === undefined || (glimpse?.epoch === epoch && glimpse.server === deps.server);
+  });
+  for (const saved of holding) deps.table.restore(saved, nowS);
+  counts.taken += holding.length;
+  counts.left += batch.length - holding.length;
+}
+
+async function glimpses(
+  batch: readonly Saved[],
+  directory: Directory,
+): Promise<ReadonlyMap<string, Glimpse> | undefined> {
+  try {
+    return await directory.peek([...new Set(batch.map((saved) => saved.profile.uid))]);
+  } catch (error) {
+    if (isUnavailable(error)) return undefined;
+    throw error;
+  }
+}
+
+/** What our own hand wrote; a file that somebody else wrote can at most fail to be taken back. */
+function parse(line: string): Saved {
+  const saved = JSON.parse(line) as Saved & { session: { key: string } };
+  return { ...saved, session: { ...saved.session, key: Buffer.from(saved.session.key, 'hex') } };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}

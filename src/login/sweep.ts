@@ -1,0 +1,107 @@
+/**
+ * The sweep: within a minute every online user is compared with the directory, in slices, so that what changed there
+ * (disabled, removed, new password, privacy, lists, a login elsewhere) takes effect here. A slice costs one `peek`;
+ * a user's record is read again only where its version changed.
+ */
+import { isUnavailable } from '../base/errors.ts';
+import type { Clock, Log } from '../base/ports.ts';
+import type { Directory, Entry, Glimpse } from '../directory/directory.ts';
+import type { OnlineTable } from '../heartbeat/online.ts';
+import { digestOf, keptOf, secretDigest } from '../heartbeat/user-rows.ts';
+import type { UidLocks } from './locks.ts';
+import type { SessionEnds } from './session-ends.ts';
+
+/** The whole table in so many steps of a second each: 45 s, which leaves room for a slow directory. */
+const STEPS = 45;
+const PEEK_MAX = 500;
+
+export interface SweepDeps {
+  readonly table: OnlineTable;
+  readonly directory: Directory;
+  readonly ends: SessionEnds;
+  readonly locks: UidLocks;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Name of this node. */
+  readonly name: string;
+  /** A record that may be held elsewhere (a cache) changed. */
+  readonly onChanged: (uid: string) => void;
+}
+
+export class Sweep {
+  readonly #deps: SweepDeps;
+  #next = 0;
+  #running = false;
+
+  constructor(deps: SweepDeps) {
+    this.#deps = deps;
+  }
+
+  /** One step, each second: the next part of the table. Skipped while the last one still runs. */
+  async step(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      const { users } = this.#deps.table;
+      const rows = Math.ceil(users.used / STEPS);
+      for (let left = rows; left > 0; left -= PEEK_MAX) await this.#slice(Math.min(left, PEEK_MAX));
+    } catch (error) {
+      // The directory is away: those who are logged in stay, and the next step tries again.
+      if (!isUnavailable(error)) this.#deps.log.error({ err: error }, 'sweep failed');
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  /** The user at once, after a change through this node. */
+  async refresh(uid: string): Promise<void> {
+    this.#deps.onChanged(uid);
+    const glimpse = (await this.#deps.directory.peek([uid])).get(uid);
+    await this.#compare(uid, glimpse);
+  }
+
+  async #slice(rows: number): Promise<void> {
+    const { table, directory, clock } = this.#deps;
+    const { users } = table;
+    const nowS = Math.floor(clock.now() / 1000);
+    const uids: string[] = [];
+    for (let i = 0; i < rows; i++) {
+      const row = this.#next < users.used ? this.#next : 0;
+      this.#next = row + 1;
+      if (!users.isUsed(row)) continue;
+      const uid = users.uid(row);
+      const endsS = users.endsS[row] ?? 0;
+      if (endsS !== 0 && endsS <= nowS) this.#deps.ends.endAll(uid, 'disabled');
+      else uids.push(uid);
+    }
+    if (uids.length === 0) return;
+    const glimpses = await directory.peek(uids);
+    for (const uid of uids) await this.#compare(uid, glimpses.get(uid));
+  }
+
+  async #compare(uid: string, glimpse: Glimpse | undefined): Promise<void> {
+    const { table, ends, locks, directory, name } = this.#deps;
+    const row = table.users.find(uid);
+    // A login that is under way knows better than what was read before it.
+    if (row < 0 || locks.isBusy(uid)) return;
+    if (glimpse === undefined) {
+      ends.endAll(uid, 'removed');
+    } else if (glimpse.epoch > (table.users.epoch[row] ?? 0) && glimpse.server !== name) {
+      ends.endAll(uid, 'elsewhere');
+    } else if (table.users.stamp(row).version !== digestOf(glimpse.version)) {
+      this.#deps.onChanged(uid);
+      const entry = await directory.find(uid);
+      if (entry !== null) this.#takeOver(entry);
+    }
+  }
+
+  #takeOver({ user, version }: Entry): void {
+    const { table, ends, clock } = this.#deps;
+    const row = table.users.find(user.uid);
+    if (row < 0) return;
+    const { enabled, expiresAt } = user.service;
+    if (!enabled || (expiresAt !== null && expiresAt <= clock.now())) ends.endAll(user.uid, 'disabled');
+    else if (table.users.stamp(row).secret !== secretDigest(user)) ends.endAll(user.uid, 'new-password');
+    else table.users.update(row, keptOf(user, version));
+  }
+}

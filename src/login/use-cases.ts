@@ -1,0 +1,38 @@
+/** What a node can do for a client, without any wire: the edges decode, call one of these, and encode. */
+import type { Address } from '../base/model.ts';
+import type { Clock } from '../base/ports.ts';
+import type { DeviceUpdate, OnlineTable } from '../heartbeat/online.ts';
+import type { Located, Trace } from '../locator/locate.ts';
+import type { ServerImage } from '../redirect/servers.ts';
+import type { LoginOutcome, LoginRequest } from './login.ts';
+
+/** The CONFIG XML of a user; `etag` is quoted, strong, and changes exactly when the body does. */
+export interface ConfigDocument {
+  readonly body: Buffer;
+  readonly etag: string;
+}
+
+export interface UseCases {
+  readonly clock: Clock;
+  /** For the hot paths: sessions are found and read here; changed only through the functions below. */
+  readonly table: OnlineTable;
+  readonly servers: ServerImage;
+
+  /** Rejects with DIRECTORY_UNAVAILABLE, NO_ROOM, SLOW_DOWN, CONFLICT. */
+  login(request: LoginRequest): Promise<LoginOutcome>;
+  /** Ends the session; the directory learns of it by and by. */
+  logout(row: number): void;
+  /** A sign of life of an open session, and what the device says of itself. Never waits. */
+  heard(row: number, update?: DeviceUpdate): void;
+  /** The device's outer address moved (a NAT rebinding). */
+  moved(row: number, wan: Address): void;
+  /** From memory; undefined where only the directory knows. */
+  locateHere(asker: string, target: string, trace?: Trace): Located | undefined;
+  /** By the directory, after locateHere knew nothing. Rejects with DIRECTORY_UNAVAILABLE. */
+  locateElsewhere(asker: string, target: string, trace?: Trace): Promise<Located>;
+  /**
+   * The user's CONFIG; null where there is no such user. Rejects with DIRECTORY_UNAVAILABLE.
+   * `withPasswords` only for the user himself over a channel that nobody can read.
+   */
+  config(uid: string, withPasswords: boolean): Promise<ConfigDocument | null>;
+}

@@ -1,0 +1,36 @@
+/** Who is admitted here, and who is redirected where. */
+import type { ServerRecord } from '../base/model.ts';
+import { byLoad } from './servers.ts';
+
+/** A client that was sent on so often is not sent on again. */
+export const HOPS_MAX = 3;
+
+export interface Candidate {
+  /** The running server that has the user now, where it is another one. */
+  readonly owner: ServerRecord | undefined;
+  readonly devicesMax: number;
+  /** He has a session here already, so another one takes no room. */
+  readonly isHere: boolean;
+  /** How often servers sent this client on before. */
+  readonly hops: number;
+  /** Who sent him, by name; a login is never sent back there. */
+  readonly sentBy: string | undefined;
+}
+
+export type Admission = { kind: 'here' } | { kind: 'redirect'; to: ServerRecord } | { kind: 'no-room' };
+
+/** Pure: decides from the image of the server list (PROTOCOL.md, Several devices; DIRECTORY.md section 4). */
+export function admit(candidate: Candidate, own: ServerRecord, others: readonly ServerRecord[]): Admission {
+  const { owner, hops, sentBy } = candidate;
+  const mayBeSentOn = hops < HOPS_MAX;
+  // All devices of a uid live on one node. With one device the newest login wins, wherever it is made.
+  if (owner?.state === 'on' && candidate.devicesMax > 1 && mayBeSentOn && owner.name !== sentBy) {
+    return { kind: 'redirect', to: owner };
+  }
+  if (own.state === 'on' && (candidate.isHere || own.users < own.usersMax)) return { kind: 'here' };
+  const best = byLoad(others.filter((other) => other.state === 'on' && other.users < other.usersMax)).find(
+    (other) => other.name !== sentBy,
+  );
+  if (best === undefined || !mayBeSentOn) return { kind: 'no-room' };
+  return { kind: 'redirect', to: best };
+}

@@ -1,0 +1,81 @@
+/** The image of the server list: what every node last said of itself, and what this one says. */
+import type { Address, ServerRecord, ServerState } from '../base/model.ts';
+import type { Clock } from '../base/ports.ts';
+import type { Directory } from '../directory/directory.ts';
+
+/** A record that was not renewed for so long counts as off. */
+export const SILENCE_MS_MAX = 15_000;
+/** Each node writes its record so often. */
+export const RENEWAL_MS = 5_000;
+/** More servers than this in the list are not read. */
+const SERVERS_MAX = 10_000;
+
+/** The parts of the own record that don't change while the node runs. */
+export type Identity = Omit<ServerRecord, 'state' | 'users' | 'seenAt'>;
+
+export class ServerImage {
+  readonly me: Identity;
+  readonly #directory: Directory;
+  readonly #clock: Clock;
+  readonly #users: () => number;
+  #state: ServerState = 'on';
+  #records: readonly ServerRecord[] = [];
+
+  constructor(options: { directory: Directory; clock: Clock; me: Identity; users: () => number }) {
+    this.me = options.me;
+    this.#directory = options.directory;
+    this.#clock = options.clock;
+    this.#users = options.users;
+  }
+
+  /** The own record as of now. */
+  own(): ServerRecord {
+    return { ...this.me, state: this.#state, users: this.#users(), seenAt: this.#clock.now() };
+  }
+
+  get state(): ServerState {
+    return this.#state;
+  }
+
+  /** From now on; the list learns of it with the next renewal. */
+  setState(state: ServerState): void {
+    this.#state = state;
+  }
+
+  /** Writes the own record and reads those of the others. Rejects where the directory is unreachable. */
+  async renew(): Promise<void> {
+    await this.#directory.writeServer(this.own());
+    this.#records = (await this.#directory.servers()).slice(0, SERVERS_MAX);
+  }
+
+  /** All servers that were ever seen, this one as of now, the silent ones as off. */
+  all(): readonly ServerRecord[] {
+    const oldest = this.#clock.now() - SILENCE_MS_MAX;
+    const others = this.#records
+      .filter((record) => record.name !== this.me.name)
+      .map((record): ServerRecord => (record.seenAt < oldest ? { ...record, state: 'off' } : record));
+    return [this.own(), ...others];
+  }
+
+  /** The other servers that run (draining ones too). */
+  others(): readonly ServerRecord[] {
+    return this.all().filter((record) => record.state !== 'off' && record.name !== this.me.name);
+  }
+
+  /** The running server of this name, other than this one. */
+  other(name: string): ServerRecord | undefined {
+    return this.others().find((record) => record.name === name);
+  }
+
+  /** Where clients may turn when this server stops answering: the least loaded first, 8 at most. */
+  alternatives(): readonly Address[] {
+    return byLoad(this.others().filter((record) => record.state === 'on'))
+      .slice(0, 8)
+      .map((record) => record.udp);
+  }
+}
+
+/** Least loaded first, by users over their maximum; then by name. */
+export function byLoad(records: readonly ServerRecord[]): ServerRecord[] {
+  return [...records].sort((a, b) => a.users / a.usersMax - b.users / b.usersMax || (a.name < b.name ? -1 : 1));
+}
