@@ -1,0 +1,113 @@
+/** Reading and writing single values of LDAP attributes; what can't be read is the default and is named. */
+import { formatAddress, parseAddress } from '../base/address.ts';
+import type { Address } from '../base/model.ts';
+import type { AttributeName, AttributeNames } from './attribute-names.ts';
+import type { Attributes } from './directory.ts';
+
+/** Reads one entry field by field. Messages in `problems` name the attribute, never the value: it may be a secret. */
+export interface Reader {
+  readonly problems: string[];
+  texts(field: AttributeName): readonly string[];
+  /** The first value; '' where there is none. */
+  text(field: AttributeName): string;
+  integer<D extends number | null>(field: AttributeName, min: number, max: number, fallback: D): number | D;
+  flag(field: AttributeName, fallback: boolean): boolean;
+  choice<C extends string, D extends C | null>(field: AttributeName, choices: readonly C[], fallback: D): C | D;
+  /** Epoch milliseconds. */
+  time(field: AttributeName): number | null;
+  address(field: AttributeName): Address | null;
+}
+
+export function readerOf(attributes: Attributes, names: AttributeNames): Reader {
+  const problems: string[] = [];
+
+  const texts = (field: AttributeName): readonly string[] => {
+    const values = attributes.get(names[field].toLowerCase());
+    if (values === undefined) return NONE;
+    const read = values.filter((value) => typeof value === 'string');
+    if (read.length < values.length) problems.push(`${names[field]} is no UTF-8 text`);
+    return read;
+  };
+  const text = (field: AttributeName): string => texts(field)[0] ?? '';
+
+  /** The value parsed, or the default where there is none; one that can't be parsed is a problem. */
+  const parsed = <V, D>(field: AttributeName, parse: (value: string) => V | undefined, fallback: D): V | D => {
+    const value = text(field);
+    if (value === '') return fallback;
+    const result = parse(value);
+    if (result !== undefined) return result;
+    problems.push(`${names[field]} can't be read`);
+    return fallback;
+  };
+
+  return {
+    problems,
+    texts,
+    text,
+    integer: (field, min, max, fallback) => parsed(field, (value) => parseInteger(value, min, max), fallback),
+    flag: (field, fallback) => parsed(field, (value) => FLAGS[value.toUpperCase()], fallback),
+    choice: (field, choices, fallback) =>
+      parsed(field, (value) => choices.find((choice) => choice === value.toLowerCase()), fallback),
+    time: (field) => parsed(field, parseTime, null),
+    address: (field) => parsed(field, (value) => parseAddress(value) ?? undefined, null),
+  };
+}
+const NONE: readonly string[] = [];
+const FLAGS: Readonly<Record<string, boolean | undefined>> = { __proto__: null as never, TRUE: true, FALSE: false };
+
+/** Collects the attributes of an entry, with names in lower case; nothing is written for '', null and []. */
+export interface Writer {
+  readonly attributes: Map<string, string[]>;
+  readonly put: (field: AttributeName, value: string | readonly string[] | null) => void;
+  /** Only where it differs from the default. */
+  readonly integer: (field: AttributeName, value: number | null, fallback: number | null) => void;
+  readonly flag: (field: AttributeName, value: boolean, fallback: boolean) => void;
+  readonly choice: (field: AttributeName, value: string, fallback: string) => void;
+  readonly time: (field: AttributeName, value: number | null) => void;
+  readonly address: (field: AttributeName, value: Address | null) => void;
+}
+
+export function writerOf(names: AttributeNames): Writer {
+  const attributes = new Map<string, string[]>();
+  const put = (field: AttributeName, value: string | readonly string[] | null): void => {
+    if (value === null || value.length === 0) return;
+    attributes.set(names[field].toLowerCase(), typeof value === 'string' ? [value] : [...value]);
+  };
+  return {
+    attributes,
+    put,
+    integer: (field, value, fallback) => put(field, value === fallback || value === null ? null : String(value)),
+    flag: (field, value, fallback) => put(field, value === fallback ? null : value ? 'TRUE' : 'FALSE'),
+    choice: (field, value, fallback) => put(field, value === fallback ? null : value),
+    time: (field, value) => put(field, value === null ? null : formatTime(value)),
+    address: (field, value) => put(field, value === null ? null : formatAddress(value)),
+  };
+}
+
+function parseInteger(text: string, min: number, max: number): number | undefined {
+  if (!/^-?\d{1,15}$/.test(text)) return undefined;
+  const value = Number(text);
+  return value >= min && value <= max ? value : undefined;
+}
+
+/** Generalized time (RFC 4517 section 3.3.13) of epoch milliseconds, in UTC: `20261121034200.123Z`. */
+export function formatTime(atMs: number): string {
+  const iso = new Date(atMs).toISOString();
+  const seconds = iso.slice(0, 19).replace(/[-T:]/g, '');
+  const fraction = iso.slice(20, 23);
+  return fraction === '000' ? `${seconds}Z` : `${seconds}.${fraction}Z`;
+}
+
+/** Epoch milliseconds of a generalized time; undefined where it is none. */
+export function parseTime(text: string): number | undefined {
+  const match = TIME.exec(text);
+  if (match === null) return undefined;
+  const [, year, month, day, hour, minute = '00', second = '00', fraction = '', zone = 'Z'] = match;
+  const offset = zone === 'Z' ? 'Z' : `${zone.slice(0, 3)}:${zone.slice(3).padEnd(2, '0')}`;
+  const date = `${year}-${month}-${day}T${hour}:${minute}:${second}.${fraction.slice(0, 3).padEnd(3, '0')}`;
+  const at = Date.parse(`${date}${offset}`);
+  // Date.parse would move the 30th of February into March.
+  const sound = new Date(Date.parse(`${date}Z`));
+  return Number.isNaN(at) || sound.getUTCDate() !== Number(day) ? undefined : at;
+}
+const TIME = /^(\d{4})(\d{2})(\d{2})(\d{2})(?:(\d{2})(\d{2})?)?(?:[.,](\d{1,9}))?(Z|[+-]\d{2}(?:\d{2})?)$/;
