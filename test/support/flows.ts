@@ -1,0 +1,123 @@
+/** The use cases of one node over a directory in memory, for tests of the flows and the edges. */
+import { randomBytes } from 'node:crypto';
+import type { Location, ServerRecord } from '../../src/base/model.ts';
+import type { Log } from '../../src/base/ports.ts';
+import { OnlineTable } from '../../src/heartbeat/online.ts';
+import type { LoginDeps, LoginRequest } from '../../src/login/login.ts';
+import { UidLocks } from '../../src/login/locks.ts';
+import type { EndReason } from '../../src/login/session-ends.ts';
+import { SessionEnds } from '../../src/login/session-ends.ts';
+import { Sweep } from '../../src/login/sweep.ts';
+import { UserFinder } from '../../src/locator/find-user.ts';
+import { ServerImage } from '../../src/redirect/servers.ts';
+import { manualTime } from './clock.ts';
+import { fakeDirectory } from './fake-directory.ts';
+
+export const silentLog: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+/** A server record that runs, but for what is said. */
+export function serverRecord(record: Partial<ServerRecord> & { name: string }, nowMs: number): ServerRecord {
+  return {
+    udp: { host: '127.0.0.9', port: 4321 },
+    http: 'http://127.0.0.9:8080',
+    sip: null,
+    state: 'on',
+    users: 0,
+    usersMax: 100,
+    startedAt: nowMs,
+    seenAt: nowMs,
+    version: 'test',
+    ...record,
+  };
+}
+
+export type Flows = ReturnType<typeof flows>;
+
+export function flows(
+  options: { name?: string; usersMax?: number; directory?: ReturnType<typeof fakeDirectory> } = {},
+) {
+  const time = manualTime();
+  const { clock } = time;
+  const directory = options.directory ?? fakeDirectory();
+  const nowS = () => Math.floor(clock.now() / 1000);
+  const table = new OnlineTable({ capacity: 16, lifetimeMaxS: 90, nowS: nowS() });
+  const {
+    seenAt: _,
+    state: __,
+    users: ___,
+    ...me
+  } = serverRecord(
+    { name: options.name ?? 'here', usersMax: options.usersMax ?? 100, udp: { host: '127.0.0.1', port: 4321 } },
+    clock.now(),
+  );
+  const servers = new ServerImage({ directory, clock, me, users: () => table.users.count });
+  const later: { uid: string; location: Location; expectedEpoch: number }[] = [];
+  const ended: { uid: string; reason: EndReason }[] = [];
+  const cookies = new Map<number, string>();
+  const ends = new SessionEnds({
+    table,
+    servers,
+    clock,
+    later: { add: (uid, location, expectedEpoch) => void later.push({ uid, location, expectedEpoch }) },
+    onEnd: (row, reason) => void ended.push({ uid: cookies.get(row) ?? table.sessions.cookie(row), reason }),
+  });
+  const locks = new UidLocks();
+  const deps: LoginDeps = {
+    directory,
+    table,
+    servers,
+    locks,
+    ends,
+    clock,
+    random: { bytes: (length) => randomBytes(length) },
+    realm: 'vserver',
+    lifetimeS: 90,
+  };
+  const changed: string[] = [];
+  const sweep = new Sweep({
+    ...deps,
+    log: silentLog,
+    name: me.name,
+    onChanged: (uid) => void changed.push(uid),
+  });
+  return {
+    time,
+    clock,
+    directory,
+    table,
+    servers,
+    later,
+    ended,
+    ends,
+    locks,
+    deps,
+    sweep,
+    changed,
+    nowS,
+    finder: new UserFinder(directory, clock),
+  };
+}
+
+/** A login by password from 10.0.0.1:5000, but for what is said. */
+export function loginRequest(uid: string, more: Partial<LoginRequest> = {}): LoginRequest {
+  return {
+    uid,
+    credential: { kind: 'password', password: 'secret' },
+    source: { host: '10.0.0.1', port: 5000 },
+    local: null,
+    firewall: 'none',
+    status: 'online',
+    instance: '',
+    note: '',
+    device: '',
+    contact: '',
+    hops: 0,
+    sentBy: undefined,
+    ...more,
+  };
+}
