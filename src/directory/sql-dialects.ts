@@ -1,0 +1,95 @@
+/** All that differs between SQLite and MySQL in the SQL itself. */
+
+export interface Dialect {
+  /** Column types. Text is compared byte by byte; `key` may stand in an index and holds 255 characters. */
+  readonly types: { readonly [T in 'uid' | 'key' | 'text' | 'int' | 'bigint']: string };
+  /** Ends every CREATE TABLE. */
+  readonly tableEnd: string;
+  /** A random whole number of 52 bits. */
+  readonly random: string;
+  /** Many rows of columns as one JSON array of arrays. */
+  jsonRows(columns: string): string;
+  /** Ends a SELECT of rows that the transaction is going to change. */
+  readonly forUpdate: string;
+  /** Ends an INSERT that replaces these columns where the key is taken. */
+  upsert(key: string, columns: readonly string[]): string;
+  index(name: string, table: string, columns: string): string;
+  /**
+   * Triggers that count `users.version` up on every change of a user or of the rows that are his, and keep the
+   * search keys of rows that somebody else wrote, so that changes behind the program's back are seen too.
+   */
+  readonly triggers: readonly string[];
+}
+
+const CHILDREN = ['contacts', 'voip_accounts', 'buddies'];
+const TOUCH = 'UPDATE users SET version = version + 1 WHERE uid =';
+
+/** Each column with a search key: its table, itself, its key. */
+const KEYED = [
+  ['users', 'alias', 'alias_key'],
+  ['contacts', 'value', 'value_key'],
+] as const;
+
+export const SQLITE: Dialect = {
+  types: { uid: 'TEXT', key: 'TEXT', text: 'TEXT', int: 'INTEGER', bigint: 'INTEGER' },
+  tableEnd: ' STRICT',
+  random: 'abs(random() % 4503599627370496)',
+  jsonRows: (columns) => `json_group_array(json_array(${columns}))`,
+  forUpdate: '',
+  upsert: (key, columns) =>
+    ` ON CONFLICT (${key}) DO UPDATE SET ${columns.map((name) => `${name} = excluded.${name}`).join(', ')}`,
+  index: (name, table, columns) => `CREATE INDEX IF NOT EXISTS ${name} ON ${table} (${columns})`,
+  triggers: [
+    `CREATE TRIGGER IF NOT EXISTS users_version AFTER UPDATE ON users WHEN NEW.version = OLD.version
+     BEGIN ${TOUCH} NEW.uid; END`,
+    ...CHILDREN.flatMap((table) => [
+      `CREATE TRIGGER IF NOT EXISTS ${table}_insert AFTER INSERT ON ${table} BEGIN ${TOUCH} NEW.uid; END`,
+      `CREATE TRIGGER IF NOT EXISTS ${table}_update AFTER UPDATE ON ${table}
+       BEGIN ${TOUCH} OLD.uid; ${TOUCH} NEW.uid; END`,
+      `CREATE TRIGGER IF NOT EXISTS ${table}_delete AFTER DELETE ON ${table} BEGIN ${TOUCH} OLD.uid; END`,
+    ]),
+    ...KEYED.flatMap(([table, column, key]) => [
+      `CREATE TRIGGER IF NOT EXISTS ${key}_insert AFTER INSERT ON ${table} WHEN NEW.${key} IS NULL
+       BEGIN UPDATE ${table} SET ${key} = lower(NEW.${column}) WHERE rowid = NEW.rowid; END`,
+      `CREATE TRIGGER IF NOT EXISTS ${key}_update AFTER UPDATE OF ${column} ON ${table} WHEN NEW.${column} <> OLD.${column}
+       BEGIN UPDATE ${table} SET ${key} = lower(NEW.${column}) WHERE rowid = NEW.rowid; END`,
+    ]),
+  ],
+};
+
+export const MYSQL: Dialect = {
+  // A binary collation tells case, accents and every code point apart. It overlooks spaces at the end only,
+  // and isUid keeps those out.
+  types: { uid: 'VARCHAR(64)', key: 'VARCHAR(255)', text: 'TEXT', int: 'INT', bigint: 'BIGINT' },
+  tableEnd: ' ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin',
+  random: 'FLOOR(RAND() * 4503599627370496)',
+  jsonRows: (columns) => `JSON_ARRAYAGG(JSON_ARRAY(${columns}))`,
+  forUpdate: ' FOR UPDATE',
+  upsert: (_key, columns) =>
+    ` ON DUPLICATE KEY UPDATE ${columns.map((name) => `${name} = VALUES(${name})`).join(', ')}`,
+  index: (name, table, columns) => `CREATE INDEX ${name} ON ${table} (${columns})`,
+  triggers: [
+    ...trigger('users_insert', 'BEFORE INSERT ON users', keep('alias', 'alias_key', 'NEW.alias_key IS NULL')),
+    ...trigger(
+      'users_update',
+      'BEFORE UPDATE ON users',
+      `SET NEW.version = OLD.version + 1; ${keep('alias', 'alias_key', 'NEW.alias <> OLD.alias')}`,
+    ),
+    ...trigger('contacts_key', 'BEFORE INSERT ON contacts', keep('value', 'value_key', 'NEW.value_key IS NULL')),
+    ...trigger('contacts_rekey', 'BEFORE UPDATE ON contacts', keep('value', 'value_key', 'NEW.value <> OLD.value')),
+    ...CHILDREN.flatMap((table) => [
+      ...trigger(`${table}_insert`, `AFTER INSERT ON ${table}`, `${TOUCH} NEW.uid;`),
+      ...trigger(`${table}_update`, `AFTER UPDATE ON ${table}`, `${TOUCH} OLD.uid; ${TOUCH} NEW.uid;`),
+      ...trigger(`${table}_delete`, `AFTER DELETE ON ${table}`, `${TOUCH} OLD.uid;`),
+    ]),
+  ],
+};
+
+/** MySQL before 8.0.29 has no CREATE TRIGGER IF NOT EXISTS. */
+function trigger(name: string, on: string, action: string): readonly string[] {
+  return [`DROP TRIGGER IF EXISTS ${name}`, `CREATE TRIGGER ${name} ${on} FOR EACH ROW BEGIN ${action} END`];
+}
+
+function keep(column: string, key: string, when: string): string {
+  return `IF ${when} THEN SET NEW.${key} = LOWER(NEW.${column}); END IF;`;
+}

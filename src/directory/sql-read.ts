@@ -1,0 +1,146 @@
+/** Reading users, servers and variables: what the directory, the import and the export share. */
+import { VserverError } from '../base/errors.ts';
+import { isUid } from '../base/model.ts';
+import type { Region, ServerRecord, User } from '../base/model.ts';
+import type { Log } from '../base/ports.ts';
+import type { Entry, Page, Query } from './directory.ts';
+import { formatRdn } from './dn.ts';
+import type { Dialect } from './sql-dialects.ts';
+import type { SqlRow, SqlRunner, SqlValue } from './sql-driver.ts';
+import { CHILD_TABLES, LOCATION_COLUMNS, readLocation, readServer, readUser, searchKey } from './sql-rows.ts';
+
+export interface SqlReader {
+  find(db: SqlRunner, uid: string): Promise<Entry | null>;
+  /** The user, whom the running transaction is going to change. */
+  lock(tx: SqlRunner, uid: string): Promise<User | null>;
+  search(db: SqlRunner, query: Query): Promise<Page>;
+  regions(db: SqlRunner): Promise<readonly Region[]>;
+  servers(db: SqlRunner): Promise<readonly ServerRecord[]>;
+  variable(db: SqlRunner, name: string): Promise<string | null>;
+}
+
+const SEARCH_LIMIT_MAX = 1_000;
+/** Above every text that begins with what stands before it; no alias has four of them. */
+const LAST = '\u{10FFFF}'.repeat(4);
+
+export function sqlReader(dialect: Dialect, log: Log, baseDn: string): SqlReader {
+  const children = CHILD_TABLES.map(
+    ({ table, columns }) =>
+      `(SELECT ${dialect.jsonRows(columns.join(', '))} FROM ${table} WHERE ${table}.uid = u.uid) AS ${table}`,
+  );
+  const location = LOCATION_COLUMNS.map((column) => `l.${column} AS l_${column}`);
+  /** A user with all that is his in one statement. */
+  const select = `SELECT u.*, r.country_code, ${[...location, ...children].join(', ')}`;
+  const joins = 'LEFT JOIN regions r ON r.name = u.region LEFT JOIN locations l ON l.uid = u.uid';
+  const findSql = `${select} FROM users u ${joins} WHERE u.uid = ?`;
+
+  const dn = (uid: string, region: string): string => userDn(uid, region, baseDn);
+  const warn = (problems: readonly string[], of: object): void => {
+    if (problems.length > 0) log.warn({ ...of, columns: problems }, 'columns of the directory that can not be read');
+  };
+  const toUser = (row: SqlRow): User => {
+    const problems: string[] = [];
+    const user = readUser(row, dn, problems);
+    warn(problems, { uid: user.uid });
+    return user;
+  };
+
+  const find = async (db: SqlRunner, uid: string): Promise<Entry | null> => {
+    if (!isUid(uid)) return null;
+    const [row] = await db.query(findSql, [uid]);
+    if (row === undefined) return null;
+    const problems: string[] = [];
+    const where = readLocation(row, problems);
+    warn(problems, { uid });
+    return { user: toUser(row), location: where, version: String(row['version']) };
+  };
+
+  return {
+    find,
+    async lock(tx, uid) {
+      if (!isUid(uid)) return null;
+      await tx.query(`SELECT uid FROM users WHERE uid = ?${dialect.forUpdate}`, [uid]);
+      return (await find(tx, uid))?.user ?? null;
+    },
+    async search(db, query) {
+      const limit = Math.min(Math.max(Math.trunc(query.limit), 1), SEARCH_LIMIT_MAX);
+      const { sql, values } = pageOf(query, limit + 1);
+      // The page is cut out of the index first; only its users are read then.
+      const rows = await db.query(
+        `${select}, page.k AS page_key FROM (${sql}) page JOIN users u ON u.uid = page.uid ${joins}
+         ORDER BY page.k, page.uid`,
+        values,
+      );
+      const shown = rows.slice(0, limit);
+      const last = shown.at(-1);
+      const next = rows.length > limit && last !== undefined ? formatCursor(last['page_key'], last['uid']) : null;
+      return { users: shown.map(toUser), next };
+    },
+    async regions(db) {
+      const rows = await db.query('SELECT name, country_code FROM regions ORDER BY name', []);
+      return rows.map((row) => ({ name: String(row['name']), countryCode: String(row['country_code']) }));
+    },
+    async servers(db) {
+      const rows = await db.query('SELECT * FROM servers ORDER BY name', []);
+      return rows.flatMap((row) => {
+        const problems: string[] = [];
+        const server = readServer(row, problems);
+        warn(problems, { server: row['name'] });
+        return server === null ? [] : [server];
+      });
+    },
+    async variable(db, name) {
+      const [row] = await db.query('SELECT value FROM system_variables WHERE name = ?', [name]);
+      return typeof row?.['value'] === 'string' ? row['value'] : null;
+    },
+  };
+}
+
+/** The DN under which an export shows a user. */
+export function userDn(uid: string, region: string, baseDn: string): string {
+  const parent = region === '' ? '' : `${formatRdn('ou', region)},`;
+  return `${formatRdn('uid', uid)},${parent}ou=users,${baseDn}`;
+}
+
+/** Key and uid of one page, in order, straight from an index: never OFFSET, so the last page costs what the first did. */
+function pageOf({ field, prefix, after }: Query, rows: number): { sql: string; values: readonly SqlValue[] } {
+  const from = field === 'uid' ? prefix : searchKey(prefix);
+  const start = after === undefined ? { key: from, uid: '' } : parseCursor(after);
+  const end = `LIMIT ${rows}`;
+  if (field === 'uid') {
+    return {
+      sql: `SELECT uid, uid AS k FROM users WHERE uid >= ? AND uid < ? AND uid > ? ORDER BY uid ${end}`,
+      values: [from, from + LAST, start.uid],
+    };
+  }
+  if (field === 'alias') {
+    return {
+      sql: `SELECT uid, alias_key AS k FROM users WHERE alias_key >= ? AND alias_key < ? AND (alias_key > ? OR uid > ?)
+            ORDER BY alias_key, uid ${end}`,
+      values: [start.key, from + LAST, start.key, start.uid],
+    };
+  }
+  // A user with several values that match stands where the first of them does.
+  return {
+    sql: `SELECT uid, value_key AS k FROM contacts c
+          WHERE kind = ? AND value_key >= ? AND value_key < ? AND (value_key > ? OR uid > ?) AND NOT EXISTS (
+            SELECT 1 FROM contacts d WHERE d.uid = c.uid AND d.kind = c.kind AND d.value_key >= ?
+            AND (d.value_key < c.value_key OR (d.value_key = c.value_key AND d.position < c.position)))
+          ORDER BY value_key, uid ${end}`,
+    values: [field, start.key, from + LAST, start.key, start.uid, from],
+  };
+}
+
+function formatCursor(key: unknown, uid: unknown): string {
+  return Buffer.from(JSON.stringify([key, uid])).toString('base64url');
+}
+
+function parseCursor(text: string): { key: string; uid: string } {
+  try {
+    const [key, uid] = JSON.parse(Buffer.from(text, 'base64url').toString()) as unknown[];
+    if (typeof key === 'string' && typeof uid === 'string') return { key, uid };
+  } catch {
+    // falls through: whatever is wrong with it, it did not come from us
+  }
+  throw new VserverError('BAD_REQUEST', 'after: not the mark of a page');
+}

@@ -1,0 +1,163 @@
+/** SQLite as driver of the SQL directory: Node's own where the running Node has it, else the same API as a package. */
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { DatabaseSync } from '@photostructure/sqlite';
+import { VserverError } from '../base/errors.ts';
+import type { Log } from '../base/ports.ts';
+import type { Directory } from './directory.ts';
+import { SQLITE } from './sql-dialects.ts';
+import type { SqlDriver, SqlRow, SqlRunner, SqlValue, Written } from './sql-driver.ts';
+import { sqlDirectory } from './sql.ts';
+
+type Database = InstanceType<typeof DatabaseSync>;
+type Statement = ReturnType<Database['prepare']>;
+
+export interface SqliteOptions {
+  /** Made with its folder where it is missing; `:memory:` for tests. */
+  readonly path: string;
+  readonly log: Log;
+  readonly baseDn: string;
+  /** How long to wait, and hold up this process, while another one writes. */
+  readonly deadlineMs?: number;
+}
+
+/** The embedded directory. @throws VserverError DIRECTORY_UNAVAILABLE where the file can't be opened. */
+export async function openSqlite({ path, log, baseDn, deadlineMs = 2_000 }: SqliteOptions): Promise<Directory> {
+  const database = await openDatabase(path, deadlineMs);
+  return sqlDirectory(sqliteDriver(database, `SQLite, ${path}`), { log, baseDn });
+}
+
+async function openDatabase(path: string, deadlineMs: number): Promise<Database> {
+  const Sqlite = await loadSqlite();
+  try {
+    if (path !== ':memory:' && !existsSync(path)) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const database = new Sqlite(path);
+    // It holds secrets. The files beside it (-wal, -shm) take the mode of this one.
+    if (path !== ':memory:') chmodSync(path, 0o600);
+    database.exec(`PRAGMA busy_timeout = ${Math.trunc(deadlineMs)}`);
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON');
+    return database;
+  } catch (error) {
+    throw new VserverError('DIRECTORY_UNAVAILABLE', `SQLite can't open ${path}`, { cause: error });
+  }
+}
+
+async function loadSqlite(): Promise<typeof DatabaseSync> {
+  // Node 20 has no node:sqlite; asking for the name in a variable keeps tools from resolving it early.
+  const own = 'node:sqlite';
+  try {
+    return ((await import(own)) as { DatabaseSync: typeof DatabaseSync }).DatabaseSync;
+  } catch {
+    return (await import('@photostructure/sqlite')).DatabaseSync;
+  }
+}
+
+const STATEMENTS_MAX = 256;
+
+function sqliteDriver(database: Database, description: string): SqlDriver {
+  const statements = new Map<string, Statement>();
+  const prepare = (sql: string): Statement => {
+    let statement = statements.get(sql);
+    if (statement === undefined) {
+      if (statements.size >= STATEMENTS_MAX) statements.clear();
+      statement = database.prepare(sql);
+      statements.set(sql, statement);
+    }
+    return statement;
+  };
+
+  /** Runs at once: only for the owner of the transaction, or where there is none. */
+  const direct: SqlRunner = {
+    query: async (sql, values) => guarded(() => readAll(prepare(sql), values)),
+    run: async (sql, values) => guarded(() => write(prepare(sql), values)),
+  };
+
+  // All share one connection: while a transaction is open, everybody else waits for its end.
+  // (The check and what follows it stand in one turn of the loop: nothing may be awaited in between.)
+  let transaction: Promise<void> | null = null;
+  const inTransaction = async <T>(work: () => Promise<T>): Promise<T> => {
+    while (transaction !== null) await transaction;
+    guarded(() => void database.exec('BEGIN IMMEDIATE'));
+    let done = (): void => undefined;
+    transaction = new Promise((resolve) => (done = resolve));
+    try {
+      const result = await work();
+      guarded(() => void database.exec('COMMIT'));
+      return result;
+    } catch (error) {
+      if (database.isTransaction) database.exec('ROLLBACK');
+      throw error;
+    } finally {
+      transaction = null;
+      done();
+    }
+  };
+
+  return {
+    dialect: SQLITE,
+    description,
+    async query(sql, values) {
+      while (transaction !== null) await transaction;
+      return direct.query(sql, values);
+    },
+    async run(sql, values) {
+      while (transaction !== null) await transaction;
+      return direct.run(sql, values);
+    },
+    transaction: (_patience, work) => inTransaction(() => work(direct)),
+    exclusively: (work) => inTransaction(() => work(direct, async (sql) => guarded(() => void database.exec(sql)))),
+    async close() {
+      while (transaction !== null) await transaction;
+      statements.clear();
+      if (database.isOpen) database.close();
+    },
+  };
+}
+
+function readAll(statement: Statement, values: readonly SqlValue[]): readonly SqlRow[] {
+  try {
+    return statement.all(...values) as SqlRow[];
+  } catch (error) {
+    // An integer beyond 2^53, which only somebody else can have written: read all as BigInt, once.
+    if (!/too large to be represented/.test(String(error))) throw error;
+    statement.setReadBigInts(true);
+    try {
+      return (statement.all(...values) as SqlRow[]).map(withoutBigInts);
+    } finally {
+      statement.setReadBigInts(false);
+    }
+  }
+}
+
+function withoutBigInts(row: SqlRow): SqlRow {
+  return Object.fromEntries(
+    Object.entries(row).map(([column, value]) => [column, typeof value === 'bigint' ? Number(value) : value]),
+  );
+}
+
+function write(statement: Statement, values: readonly SqlValue[]): Written {
+  try {
+    return Number(statement.run(...values).changes);
+  } catch (error) {
+    if (codeOf(error) === FOREIGN_KEY) return 'orphan';
+    if (codeOf(error) === PRIMARY_KEY || codeOf(error) === UNIQUE) return 'duplicate';
+    throw error;
+  }
+}
+
+/** Extended result codes: https://sqlite.org/rescode.html */
+const FOREIGN_KEY = 787;
+const PRIMARY_KEY = 1555;
+const UNIQUE = 2067;
+
+function codeOf(error: unknown): unknown {
+  return (error as { errcode?: unknown }).errcode;
+}
+
+function guarded<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new VserverError('DIRECTORY_UNAVAILABLE', 'SQLite failed', { cause: error });
+  }
+}
