@@ -6,11 +6,12 @@ export const FRAGMENT_LEVELS_MAX = 32;
 
 const REASON_CHARACTERS_MAX = 160;
 
-/** Whether every character may stand in an XML 1.0 document (XML 1.0 section 2.2, Char). */
+/** What may not stand in an XML 1.0 document, not even as a reference (XML 1.0 section 2.2, Char). */
+export const NO_XML_CHARACTERS = /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu;
+
 export function isXmlText(text: string): boolean {
-  return !NO_XML_CHARACTER.test(text);
+  return text.search(NO_XML_CHARACTERS) < 0;
 }
-const NO_XML_CHARACTER = /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/u;
 
 /**
  * Whether the fragment may be copied as it is into an EXT element (DIRECTORY.md section 6): well-formed as content
