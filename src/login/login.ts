@@ -47,7 +47,8 @@ export type Denial = 'unknown-user' | 'wrong-secret' | 'one-way-password' | 'dis
 
 export type LoginOutcome =
   | Welcome
-  | { readonly kind: 'redirect'; readonly to: ServerRecord }
+  /** `key`: K as 64 hex characters, so that the redirect can be signed. */
+  | { readonly kind: 'redirect'; readonly to: ServerRecord; readonly key: string }
   | { readonly kind: 'denied'; readonly reason: Denial };
 
 export interface LoginDeps {
@@ -82,7 +83,7 @@ async function loginInTurn(deps: LoginDeps, request: LoginRequest): Promise<Logi
     if (refusal !== undefined) return denied(refusal);
     const admission = admissionOf(deps, entry, request);
     if (admission.kind === 'no-room') throw new VserverError('NO_ROOM', undefined, { retryAfter: 5 });
-    if (admission.kind === 'redirect') return admission;
+    if (admission.kind === 'redirect') return { ...admission, key: verdict.key.toString('hex') };
 
     const session = sessionFor(deps, request, verdict.key);
     const replaced = deps.table.replacedBy(request.uid, request.instance, entry.user.service.devicesMax);
@@ -97,7 +98,7 @@ async function loginInTurn(deps: LoginDeps, request: LoginRequest): Promise<Logi
         session,
         Math.floor(deps.clock.now() / 1000),
       );
-      return { kind: 'welcome', row, cookie: session.cookie, key: Buffer.from(session.key).toString('hex') };
+      return { kind: 'welcome', row, cookie: session.cookie, key: verdict.key.toString('hex') };
     }
     // Another login came first, here or elsewhere: what it wrote decides anew.
     entry = written === 'unknown' ? null : await deps.directory.find(request.uid);

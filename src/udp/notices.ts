@@ -1,0 +1,53 @@
+/** Requests that the server sends on its own: repeated at 0.5, 1, 2, 4 s until the client's signed `Ok`. */
+import type { Address } from '../base/model.ts';
+import type { Random, Timer, Timers } from '../base/ports.ts';
+
+const PAUSES_MS = [500, 1_000, 2_000, 4_000] as const;
+/** More than this wait for their `Ok`: further ones are sent once. */
+const WAITING_MAX = 10_000;
+const ID_BYTES = 8;
+
+export class Notices {
+  readonly #timers: Timers;
+  readonly #random: Random;
+  readonly #waiting = new Map<string, Timer>();
+
+  constructor(options: { timers: Timers; random: Random }) {
+    this.#timers = options.timers;
+    this.#random = options.random;
+  }
+
+  /** `make` builds the signed request with this id; `cookie` is that of the session it goes to. */
+  send(cookie: string, to: Address, make: (id: string) => Buffer, send: (bytes: Buffer, to: Address) => void): void {
+    const id = `s${this.#random.bytes(ID_BYTES).toString('hex')}`;
+    const bytes = make(id);
+    send(bytes, to);
+    if (this.#waiting.size >= WAITING_MAX) return;
+    const key = `${cookie} ${id}`;
+    const repeat = (tries: number): void => {
+      const pauseMs = PAUSES_MS[tries];
+      if (pauseMs === undefined) {
+        this.#waiting.delete(key);
+        return;
+      }
+      const timer = this.#timers.after(pauseMs, () => {
+        send(bytes, to);
+        repeat(tries + 1);
+      });
+      this.#waiting.set(key, timer);
+    };
+    repeat(0);
+  }
+
+  /** The client's signed `Ok` has come. */
+  acknowledged(cookie: string, id: string): void {
+    const key = `${cookie} ${id}`;
+    this.#waiting.get(key)?.cancel();
+    this.#waiting.delete(key);
+  }
+
+  close(): void {
+    for (const timer of this.#waiting.values()) timer.cancel();
+    this.#waiting.clear();
+  }
+}

@@ -1,0 +1,186 @@
+/** The edge of the client protocol: datagram → decode → limits → signed or unsigned request → use case → reply. */
+import { VserverError } from '../base/errors.ts';
+import type { Counters } from '../base/counters.ts';
+import type { Address, ServerRecord } from '../base/model.ts';
+import type { DatagramHandler, DatagramSocket, Log, Random, Timers } from '../base/ports.ts';
+import { createUsedNonces } from '../login/nonces.ts';
+import type { Nonces, UsedNonces } from '../login/nonces.ts';
+import { macOf } from '../login/proof.ts';
+import { createRateLimit } from '../login/rate-limit.ts';
+import type { RateLimit } from '../login/rate-limit.ts';
+import type { EndReason } from '../login/session-ends.ts';
+import type { UseCases } from '../login/use-cases.ts';
+import { HOPS_MAX, checkTicket, issueTicket } from '../redirect/tickets.ts';
+import type { TicketPurpose } from '../redirect/tickets.ts';
+import { encodeSigned } from './encode.ts';
+import { decode } from './message.ts';
+import { Notices } from './notices.ts';
+import type { Inbound } from './outbound.ts';
+import { sendError, sendUnverified } from './outbound.ts';
+import { createReplyMemory } from './reply-memory.ts';
+import type { ReplyMemory } from './reply-memory.ts';
+import { onSigned } from './signed.ts';
+import { answerStun, isStun } from './stun.ts';
+import { helloReply, onUnsigned } from './unsigned.ts';
+
+export interface UdpSettings {
+  readonly realm: string;
+  /** Seconds. */
+  readonly heartbeat: number;
+  /** Seconds. */
+  readonly expires: number;
+  readonly loginDatagram: boolean;
+  readonly configPasswords: boolean;
+}
+
+export interface UdpDeps {
+  readonly cases: UseCases;
+  readonly counters: Counters;
+  readonly nonces: Nonces;
+  /** Unauthenticated requests a source, shared by all edges. */
+  readonly requests: RateLimit;
+  /** Failed logins a source, shared by all edges. */
+  readonly failedLogins: RateLimit;
+  readonly clusterKey: string;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+  readonly settings: UdpSettings;
+}
+
+/** What the handlers of signed and unsigned requests share. */
+export interface UdpContext extends UdpDeps {
+  readonly memory: ReplyMemory;
+  readonly notices: Notices;
+  readonly usedNonces: UsedNonces;
+  /** Nonces of logins that wait for the directory. */
+  readonly loginsUnderWay: Set<string>;
+  readonly probeKey: Buffer;
+  /** At most once a second a source. */
+  errorOnceASecond(inbound: Inbound, status: number, reason: string, retryAfter?: number): void;
+  /** `Error 401`, at most once a second a source. */
+  refuseUnknown(inbound: Inbound): void;
+  /** The failure to tell the client; what is not expected goes to the log. */
+  failureOf(error: unknown): VserverError;
+  /** Makes tickets for this asker, who was sent on `hops` times before. */
+  ticketsFor(asker: string, purpose: TicketPurpose, hops: number): (target: string, server: ServerRecord) => string;
+  /** What the client's login ticket says; of a bad one, nothing. */
+  sentOn(ticket: string | null, uid: string, nowMs: number): { hops: number; sentBy: undefined };
+}
+
+export interface UdpServer {
+  /** For the port of the protocol; the socket is the one that the datagram came to. */
+  readonly onDatagram: (socket: () => DatagramSocket) => DatagramHandler;
+  /** For the alternate port, which only tells the address it sees. */
+  readonly onAlternate: (socket: () => DatagramSocket) => DatagramHandler;
+  /** Tells a client whose session ended by a takeover. */
+  sessionEnded(socket: DatagramSocket, row: number, reason: EndReason): void;
+  close(): void;
+}
+
+const REPLY_MEMORY_BYTES = 64 * 1024 * 1024;
+const USED_NONCES_MAX = 500_000;
+const ERROR_SOURCES_MAX = 65_536;
+
+export function createUdp(deps: UdpDeps): UdpServer {
+  const context = contextOf(deps);
+  const { cases, counters } = deps;
+
+  const onDatagram = (socket: DatagramSocket, bytes: Buffer, from: Address, alternate: boolean): void => {
+    counters.datagramsReceived++;
+    if (from.port === 0) return;
+    if (isStun(bytes)) {
+      if (deps.requests.take(from.host, cases.clock.now()) > 0) return;
+      const reply = answerStun(bytes, from);
+      if (reply !== null) socket.send(reply, from);
+      return;
+    }
+    const request = decode(bytes);
+    if (request === null || (alternate && (request.kind === 'malformed' || request.verb !== 'Hello'))) {
+      counters.datagramsDropped++;
+      return;
+    }
+    if (request.kind === 'request' && request.cookie !== null) {
+      onSigned(context, request, bytes, socket, from);
+      return;
+    }
+    const inbound: Inbound = { socket, from, id: request.id, length: bytes.length };
+    const waitS = deps.requests.take(from.host, cases.clock.now());
+    if (waitS > 0) {
+      counters.rateLimited++;
+      context.errorOnceASecond(inbound, 429, 'slow down', waitS);
+    } else if (request.kind === 'malformed') {
+      counters.datagramsMalformed++;
+      sendError(inbound, request.status, request.reason);
+    } else if (alternate) sendUnverified(inbound, helloReply(context, inbound));
+    else onUnsigned(context, request, bytes, socket, from);
+  };
+
+  return {
+    onDatagram: (socket) => (bytes, from) => {
+      onDatagram(socket(), bytes, from, false);
+    },
+    onAlternate: (socket) => (bytes, from) => {
+      onDatagram(socket(), bytes, from, true);
+    },
+    sessionEnded(socket, row, reason) {
+      if (reason !== 'replaced' && reason !== 'elsewhere') return;
+      const { sessions } = cases.table;
+      const wan = sessions.wan(row);
+      if (wan.port === 0) return;
+      const make = (id: string): Buffer =>
+        encodeSigned(sessions.key(row), macOf, 'Error', '409 logged in elsewhere', id);
+      context.notices.send(sessions.cookie(row), wan, make, (bytes, to) => {
+        socket.send(bytes, to);
+      });
+    },
+    close() {
+      context.notices.close();
+    },
+  };
+}
+
+function contextOf(deps: UdpDeps): UdpContext {
+  const { cases, counters, clusterKey, log, random } = deps;
+  const { clock, servers } = cases;
+  // Wrong macs and unknown cookies may come from anywhere: they get little back.
+  const errors = createRateLimit({
+    tokens: 1,
+    periodMs: 1000,
+    burst: 1,
+    sourcesMax: ERROR_SOURCES_MAX,
+    seed: random.bytes(4).readUInt32LE(),
+  });
+  const errorOnceASecond = (inbound: Inbound, status: number, reason: string, retryAfter?: number): void => {
+    if (errors.take(inbound.from.host, clock.now()) === 0) sendError(inbound, status, reason, retryAfter);
+    else counters.datagramsDropped++;
+  };
+  return {
+    ...deps,
+    memory: createReplyMemory(REPLY_MEMORY_BYTES),
+    notices: new Notices(deps),
+    usedNonces: createUsedNonces(USED_NONCES_MAX),
+    loginsUnderWay: new Set<string>(),
+    probeKey: random.bytes(32),
+    errorOnceASecond,
+    refuseUnknown: (inbound: Inbound) => {
+      errorOnceASecond(inbound, 401, 'log in again');
+    },
+    failureOf: (error: unknown): VserverError => {
+      if (error instanceof VserverError) return error;
+      log.error({ err: error }, 'unexpected failure');
+      return new VserverError('INTERNAL');
+    },
+    ticketsFor: (asker: string, purpose: TicketPurpose, hops: number) => (target: string, server: ServerRecord) =>
+      issueTicket(
+        clusterKey,
+        { purpose, asker, target, server: server.name, hops: Math.min(hops + 1, HOPS_MAX) },
+        clock.now(),
+      ),
+    sentOn: (ticket: string | null, uid: string, nowMs: number) => {
+      const expected = { purpose: 'login' as const, server: servers.me.name, target: uid };
+      const check = ticket === null ? undefined : checkTicket(clusterKey, ticket, expected, nowMs);
+      return { hops: check?.outcome === 'good' ? check.hops : 0, sentBy: undefined };
+    },
+  };
+}

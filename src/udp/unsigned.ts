@@ -1,0 +1,226 @@
+/** Requests without a session: Hello, Login, and what comes with a ticket. */
+import { createHash } from 'node:crypto';
+import { formatAddress } from '../base/address.ts';
+import { VserverError } from '../base/errors.ts';
+import type { Address } from '../base/model.ts';
+import type { DatagramSocket } from '../base/ports.ts';
+import type { LoginOutcome } from '../login/login.ts';
+import { macOf } from '../login/proof.ts';
+import { checkTicket } from '../redirect/tickets.ts';
+import { encode, encodeSigned } from './encode.ts';
+import type { Request } from './message.ts';
+import type { Inbound } from './outbound.ts';
+import { sendError, sendUnverified } from './outbound.ts';
+import { errorReply, locatedReply, serversReply } from './replies.ts';
+import type { ReplyText } from './replies.ts';
+import type { UdpContext } from './server.ts';
+
+/** Failed logins are answered at multiples of this after they came: the time tells nothing of the reason. */
+const DENIAL_GRID_MS = 200;
+/** More logins than this under way or waiting for their denial are refused. */
+const LOGINS_MAX = 10_000;
+/** Session number under which the replies to logins are remembered: no row has it. */
+const LOGINS = 0xffffffff;
+
+export function onUnsigned(
+  context: UdpContext,
+  request: Request,
+  bytes: Buffer,
+  socket: DatagramSocket,
+  from: Address,
+): void {
+  const inbound: Inbound = { socket, from, id: request.id, length: bytes.length };
+  switch (request.verb) {
+    case 'Hello':
+      sendUnverified(inbound, helloReply(context, inbound));
+      return;
+    case 'Login':
+      onLogin(context, request, bytes, inbound);
+      return;
+    case 'Locate':
+    case 'Servers':
+      if (request.ticket === null) context.refuseUnknown(inbound);
+      else withTicket(context, request, inbound, request.ticket);
+      return;
+    default:
+      context.refuseUnknown(inbound);
+  }
+}
+
+export function helloReply(context: UdpContext, { from, id }: Inbound): Buffer {
+  const { servers, clock } = context.cases;
+  return encode('Hello', servers.me.name.replaceAll(' ', '_'), id, {
+    wan: formatAddress(from),
+    time: new Date(clock.now()).toISOString(),
+    version: servers.me.version,
+  });
+}
+
+function onLogin(context: UdpContext, request: Request, bytes: Buffer, inbound: Inbound): void {
+  const nowMs = context.cases.clock.now();
+  if (!context.settings.loginDatagram) {
+    const off = new VserverError('DATAGRAM_LOGIN_OFF');
+    sendError(inbound, off.status, off.message);
+    return;
+  }
+  const { nonce, proof } = request;
+  if (nonce === null || proof === null || context.nonces.check(nonce, inbound.from, nowMs) !== 'good') {
+    challenge(context, request.argument, inbound);
+    return;
+  }
+  // Repeats of a good login get the same Welcome again; they are known by all of their bytes.
+  const digest = createHash('sha256').update(bytes).digest('hex').slice(0, 32);
+  const repeated = context.memory.find(digest, LOGINS, 0, Math.floor(nowMs / 1000));
+  if (repeated instanceof Buffer) {
+    context.counters.repeats++;
+    inbound.socket.send(repeated, inbound.from);
+    return;
+  }
+  if (context.usedNonces.isUsed(nonce, nowMs)) {
+    challenge(context, request.argument, inbound);
+    return;
+  }
+  const waitS = context.failedLogins.wait(inbound.from.host, nowMs);
+  if (waitS > 0 || context.loginsUnderWay.size >= LOGINS_MAX) {
+    context.counters.rateLimited++;
+    sendError(inbound, 429, 'slow down', Math.max(waitS, 1));
+    return;
+  }
+  // The same login twice at once: the first one is answered.
+  if (context.loginsUnderWay.has(nonce)) return;
+  context.loginsUnderWay.add(nonce);
+  void tryLogin(context, request, { nonce, proof, digest }, inbound, nowMs);
+}
+
+function challenge(context: UdpContext, uid: string, inbound: Inbound): void {
+  const nonce = context.nonces.issue(inbound.from, context.cases.clock.now());
+  sendUnverified(inbound, encode('Challenge', uid, inbound.id, { nonce, realm: context.settings.realm }));
+}
+
+interface Proof {
+  readonly nonce: string;
+  readonly proof: string;
+  /** Of the whole datagram. */
+  readonly digest: string;
+}
+
+async function tryLogin(
+  context: UdpContext,
+  request: Request,
+  proof: Proof,
+  inbound: Inbound,
+  nowMs: number,
+): Promise<void> {
+  try {
+    const outcome = await context.cases.login(loginRequest(context, request, proof, inbound, nowMs));
+    if (outcome.kind === 'denied') await deny(context, request.argument, outcome.reason, inbound, nowMs);
+    else welcome(context, request, proof, inbound, outcome);
+  } catch (error) {
+    const failure = context.failureOf(error);
+    if (failure.status === 503) context.counters.loginsUnavailable++;
+    sendError(inbound, failure.status, failure.message, failure.retryAfter);
+  } finally {
+    context.loginsUnderWay.delete(proof.nonce);
+  }
+}
+
+function loginRequest(
+  context: UdpContext,
+  request: Request,
+  { nonce, proof }: Proof,
+  { from }: Inbound,
+  nowMs: number,
+) {
+  const uid = request.argument;
+  const sent = context.sentOn(request.ticket, uid, nowMs);
+  return {
+    uid,
+    credential: { kind: 'proof' as const, nonce, cnonce: request.cnonce ?? '', proof: proof.toLowerCase() },
+    source: from,
+    local: request.local,
+    firewall: request.firewall ?? ('strong' as const),
+    status: request.status ?? ('online' as const),
+    instance: request.instance ?? '',
+    note: '',
+    device: request.device ?? '',
+    contact: '',
+    ...sent,
+  };
+}
+
+/** The good proof came with a good nonce: the source is verified, and the nonce is spent. */
+function welcome(
+  context: UdpContext,
+  request: Request,
+  { nonce, digest }: Proof,
+  inbound: Inbound,
+  outcome: Exclude<LoginOutcome, { kind: 'denied' }>,
+): void {
+  const { clock, servers, table } = context.cases;
+  const nowMs = clock.now();
+  context.usedNonces.use(nonce, nowMs);
+  const key = Buffer.from(outcome.key, 'hex');
+  let reply: Buffer;
+  if (outcome.kind === 'redirect') {
+    const uid = request.argument;
+    const ticket = context.ticketsFor(uid, 'login', context.sentOn(request.ticket, uid, nowMs).hops)(uid, outcome.to);
+    reply = encodeSigned(key, macOf, 'Redirect', formatAddress(outcome.to.udp), inbound.id, { ticket });
+    context.counters.loginsRedirected++;
+  } else {
+    context.counters.loginsWelcomed++;
+    reply = encodeSigned(key, macOf, 'Welcome', request.argument, inbound.id, {
+      cookie: outcome.cookie,
+      heartbeat: context.settings.heartbeat,
+      expires: context.settings.expires,
+      wan: formatAddress(inbound.from),
+      network: table.device(outcome.row).network,
+      server: servers.me.name,
+      servers: servers.alternatives().map(formatAddress).join(';') || undefined,
+    });
+  }
+  context.memory.remember(digest, LOGINS, 0, Math.floor(nowMs / 1000), reply);
+  inbound.socket.send(reply, inbound.from);
+}
+
+async function deny(context: UdpContext, uid: string, reason: string, inbound: Inbound, cameMs: number): Promise<void> {
+  const { clock } = context.cases;
+  context.counters.loginsDenied++;
+  context.failedLogins.take(inbound.from.host, clock.now());
+  context.log.warn({ source: formatAddress(inbound.from), uid, reason, edge: 'udp' }, 'login failed');
+  await new Promise<void>((resolve) => {
+    context.timers.after(DENIAL_GRID_MS - ((clock.now() - cameMs) % DENIAL_GRID_MS), resolve);
+  });
+  sendError(inbound, 403, 'refused');
+}
+
+function withTicket(context: UdpContext, request: Request, inbound: Inbound, text: string): void {
+  const { cases } = context;
+  const { servers, clock } = cases;
+  const target = request.verb === 'Locate' ? request.argument : null;
+  const expected = { purpose: 'locate' as const, server: servers.me.name, target };
+  const ticket = checkTicket(context.clusterKey, text, expected, clock.now());
+  if (ticket.outcome !== 'good') {
+    context.refuseUnknown(inbound);
+    return;
+  }
+  if (target === null) {
+    sendText(inbound, serversReply(servers.all()));
+    return;
+  }
+  // A uid too long for the ticket is unknown here: it sees what a stranger sees.
+  const asker = ticket.asker.kind === 'uid' ? ticket.asker.uid : '';
+  const ticketFor = context.ticketsFor(asker, 'locate', ticket.hops);
+  const here = cases.locateHere(asker, target);
+  Promise.resolve(here ?? cases.locateElsewhere(asker, target)).then(
+    (located) => {
+      sendText(inbound, locatedReply(located, ticketFor));
+    },
+    (error: unknown) => {
+      sendText(inbound, errorReply(context.failureOf(error)));
+    },
+  );
+}
+
+function sendText(inbound: Inbound, { verb, argument, headers, body }: ReplyText): void {
+  sendUnverified(inbound, encode(verb, argument, inbound.id, headers, body));
+}
