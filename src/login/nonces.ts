@@ -1,0 +1,77 @@
+/**
+ * Stateless nonces: each proves the source it was given to and when, under a key that only this node knows. Nothing
+ * is stored until one was used for a login. For datagrams, SIP and HTTP Digest alike.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { ADDRESS_BYTES, writeAddress } from '../base/address.ts';
+import type { Address } from '../base/model.ts';
+
+export const NONCE_VALID_MS = 30_000;
+/** Characters of base64url. */
+export const NONCE_LENGTH = 32;
+
+const TIME_BYTES = 6;
+const COUNTER_BYTES = 3;
+const MAC_BYTES = 15;
+const MAC_AT = TIME_BYTES + COUNTER_BYTES;
+
+export interface Nonces {
+  /** `source` must be numeric; give port 0 where the next request may come from another port (HTTP). */
+  issue(source: Address, nowMs: number): string;
+  /** `stale`: given out here to this source, but too long ago. */
+  check(nonce: string, source: Address, nowMs: number): 'good' | 'stale' | 'forged';
+}
+
+/** `key`: 32 random bytes, new at each start of the node. */
+export function createNonces(key: Buffer): Nonces {
+  let counter = 0;
+  const macOf = (source: Address, stamp: Buffer): Buffer => {
+    const signed = Buffer.alloc(ADDRESS_BYTES + MAC_AT);
+    writeAddress(signed, 0, source);
+    signed.set(stamp.subarray(0, MAC_AT), ADDRESS_BYTES);
+    return createHmac('sha256', key).update(signed).digest().subarray(0, MAC_BYTES);
+  };
+  return {
+    issue(source, nowMs) {
+      const bytes = Buffer.alloc(MAC_AT + MAC_BYTES);
+      bytes.writeUIntBE(nowMs, 0, TIME_BYTES);
+      // Two nonces of the same source and millisecond differ, since each is good for one login only.
+      bytes.writeUIntBE(counter, TIME_BYTES, COUNTER_BYTES);
+      counter = (counter + 1) % 2 ** (8 * COUNTER_BYTES);
+      bytes.set(macOf(source, bytes), MAC_AT);
+      return bytes.toString('base64url');
+    },
+    check(nonce, source, nowMs) {
+      const bytes = Buffer.from(nonce, 'base64url');
+      // The second comparison refuses other spellings of the same bytes, which the memory of used ones would not know.
+      if (nonce.length !== NONCE_LENGTH || bytes.toString('base64url') !== nonce) return 'forged';
+      if (!timingSafeEqual(bytes.subarray(MAC_AT), macOf(source, bytes))) return 'forged';
+      const ageMs = nowMs - bytes.readUIntBE(0, TIME_BYTES);
+      return ageMs >= 0 && ageMs <= NONCE_VALID_MS ? 'good' : 'stale';
+    },
+  };
+}
+
+export interface UsedNonces {
+  /** Marks a good nonce as used by a successful login; false where it was before, or where there is no room to know. */
+  use(nonce: string, nowMs: number): boolean;
+}
+
+/** At most 2 × `halfMax` nonces are kept: two halves of one validity each, the older one is dropped as a whole. */
+export function createUsedNonces(halfMax: number): UsedNonces {
+  let current = new Set<string>();
+  let former = new Set<string>();
+  let currentSinceMs = 0;
+  return {
+    use(nonce, nowMs) {
+      if (nowMs - currentSinceMs > NONCE_VALID_MS) {
+        former = nowMs - currentSinceMs > 2 * NONCE_VALID_MS ? new Set() : current;
+        current = new Set();
+        currentSinceMs = nowMs;
+      }
+      if (current.has(nonce) || former.has(nonce) || current.size >= halfMax) return false;
+      current.add(nonce);
+      return true;
+    },
+  };
+}

@@ -1,0 +1,159 @@
+/**
+ * The replies to signed requests of the last 32 s, so that a repeated request gets the same reply again and nothing
+ * is executed twice (PROTOCOL.md, "repeat").
+ *
+ * A log of bytes in chunks, and a table from the mac to the place in the log. The log grows while its oldest chunk
+ * still holds young replies, up to a bound; then the oldest chunk is overwritten. What was lost is safe: the replay
+ * window refuses the repeated request silently.
+ */
+
+/** Seconds for which a reply is remembered. */
+const REPEAT_S = 32;
+/** Of a session's last requests so many are repeated. */
+const REPEAT_REQUESTS = 4;
+/** Longer replies are made anew. */
+const REMEMBERED_BYTES_MAX = 1_200;
+
+export interface ReplyMemory {
+  /**
+   * `mac`: of the request, 32 hex digits; `session`: its row; `request`: which of the session's signed requests this
+   * was. null, and a reply of more than 1,200 bytes: to be made anew.
+   */
+  remember(mac: string, session: number, request: number, nowS: number, reply: Uint8Array | null): void;
+  /**
+   * `lastRequest`: number of the session's last signed request. The reply is a view, good until the next remember();
+   * `make anew`: a repeat, but its reply was not kept; null: no repeat.
+   */
+  find(mac: string, session: number, lastRequest: number, nowS: number): Buffer | 'make anew' | null;
+}
+
+/** An entry: mac (4 words), session, request, second, length of the reply + 1 (0: to be made anew); then the reply. */
+const HEAD_WORDS = 8;
+const CHUNK_BYTES = 1024 * 1024;
+const CHUNK_WORDS = CHUNK_BYTES / 4;
+/** A mac may stand in one of 8 places of the table. */
+const WAYS = 8;
+
+interface Chunk {
+  readonly index: number;
+  readonly words: Uint32Array;
+  readonly bytes: Buffer;
+  /** Rises with every use of any chunk: tells a place in this use from one in an earlier use. */
+  use: number;
+  filledWords: number;
+  /** Second of its youngest entry. */
+  youngestS: number;
+}
+
+/** `bytesMax`: bound of the log, in steps of 1 MiB and at least one; the table takes an eighth of it in addition. */
+export function createReplyMemory(bytesMax: number): ReplyMemory {
+  const log = createLog(Math.max(1, Math.floor(bytesMax / CHUNK_BYTES)));
+  const sets = 2 ** Math.ceil(Math.log2(Math.max(bytesMax, CHUNK_BYTES) / 64 / WAYS));
+  /** By place: the use of the chunk (0: never taken), and chunk × CHUNK_WORDS + word of the entry. */
+  const uses = new Uint32Array(sets * WAYS);
+  const entries = new Uint32Array(sets * WAYS);
+
+  const chunkOf = (place: number): Chunk | undefined => {
+    const chunk = log.chunks[Math.floor((entries[place] ?? 0) / CHUNK_WORDS)];
+    return chunk !== undefined && chunk.use === uses[place] ? chunk : undefined;
+  };
+
+  return {
+    remember(mac, session, request, nowS, reply) {
+      readMac(mac);
+      const kept = reply !== null && reply.length <= REMEMBERED_BYTES_MAX ? reply : null;
+      const wordsNeeded = HEAD_WORDS + Math.ceil((kept?.length ?? 0) / 4);
+      const chunk = log.room(wordsNeeded, nowS);
+      const at = chunk.filledWords;
+      const { words } = chunk;
+      words.set(key, at);
+      words[at + 4] = session;
+      words[at + 5] = request;
+      words[at + 6] = nowS;
+      words[at + 7] = kept === null ? 0 : kept.length + 1;
+      if (kept !== null) chunk.bytes.set(kept, (at + HEAD_WORDS) * 4);
+      chunk.filledWords = at + wordsNeeded;
+      chunk.youngestS = nowS;
+
+      const first = ((key[0] ?? 0) & (sets - 1)) * WAYS;
+      let victim = first;
+      // A place whose chunk was overwritten since has an older use than all others.
+      for (let place = first; place < first + WAYS; place++) {
+        if ((uses[place] ?? 0) < (uses[victim] ?? 0)) victim = place;
+      }
+      uses[victim] = chunk.use;
+      entries[victim] = chunk.index * CHUNK_WORDS + at;
+    },
+    find(mac, session, lastRequest, nowS) {
+      readMac(mac);
+      const first = ((key[0] ?? 0) & (sets - 1)) * WAYS;
+      for (let place = first; place < first + WAYS; place++) {
+        const chunk = chunkOf(place);
+        if (chunk === undefined) continue;
+        const { words } = chunk;
+        const at = (entries[place] ?? 0) % CHUNK_WORDS;
+        if (words[at] !== key[0] || words[at + 1] !== key[1] || words[at + 2] !== key[2] || words[at + 3] !== key[3]) {
+          continue;
+        }
+        if (words[at + 4] !== session || lastRequest - (words[at + 5] ?? 0) >= REPEAT_REQUESTS) continue;
+        if (nowS - (words[at + 6] ?? 0) > REPEAT_S) continue;
+        const length = (words[at + 7] ?? 0) - 1;
+        const from = (at + HEAD_WORDS) * 4;
+        return length < 0 ? 'make anew' : chunk.bytes.subarray(from, from + length);
+      }
+      return null;
+    },
+  };
+}
+
+interface ReplyLog {
+  readonly chunks: readonly Chunk[];
+  /** The chunk that the next entry goes into. */
+  room(words: number, nowS: number): Chunk;
+}
+
+function createLog(chunksMax: number): ReplyLog {
+  const chunks: Chunk[] = [];
+  let current: Chunk | undefined;
+  let lastUse = 0;
+  return {
+    chunks,
+    room(words, nowS) {
+      if (current !== undefined && current.filledWords + words <= CHUNK_WORDS) return current;
+      let next = chunks.reduce<Chunk | undefined>(
+        (old, chunk) => (old && old.use < chunk.use ? old : chunk),
+        undefined,
+      );
+      if (next === undefined || (chunks.length < chunksMax && nowS - next.youngestS <= REPEAT_S)) {
+        const memory = new Uint32Array(CHUNK_WORDS);
+        next = {
+          index: chunks.length,
+          words: memory,
+          bytes: Buffer.from(memory.buffer),
+          use: 0,
+          filledWords: 0,
+          youngestS: nowS,
+        };
+        chunks.push(next);
+      }
+      next.use = ++lastUse;
+      next.filledWords = 0;
+      current = next;
+      return next;
+    },
+  };
+}
+
+/** The mac last read, as words: a scratch array. */
+const key = new Uint32Array(4);
+
+function readMac(hex: string): void {
+  for (let word = 0; word < 4; word++) {
+    let value = 0;
+    for (let i = word * 8; i < word * 8 + 8; i++) {
+      const code = hex.charCodeAt(i);
+      value = (value << 4) | ((code & 15) + (code > 57 ? 9 : 0));
+    }
+    key[word] = value;
+  }
+}
