@@ -30,7 +30,7 @@ const ARGON2_OPTIONS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
  */
 export async function checkStored(stored: string, password: string): Promise<Checked> {
   if (!isAcceptable(password) || stored.length > STORED_CHARACTERS_MAX) return 'mismatch';
-  const scheme = /^\{([^{}\s]{1,32})\}/.exec(stored);
+  const scheme = SCHEME.exec(stored);
   if (scheme === null) return quick(equalSecrets(stored, password), password);
   const hashed = stored.slice(scheme[0].length);
   const name = (scheme[1] ?? '').toUpperCase();
@@ -47,6 +47,12 @@ export async function checkStored(stored: string, password: string): Promise<Che
       return 'unsupported';
   }
 }
+
+/** `{WORD}` at its beginning makes a stored password one of a scheme, known or not. */
+export function isPlainText(stored: string): boolean {
+  return !SCHEME.test(stored);
+}
+const SCHEME = /^\{([^{}\s]{1,32})\}/;
 
 /**
  * The form in which we store a password: `{ARGON2}$argon2id$…`.

@@ -1,0 +1,71 @@
+/** Login proof and message authentication (PROTOCOL.md section 1). H, proof and K are lower-case hex text. */
+import { createHmac, hash } from 'node:crypto';
+
+export { equalSecrets } from '../directory/passwords.ts';
+
+const BLOCK_BYTES = 64;
+const DIGEST_BYTES = 32;
+export const MAC_CHARACTERS = 32;
+
+/** H: the HA1 of RFC 7616 for SHA-256. */
+export function verifierOf(uid: string, realm: string, password: string): string {
+  return hash('sha256', `${uid}:${realm}:${password}`, 'hex');
+}
+
+export function proofOf(verifier: string, nonce: string, cnonce: string, uid: string): string {
+  return createHmac('sha256', verifier).update(`${nonce}:${cnonce}:${uid}`).digest('hex');
+}
+
+/** K of a datagram login. */
+export function sessionKey(verifier: string, nonce: string, cnonce: string): string {
+  return createHmac('sha256', verifier).update(`session:${nonce}:${cnonce}`).digest('hex');
+}
+
+/** What stands after `Bearer`; `key` is K as text or the 32 bytes behind it. */
+export function httpToken(cookie: string, key: string | Uint8Array): string {
+  const text = typeof key === 'string' ? key : Buffer.from(key).toString('hex');
+  return `${cookie}.${createHmac('sha256', text).update('http').digest('hex')}`;
+}
+
+/**
+ * The mac of a message: over its bytes before the line that holds `mac` (that is, up to `end`), and with a body, then
+ * CRLF and the body.
+ *
+ * `key` is the 32 bytes behind K. HMAC (RFC 2104) is made of two one-shot hashes over buffers that stay: 1.5 µs,
+ * where createHmac takes 2.4, twice a heartbeat.
+ */
+export function macOf(key: Uint8Array, bytes: Uint8Array, end = bytes.length, body?: Uint8Array): string {
+  if (key.length !== DIGEST_BYTES) throw new Error('a session key has 32 bytes');
+  const length = body === undefined ? end : end + CRLF.length + body.length;
+  if (length > SHORT_BYTES_MAX) return longMac(key, bytes.subarray(0, end), body);
+  for (let i = 0; i < DIGEST_BYTES; i++) {
+    const byte = key[i] ?? 0;
+    // As keys the characters of the hex text are used, not the bytes behind them.
+    const high = HEX.charCodeAt(byte >> 4);
+    const low = HEX.charCodeAt(byte & 15);
+    inner[2 * i] = high ^ 0x36;
+    inner[2 * i + 1] = low ^ 0x36;
+    outer[2 * i] = high ^ 0x5c;
+    outer[2 * i + 1] = low ^ 0x5c;
+  }
+  inner.set(end === bytes.length ? bytes : bytes.subarray(0, end), BLOCK_BYTES);
+  if (body !== undefined) {
+    inner.set(CRLF, BLOCK_BYTES + end);
+    inner.set(body, BLOCK_BYTES + end + CRLF.length);
+  }
+  const digest = hash('sha256', inner.subarray(0, BLOCK_BYTES + length), 'binary');
+  outer.write(digest, BLOCK_BYTES, DIGEST_BYTES, 'latin1');
+  return hash('sha256', outer, 'hex').slice(0, MAC_CHARACTERS);
+}
+const HEX = '0123456789abcdef';
+const CRLF = Buffer.from('\r\n');
+/** Longer messages (a CONFIG) are rare. */
+const SHORT_BYTES_MAX = 4_096;
+const inner = Buffer.alloc(BLOCK_BYTES + SHORT_BYTES_MAX);
+const outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES);
+
+function longMac(key: Uint8Array, head: Uint8Array, body: Uint8Array | undefined): string {
+  const hmac = createHmac('sha256', Buffer.from(key).toString('hex')).update(head);
+  if (body !== undefined) hmac.update(CRLF).update(body);
+  return hmac.digest('hex').slice(0, MAC_CHARACTERS);
+}
