@@ -1,5 +1,5 @@
 /** MySQL and MariaDB as driver of the SQL directory, by mysql2: a pool, a deadline an operation, errors by our code. */
-import { createPool } from 'mysql2/promise';
+import { createPool } from 'mysql2';
 import type { Pool, PoolConnection, ResultSetHeader, RowDataPacket } from 'mysql2/promise';
 import { VserverError } from '../base/errors.ts';
 import type { Log, Timers } from '../base/ports.ts';
@@ -30,10 +30,10 @@ const MIGRATION_LOCK_SECONDS = 30;
  * Nothing is asked of the server yet: it may be down now. Each operation finds a connection by itself.
  * @throws VserverError SETTINGS where the URL is none.
  */
-export function openMysql(options: MysqlOptions): Promise<Directory> {
+export async function openMysql(options: MysqlOptions): Promise<Directory> {
   const { url, log, timers, baseDn, deadlineMs = 2_000, connectionsMax = 16 } = options;
   const place = parseUrl(url);
-  const pool = createPool({
+  const core = createPool({
     ...place,
     connectionLimit: connectionsMax,
     queueLimit: WAITING_MAX,
@@ -41,12 +41,12 @@ export function openMysql(options: MysqlOptions): Promise<Directory> {
     maxPreparedStatements: STATEMENTS_MAX,
     charset: 'utf8mb4',
   });
-  pool.on('connection', (connection) => {
-    // In front of whatever is asked on it. Where it fails, so does what follows.
-    connection.query(SESSION);
+  core.on('connection', (connection) => {
+    // In front of whatever is asked on it. Where the connection fails here, so does what follows.
+    connection.query(SESSION, () => undefined);
   });
   const description = `MySQL, ${place.host}:${place.port}/${place.database}`;
-  return Promise.resolve(sqlDirectory(mysqlDriver(pool, timers, deadlineMs, description), { log, baseDn }));
+  return Promise.resolve(sqlDirectory(mysqlDriver(core.promise(), timers, deadlineMs, description), { log, baseDn }));
 }
 
 /** Nothing is cut off or bent to fit in silence, and lists of 1,000 entries are aggregated whole (MariaDB). */

@@ -80,7 +80,8 @@ export const CHILD_TABLES: readonly ChildTable[] = [
 
 /** How a search compares: without regard to case, and no longer than a key may be. */
 export function searchKey(text: string): string {
-  return [...text.toLowerCase()].slice(0, 255).join('');
+  const key = text.toLowerCase();
+  return key.length <= 255 ? key : Array.from(key).slice(0, 255).join('');
 }
 
 /** The row that a search by uid, alias … and `find` read: see ENTRY in sql.ts. `problems` names what can't be read. */

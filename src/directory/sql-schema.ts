@@ -15,10 +15,9 @@ const MIGRATIONS: readonly Migration[] = [{ title: 'tables of version 1', statem
 /** Every statement may be run again: MySQL keeps what an interrupted migration has done. */
 function firstTables(dialect: Dialect): readonly string[] {
   const { uid, key, text, int, bigint } = dialect.types;
-  const table = (name: string, columns: readonly string[]): string =>
+  const table: TableMaker = (name, columns) =>
     `CREATE TABLE IF NOT EXISTS ${name} (\n  ${columns.join(',\n  ')}\n)${dialect.tableEnd}`;
   const empty = `${text} NOT NULL DEFAULT ('')`;
-  const ofUser = `FOREIGN KEY (uid) REFERENCES users (uid) ON UPDATE CASCADE ON DELETE CASCADE`;
   return [
     table('regions', [`name ${uid} NOT NULL PRIMARY KEY`, `country_code ${key} NOT NULL DEFAULT ''`]),
     table('users', [
@@ -45,6 +44,34 @@ function firstTables(dialect: Dialect): readonly string[] {
       `forward_no_answer_seconds ${int} NOT NULL DEFAULT 20`,
       `xmlext ${empty}`,
     ]),
+    ...userTables(dialect, table),
+    table('servers', [
+      `name ${key} NOT NULL PRIMARY KEY`,
+      `udp ${key} NOT NULL`,
+      `http ${key} NOT NULL DEFAULT ''`,
+      `sip ${key}`,
+      `state ${key} NOT NULL`,
+      `users ${int} NOT NULL DEFAULT 0`,
+      `users_max ${int} NOT NULL DEFAULT 0`,
+      `started_at ${bigint} NOT NULL DEFAULT 0`,
+      `seen_at ${bigint} NOT NULL DEFAULT 0`,
+      `version ${key} NOT NULL DEFAULT ''`,
+    ]),
+    table('system_variables', [`name ${key} NOT NULL PRIMARY KEY`, `value ${text} NOT NULL`]),
+    dialect.index('users_by_alias', 'users', 'alias_key, uid'),
+    dialect.index('users_by_region', 'users', 'region'),
+    dialect.index('contacts_by_value', 'contacts', 'kind, value_key, uid'),
+    ...dialect.triggers,
+  ];
+}
+
+type TableMaker = (name: string, columns: readonly string[]) => string;
+
+/** What hangs on a user: renamed and removed with him. */
+function userTables({ types: { uid, key, text, int, bigint } }: Dialect, table: TableMaker): readonly string[] {
+  const ofUser = 'FOREIGN KEY (uid) REFERENCES users (uid) ON UPDATE CASCADE ON DELETE CASCADE';
+  const empty = `${text} NOT NULL DEFAULT ('')`;
+  return [
     table('contacts', [
       `uid ${uid} NOT NULL`,
       // telephone or mail
@@ -82,23 +109,6 @@ function firstTables(dialect: Dialect): readonly string[] {
       `epoch ${bigint} NOT NULL DEFAULT 0`,
       ofUser,
     ]),
-    table('servers', [
-      `name ${key} NOT NULL PRIMARY KEY`,
-      `udp ${key} NOT NULL`,
-      `http ${key} NOT NULL DEFAULT ''`,
-      `sip ${key}`,
-      `state ${key} NOT NULL`,
-      `users ${int} NOT NULL DEFAULT 0`,
-      `users_max ${int} NOT NULL DEFAULT 0`,
-      `started_at ${bigint} NOT NULL DEFAULT 0`,
-      `seen_at ${bigint} NOT NULL DEFAULT 0`,
-      `version ${key} NOT NULL DEFAULT ''`,
-    ]),
-    table('system_variables', [`name ${key} NOT NULL PRIMARY KEY`, `value ${text} NOT NULL`]),
-    dialect.index('users_by_alias', 'users', 'alias_key, uid'),
-    dialect.index('users_by_region', 'users', 'region'),
-    dialect.index('contacts_by_value', 'contacts', 'kind, value_key, uid'),
-    ...dialect.triggers,
   ];
 }
 

@@ -66,10 +66,14 @@ function sqliteDriver(database: Database, description: string): SqlDriver {
     return statement;
   };
 
+  const execute = (sql: string): void =>
+    guarded(() => {
+      database.exec(sql);
+    });
   /** Runs at once: only for the owner of the transaction, or where there is none. */
   const direct: SqlRunner = {
-    query: async (sql, values) => guarded(() => readAll(prepare(sql), values)),
-    run: async (sql, values) => guarded(() => write(prepare(sql), values)),
+    query: (sql, values) => settled(() => readAll(prepare(sql), values)),
+    run: (sql, values) => settled(() => write(prepare(sql), values)),
   };
 
   // All share one connection: while a transaction is open, everybody else waits for its end.
@@ -77,12 +81,12 @@ function sqliteDriver(database: Database, description: string): SqlDriver {
   let transaction: Promise<void> | null = null;
   const inTransaction = async <T>(work: () => Promise<T>): Promise<T> => {
     while (transaction !== null) await transaction;
-    guarded(() => void database.exec('BEGIN IMMEDIATE'));
+    execute('BEGIN IMMEDIATE');
     let done = (): void => undefined;
     transaction = new Promise((resolve) => (done = resolve));
     try {
       const result = await work();
-      guarded(() => void database.exec('COMMIT'));
+      execute('COMMIT');
       return result;
     } catch (error) {
       if (database.isTransaction) database.exec('ROLLBACK');
@@ -105,7 +109,7 @@ function sqliteDriver(database: Database, description: string): SqlDriver {
       return direct.run(sql, values);
     },
     transaction: (_patience, work) => inTransaction(() => work(direct)),
-    exclusively: (work) => inTransaction(() => work(direct, async (sql) => guarded(() => void database.exec(sql)))),
+    exclusively: (work) => inTransaction(() => work(direct, (sql) => settled(() => database.exec(sql)))),
     async close() {
       while (transaction !== null) await transaction;
       statements.clear();
@@ -137,7 +141,7 @@ function withoutBigInts(row: SqlRow): SqlRow {
 
 function write(statement: Statement, values: readonly SqlValue[]): Written {
   try {
-    return Number(statement.run(...values).changes);
+    return statement.run(...values).changes;
   } catch (error) {
     if (codeOf(error) === FOREIGN_KEY) return 'orphan';
     if (codeOf(error) === PRIMARY_KEY || codeOf(error) === UNIQUE) return 'duplicate';
@@ -154,10 +158,19 @@ function codeOf(error: unknown): unknown {
   return (error as { errcode?: unknown }).errcode;
 }
 
+/** What the database did at once, as the promise that the port speaks of. */
+function settled<T>(work: () => T): Promise<T> {
+  return new Promise((resolve) => {
+    resolve(guarded(work));
+  });
+}
+
 function guarded<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw new VserverError('DIRECTORY_UNAVAILABLE', 'SQLite failed', { cause: error });
+    const missing = String(error).includes('no such table');
+    const detail = missing ? 'SQLite has no tables of vserver: run `vserver migrate`' : 'SQLite failed';
+    throw new VserverError('DIRECTORY_UNAVAILABLE', detail, { cause: error });
   }
 }

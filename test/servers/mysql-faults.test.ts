@@ -1,0 +1,243 @@
+/** What MySQL's failures do to the directory: nothing hangs, nothing is left behind, and it comes back by itself. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { userDefaults } from '../../src/base/model.ts';
+import { systemTimers } from '../../src/base/system.ts';
+import type { Directory } from '../../src/directory/directory.ts';
+import { openMysql } from '../../src/directory/mysql.ts';
+import { CONTRACT_BASE_DN, fullUser, online } from '../support/directory-samples.ts';
+import { startMariadb } from '../support/mariadb.ts';
+import type { Mariadb } from '../support/mariadb.ts';
+import { silentLog } from '../support/silent-log.ts';
+
+const DEADLINE_MS = 500;
+const BACK_WITHIN_MS = 5_000;
+
+let mariadb: Mariadb;
+let url: string;
+let directory: Directory;
+const warnings: object[] = [];
+
+const open = (more: { url?: string; connectionsMax?: number } = {}): Promise<Directory> =>
+  openMysql({
+    url,
+    log: { ...silentLog, warn: (fields) => void warnings.push(fields) },
+    timers: systemTimers,
+    baseDn: CONTRACT_BASE_DN,
+    deadlineMs: DEADLINE_MS,
+    ...more,
+  });
+
+beforeAll(async () => {
+  mariadb = await startMariadb();
+  url = await mariadb.url('faults');
+  directory = await open();
+  await directory.migrate();
+  await directory.create(userDefaults('u1'));
+});
+afterAll(async () => {
+  await directory.close();
+  await mariadb.stop();
+});
+
+/** Asks until it answers; how long that took. */
+async function backAfterMs(): Promise<number> {
+  const before = performance.now();
+  for (;;) {
+    try {
+      await directory.find('u1');
+      return performance.now() - before;
+    } catch (error) {
+      if (performance.now() - before > 2 * BACK_WITHIN_MS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+async function unavailable(work: Promise<unknown>): Promise<number> {
+  const before = performance.now();
+  await expect(work).rejects.toMatchObject({ code: 'DIRECTORY_UNAVAILABLE' });
+  return performance.now() - before;
+}
+
+describe('a server that was killed', () => {
+  it('makes operations fail at once, and is used again within 5 s of its return', async () => {
+    await mariadb.kill();
+    expect(await unavailable(directory.find('u1'))).toBeLessThan(2 * DEADLINE_MS);
+    expect(await unavailable(directory.writeLocation('u1', online(1), 0))).toBeLessThan(2 * DEADLINE_MS);
+    await mariadb.start();
+    expect(await backAfterMs()).toBeLessThan(BACK_WITHIN_MS);
+    expect(await directory.writeLocation('u1', online(1), 0)).toBe('written');
+  });
+
+  it('may be down when the directory is opened', async () => {
+    await mariadb.kill();
+    const late = await open();
+    await unavailable(late.ping());
+    await mariadb.start();
+    expect(await backAfterMs()).toBeLessThan(BACK_WITHIN_MS);
+    await late.ping();
+    await late.close();
+  });
+});
+
+describe('a server that hangs', () => {
+  afterEach(() => mariadb.resume());
+
+  it('holds no operation longer than the deadline, and is used again within 5 s of its return', async () => {
+    await directory.ping();
+    mariadb.pause();
+    const waits = await Promise.all(
+      Array.from({ length: 40 }, (_, i) =>
+        unavailable(i % 2 === 0 ? directory.find('u1') : directory.change('u1', { xmlext: '<late/>' })),
+      ),
+    );
+    expect(Math.max(...waits)).toBeLessThan(3 * DEADLINE_MS);
+    // With all connections cut off, the next one fails where it connects.
+    expect(await unavailable(directory.find('u1'))).toBeLessThan(3 * DEADLINE_MS);
+    mariadb.resume();
+    expect(await backAfterMs()).toBeLessThan(BACK_WITHIN_MS);
+  });
+
+  it('makes more than a thousand waiting operations be refused at once', async () => {
+    mariadb.pause();
+    const answers = await Promise.allSettled(Array.from({ length: 1_200 }, () => directory.find('u1')));
+    const codes = answers.map((answer) =>
+      answer.status === 'rejected' ? (answer.reason as { code: string }).code : 'answered',
+    );
+    expect(codes.filter((code) => code === 'OVERLOADED').length).toBeGreaterThan(100);
+    expect(new Set(codes)).toEqual(new Set(['OVERLOADED', 'DIRECTORY_UNAVAILABLE']));
+    mariadb.resume();
+    expect(await backAfterMs()).toBeLessThan(BACK_WITHIN_MS);
+  });
+});
+
+describe('a slow transaction of somebody else', () => {
+  it('costs a write its deadline and no more, and leaves no lock and no connection behind', async () => {
+    const small = await open({ connectionsMax: 2 });
+    const blocker = mariadb.sql('faults', "UPDATE users SET city = SLEEP(2) WHERE uid = 'u1'");
+    // The lock is there as soon as a write runs into it.
+    await expect
+      .poll(
+        () =>
+          small.change('u1', { xmlext: '<a/>' }).then(
+            () => 'changed',
+            (error: unknown) => (error as { code: string }).code,
+          ),
+        {
+          timeout: 5_000,
+          interval: 10,
+        },
+      )
+      .toBe('DIRECTORY_UNAVAILABLE');
+    await blocker;
+    expect(await small.change('u1', { xmlext: '<b/>' })).toBe('changed');
+    expect((await small.find('u1'))?.user.xmlext).toBe('<b/>');
+    await small.close();
+  });
+});
+
+describe('what was written behind the back of the program', () => {
+  it.each([
+    ['UPDATE users SET enabled = 0 WHERE uid = ?'],
+    ['DELETE FROM buddies WHERE uid = ?'],
+    ["UPDATE voip_accounts SET password = 'x' WHERE uid = ?"],
+    ["INSERT INTO contacts (uid, kind, position, value) VALUES (?, 'telephone', 7, '+49 30 BEHIND')"],
+  ])('is seen in the version: %s', async (statement) => {
+    await directory.remove('behind');
+    await directory.create(fullUser('behind'));
+    const before = (await directory.find('behind'))?.version;
+    await mariadb.sql('faults', statement, ['behind']);
+    expect((await directory.find('behind'))?.version).not.toBe(before);
+  });
+
+  it('is found by the search: a user, an alias and a telephone made by SQL', async () => {
+    await mariadb.sql('faults', "INSERT INTO users (uid, alias) VALUES ('bysql', 'Ärger')");
+    await mariadb.sql(
+      'faults',
+      "INSERT INTO contacts (uid, kind, position, value) VALUES ('bysql', 'mail', 0, 'A@b.c')",
+    );
+    const found = async (field: 'alias' | 'mail', prefix: string): Promise<string[]> =>
+      (await directory.search({ field, prefix, limit: 10 })).users.map((user) => user.uid);
+    expect(await found('alias', 'äR')).toEqual(['bysql']);
+    expect(await found('mail', 'a@B')).toEqual(['bysql']);
+    await mariadb.sql('faults', "UPDATE users SET alias = 'Other' WHERE uid = 'bysql'");
+    expect(await found('alias', 'oth')).toEqual(['bysql']);
+  });
+
+  it('and is malformed reads as the default, with a warning, and the rest is used', async () => {
+    const good = fullUser('malformed');
+    await directory.create(good);
+    await directory.writeLocation('malformed', online(3), 0);
+    await mariadb.sql(
+      'faults',
+      "UPDATE users SET privacy = 'whoever', devices_max = -4, age = 4000, enabled = 7 WHERE uid = 'malformed'",
+    );
+    await mariadb.sql('faults', "UPDATE voip_accounts SET type = 'ISDN' WHERE uid = 'malformed' AND position = 0");
+    await mariadb.sql('faults', "UPDATE locations SET wan = 'nowhere', network = 'x' WHERE uid = 'malformed'");
+    warnings.length = 0;
+    const entry = await directory.find('malformed');
+    expect(entry?.user.service).toEqual({ ...good.service, enabled: true, privacy: 'all', devicesMax: 5 });
+    expect(entry?.user.basic).toEqual({ ...good.basic, age: null });
+    expect(entry?.user.voip).toEqual(good.voip.slice(1));
+    expect(entry?.location).toEqual({ ...online(3), wan: null, network: null });
+    expect(warnings).toContainEqual({ uid: 'malformed', columns: ['l_network', 'l_wan'] });
+    expect(warnings).toContainEqual(
+      expect.objectContaining({ columns: ['age', 'enabled', 'devices_max', 'privacy', 'voip_accounts.type'] }),
+    );
+  });
+
+  it('as a server without an address is left out', async () => {
+    await mariadb.sql('faults', "INSERT INTO servers (name, udp, state) VALUES ('broken', 'x', 'on')");
+    expect((await directory.servers()).map((server) => server.name)).not.toContain('broken');
+  });
+});
+
+describe('the schema', () => {
+  it('is made once, however many nodes migrate at the same time', async () => {
+    const fresh = await mariadb.url('fresh');
+    const nodes = await Promise.all([open({ url: fresh }), open({ url: fresh }), open({ url: fresh })]);
+    const steps = await Promise.all(nodes.map((node) => node.migrate()));
+    expect(steps.filter((titles) => titles.length > 0)).toHaveLength(1);
+    expect(await nodes[0].migrate()).toEqual([]);
+    expect((await nodes[0].check()).map(({ level }) => level)).toEqual(['ok']);
+    for (const node of nodes) await node.close();
+  });
+
+  it('that is newer than the program is refused', async () => {
+    const newer = await open({ url: await mariadb.url('newer') });
+    await newer.migrate();
+    await mariadb.sql('newer', 'INSERT INTO schema_version (version) VALUES (99)');
+    await expect(newer.migrate()).rejects.toMatchObject({ code: 'SETTINGS' });
+    expect((await newer.check()).map(({ level }) => level)).toEqual(['error']);
+    await newer.close();
+  });
+
+  it('that is missing is named, with the command that makes it', async () => {
+    const empty = await open({ url: await mariadb.url('nothing') });
+    await expect(empty.find('u1')).rejects.toThrow('vserver migrate');
+    expect((await empty.check()).map(({ level }) => level)).toEqual(['error']);
+    await empty.close();
+  });
+});
+
+describe('the password in the URL', () => {
+  it('stands in no description and no error', async () => {
+    const wrong = await open({ url: url.replace('p%40ss', 'hush-hush') });
+    const error: unknown = await wrong.ping().catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'DIRECTORY_UNAVAILABLE' });
+    const { message, cause } = error as Error;
+    const shown = JSON.stringify([
+      message,
+      String(cause),
+      { ...(cause as object) },
+      wrong.description,
+      directory.description,
+    ]);
+    expect(shown).not.toContain('hush');
+    expect(shown).not.toContain('ss/word');
+    await wrong.close();
+    const noDatabase = String(await open({ url: 'mysql://u:hush@host' }).catch((reason: unknown) => reason));
+    expect(noDatabase).toContain('mysql://user:password@host:port/database');
+    expect(noDatabase).not.toContain('hush');
+  });
+});
