@@ -55,6 +55,8 @@ export function createNonces(key: Buffer): Nonces {
 export interface UsedNonces {
   /** Marks a good nonce as used by a successful login; false where it was before, or where there is no room to know. */
   use(nonce: string, nowMs: number): boolean;
+  /** Whether use() would answer false; marks nothing. */
+  isUsed(nonce: string, nowMs: number): boolean;
 }
 
 /** At most 2 × `halfMax` nonces are kept: two halves of one validity each, the older one is dropped as a whole. */
@@ -62,14 +64,21 @@ export function createUsedNonces(halfMax: number): UsedNonces {
   let current = new Set<string>();
   let former = new Set<string>();
   let currentSinceMs = 0;
+  const turn = (nowMs: number): void => {
+    const ageMs = nowMs - currentSinceMs;
+    if (ageMs <= NONCE_VALID_MS) return;
+    former = ageMs > 2 * NONCE_VALID_MS ? new Set() : current;
+    current = new Set();
+    currentSinceMs = nowMs;
+  };
+  const isUsed = (nonce: string, nowMs: number): boolean => {
+    turn(nowMs);
+    return current.has(nonce) || former.has(nonce) || current.size >= halfMax;
+  };
   return {
+    isUsed,
     use(nonce, nowMs) {
-      if (nowMs - currentSinceMs > NONCE_VALID_MS) {
-        former = nowMs - currentSinceMs > 2 * NONCE_VALID_MS ? new Set() : current;
-        current = new Set();
-        currentSinceMs = nowMs;
-      }
-      if (current.has(nonce) || former.has(nonce) || current.size >= halfMax) return false;
+      if (isUsed(nonce, nowMs)) return false;
       current.add(nonce);
       return true;
     },

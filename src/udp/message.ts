@@ -210,9 +210,9 @@ function readHeaders(request: Draft, bytes: Buffer, end: number, found: string):
     else {
       const index = lookUp(headers, hash, bytes, at, colon);
       if (index >= 0 && (seen & (1 << index)) !== 0) fault ||= `${HEADERS[index] ?? ''}: twice`;
-      else if (request.mac !== null) fault ||= 'mac: not the last header';
-      else if (index >= 0) {
-        seen |= 1 << index;
+      else {
+        if (request.mac !== null) fault ||= 'mac: not the last header';
+        seen |= index < 0 ? 0 : 1 << index;
         const problem = take(request, HEADERS[index], bytes, at, colon + 1);
         if (problem !== '') fault ||= `${HEADERS[index] ?? ''}: ${problem}`;
       }
