@@ -3,7 +3,7 @@ export interface Counters {
   loginsWelcomed: number;
   loginsRedirected: number;
   loginsDenied: number;
-  loginsUnavailable: number;
+  loginsFailed: number;
   logouts: number;
   silences: number;
   heartbeats: number;
@@ -28,7 +28,7 @@ export function createCounters(): Counters {
     loginsWelcomed: 0,
     loginsRedirected: 0,
     loginsDenied: 0,
-    loginsUnavailable: 0,
+    loginsFailed: 0,
     logouts: 0,
     silences: 0,
     heartbeats: 0,

@@ -231,11 +231,17 @@ export class OnlineTable {
     };
   }
 
+  /** The rows of all open sessions as of now. */
+  openRows(): number[] {
+    const rows: number[] = [];
+    for (let row = 0; row < this.sessions.used; row++) if (this.isOpen(row)) rows.push(row);
+    return rows;
+  }
+
   /** All open sessions, for the snapshot; the table must not change meanwhile. */
   *saved(): Generator<Saved> {
     const { users, sessions } = this;
-    for (let row = 0; row < sessions.used; row++) {
-      if (!this.isOpen(row)) continue;
+    for (const row of this.openRows()) {
       const userRow = sessions.user[row] ?? 0;
       const logoutS = users.logoutS[userRow] ?? 0;
       yield {

@@ -1,16 +1,11 @@
 /** What a node can do for a client, without any wire: the edges decode, call one of these, and encode. */
 import type { Address } from '../base/model.ts';
 import type { Clock } from '../base/ports.ts';
+import type { ConfigDocument } from '../config-xml/document.ts';
 import type { DeviceUpdate, OnlineTable } from '../heartbeat/online.ts';
 import type { Located, Trace } from '../locator/locate.ts';
 import type { ServerImage } from '../redirect/servers.ts';
 import type { LoginOutcome, LoginRequest } from './login.ts';
-
-/** The CONFIG XML of a user; `etag` is quoted, strong, and changes exactly when the body does. */
-export interface ConfigDocument {
-  readonly body: Buffer;
-  readonly etag: string;
-}
 
 export interface UseCases {
   readonly clock: Clock;

@@ -14,7 +14,8 @@ const SERVERS_MAX = 10_000;
 export type Identity = Omit<ServerRecord, 'state' | 'users' | 'seenAt'>;
 
 export class ServerImage {
-  readonly me: Identity;
+  /** Addresses are known for good once the listeners are open. */
+  me: Identity;
   readonly #directory: Directory;
   readonly #clock: Clock;
   readonly #users: () => number;

@@ -2,7 +2,7 @@
 import { VserverError } from '../base/errors.ts';
 import type { Counters } from '../base/counters.ts';
 import type { Address, ServerRecord } from '../base/model.ts';
-import type { DatagramHandler, DatagramSocket, Log, Random, Timers } from '../base/ports.ts';
+import type { DatagramSocket, Log, Random, Timers } from '../base/ports.ts';
 import { createUsedNonces } from '../login/nonces.ts';
 import type { Nonces, UsedNonces } from '../login/nonces.ts';
 import { macOf } from '../login/proof.ts';
@@ -69,10 +69,10 @@ export interface UdpContext extends UdpDeps {
 }
 
 export interface UdpServer {
-  /** For the port of the protocol; the socket is the one that the datagram came to. */
-  readonly onDatagram: (socket: () => DatagramSocket) => DatagramHandler;
-  /** For the alternate port, which only tells the address it sees. */
-  readonly onAlternate: (socket: () => DatagramSocket) => DatagramHandler;
+  /** A datagram to the port of the protocol. */
+  receive(socket: DatagramSocket, bytes: Buffer, from: Address): void;
+  /** A datagram to the alternate port, which only tells the address it sees. */
+  receiveAlternate(socket: DatagramSocket, bytes: Buffer, from: Address): void;
   /** Tells a client whose session ended by a takeover. */
   sessionEnded(socket: DatagramSocket, row: number, reason: EndReason): void;
   close(): void;
@@ -117,11 +117,11 @@ export function createUdp(deps: UdpDeps): UdpServer {
   };
 
   return {
-    onDatagram: (socket) => (bytes, from) => {
-      onDatagram(socket(), bytes, from, false);
+    receive: (socket, bytes, from) => {
+      onDatagram(socket, bytes, from, false);
     },
-    onAlternate: (socket) => (bytes, from) => {
-      onDatagram(socket(), bytes, from, true);
+    receiveAlternate: (socket, bytes, from) => {
+      onDatagram(socket, bytes, from, true);
     },
     sessionEnded(socket, row, reason) {
       if (reason !== 'replaced' && reason !== 'elsewhere') return;

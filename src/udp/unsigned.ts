@@ -117,7 +117,6 @@ async function tryLogin(
     else welcome(context, request, proof, inbound, outcome);
   } catch (error) {
     const failure = context.failureOf(error);
-    if (failure.status === 503) context.counters.loginsUnavailable++;
     sendError(inbound, failure.status, failure.message, failure.retryAfter);
   } finally {
     context.loginsUnderWay.delete(proof.nonce);
@@ -165,9 +164,7 @@ function welcome(
     const uid = request.argument;
     const ticket = context.ticketsFor(uid, 'login', context.sentOn(request.ticket, uid, nowMs).hops)(uid, outcome.to);
     reply = encodeSigned(key, macOf, 'Redirect', formatAddress(outcome.to.udp), inbound.id, { ticket });
-    context.counters.loginsRedirected++;
   } else {
-    context.counters.loginsWelcomed++;
     reply = encodeSigned(key, macOf, 'Welcome', request.argument, inbound.id, {
       cookie: outcome.cookie,
       heartbeat: context.settings.heartbeat,
@@ -184,7 +181,6 @@ function welcome(
 
 async function deny(context: UdpContext, uid: string, reason: string, inbound: Inbound, cameMs: number): Promise<void> {
   const { clock } = context.cases;
-  context.counters.loginsDenied++;
   context.failedLogins.take(inbound.from.host, clock.now());
   context.log.warn({ source: formatAddress(inbound.from), uid, reason, edge: 'udp' }, 'login failed');
   await new Promise<void>((resolve) => {

@@ -1,0 +1,53 @@
+/** Opens the directory that the settings name: the one place that knows all backends. */
+import { readFileSync } from 'node:fs';
+import type { Clock, Log, Timers } from './base/ports.ts';
+import type { Config } from './config.ts';
+import type { AttributeNames } from './directory/attribute-names.ts';
+import { DEFAULT_ATTRIBUTE_NAMES } from './directory/attribute-names.ts';
+import type { Directory } from './directory/directory.ts';
+import { layered } from './directory/layered.ts';
+import { openLdap } from './directory/ldap.ts';
+import { openMysql } from './directory/mysql.ts';
+import { openSqlite } from './directory/sqlite.ts';
+
+export interface BackendPorts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Log;
+}
+
+/**
+ * The directory of `config`, with its second one for what the first can't hold. Nothing is asked of a remote server
+ * yet, which may be down now. Rejects with SETTINGS where an address is malformed.
+ */
+export async function openDirectory(config: Config, ports: BackendPorts): Promise<Directory> {
+  const first = await openOne(config.directory, config, ports);
+  if (config.state === '') return first;
+  return layered(first, await openOne(config.state, config, ports));
+}
+
+function openOne(url: string, config: Config, ports: BackendPorts): Promise<Directory> {
+  const { baseDn, directoryDeadline: deadlineMs } = config;
+  if (url.startsWith('sqlite:')) {
+    return openSqlite({ path: url.slice('sqlite:'.length), log: ports.log, baseDn, deadlineMs });
+  }
+  if (url.startsWith('mysql:')) return openMysql({ url, ...ports, baseDn, deadlineMs });
+  return openLdap({
+    url,
+    ...ports,
+    deadlineMs,
+    bindDn: config.ldapBindDn,
+    password: config.ldapPassword,
+    startTls: config.ldapStartTls,
+    ca: config.ldapCa === '' ? undefined : readFileSync(config.ldapCa, 'utf8'),
+    userFilter: config.ldapUserFilter,
+    usersBase: config.ldapUsersBase,
+    names: attributeNames(config),
+    readOnly: config.ldapReadOnly,
+  });
+}
+
+/** The defaults, but for what the settings name otherwise. */
+export function attributeNames(config: Pick<Config, 'ldapAttributes'>): AttributeNames {
+  return { ...DEFAULT_ATTRIBUTE_NAMES, ...config.ldapAttributes };
+}

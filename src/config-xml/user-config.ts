@@ -1,0 +1,48 @@
+/** The CONFIG document of a user, from cached parts: rendered again only when his record or the SYSTEM part changed. */
+import type { Counters } from '../base/counters.ts';
+import type { Log } from '../base/ports.ts';
+import type { Entry } from '../directory/directory.ts';
+import type { Records } from '../directory/records.ts';
+import { configDocument } from './document.ts';
+import type { ConfigDocument } from './document.ts';
+import type { RenderedPart } from './render.ts';
+import { renderPrivate } from './render.ts';
+import type { SystemVariables } from './system-variables.ts';
+
+/** How old a record may be; a change is noticed sooner where the user is online or it was made through this node. */
+const AGE_MS_MAX = 30_000;
+
+interface Rendered {
+  readonly system: RenderedPart;
+  readonly document: ConfigDocument;
+}
+
+export interface UserConfigDeps {
+  readonly records: Records;
+  readonly variables: SystemVariables;
+  readonly counters: Counters;
+  readonly log: Log;
+}
+
+/** Answers null where there is no such user; rejects with DIRECTORY_UNAVAILABLE. */
+export function userConfigs(deps: UserConfigDeps): (uid: string, withPasswords: boolean) => Promise<ConfigDocument | null> {
+  // Documents live as long as the record that they were made from is in its cache.
+  const caches = { with: new WeakMap<Entry, Rendered>(), without: new WeakMap<Entry, Rendered>() };
+
+  return async (uid, withPasswords) => {
+    const entry = await deps.records.get(uid, AGE_MS_MAX);
+    if (entry === null) return null;
+    const cache = withPasswords ? caches.with : caches.without;
+    const system = deps.variables.current();
+    const cached = cache.get(entry);
+    if (cached?.system === system) return cached.document;
+    const personal = renderPrivate(entry.user, { withPasswords });
+    if (personal.rejected !== null) {
+      deps.counters.fragmentsRejected++;
+      deps.log.warn({ uid, reason: personal.rejected }, 'xmlext is not acceptable and was left out of the CONFIG');
+    }
+    const document = configDocument(system, personal);
+    cache.set(entry, { system, document });
+    return document;
+  };
+}

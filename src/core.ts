@@ -1,0 +1,144 @@
+/** The inside of a node: state, rules and use cases over ports, without any wire. */
+import { join } from 'node:path';
+import { Admin } from './admin/admin.ts';
+import type { Counters } from './base/counters.ts';
+import { createCounters } from './base/counters.ts';
+import type { Clock, Log, Random, Timers } from './base/ports.ts';
+import type { Config } from './config.ts';
+import type { SystemVariables } from './config-xml/system-variables.ts';
+import { systemVariables } from './config-xml/system-variables.ts';
+import { userConfigs } from './config-xml/user-config.ts';
+import type { GuardedDirectory } from './directory/guarded.ts';
+import { records } from './directory/records.ts';
+import { OnlineTable } from './heartbeat/online.ts';
+import { UserFinder } from './locator/find-user.ts';
+import { locateElsewhere, locateHere } from './locator/locate.ts';
+import type { LoginOutcome } from './login/login.ts';
+import { login } from './login/login.ts';
+import { UidLocks } from './login/locks.ts';
+import type { Outbox } from './login/outbox.ts';
+import { openOutbox } from './login/outbox.ts';
+import { heard } from './login/presence.ts';
+import type { EndReason } from './login/session-ends.ts';
+import { SessionEnds } from './login/session-ends.ts';
+import { Sweep } from './login/sweep.ts';
+import type { UseCases } from './login/use-cases.ts';
+import type { Identity } from './redirect/servers.ts';
+import { ServerImage } from './redirect/servers.ts';
+
+export interface CorePorts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export interface Core {
+  readonly cases: UseCases;
+  readonly admin: Admin;
+  readonly counters: Counters;
+  readonly table: OnlineTable;
+  readonly servers: ServerImage;
+  readonly ends: SessionEnds;
+  readonly sweep: Sweep;
+  readonly outbox: Outbox;
+  readonly variables: SystemVariables;
+}
+
+/** `onEnd` hears of each ended session while its row still answers repeats. */
+export async function createCore(
+  config: Config,
+  ports: CorePorts,
+  directory: GuardedDirectory,
+  me: Identity,
+  onEnd: (row: number, reason: EndReason) => void,
+): Promise<Core> {
+  const { clock, timers, random, log } = ports;
+  const counters = createCounters();
+  const table = new OnlineTable({
+    capacity: config.usersMax,
+    lifetimeMaxS: config.expires,
+    nowS: Math.floor(clock.now() / 1000),
+  });
+  const servers = new ServerImage({ directory, clock, me, users: () => table.users.count });
+  const outbox = await openOutbox({ path: join(config.data, 'outbox.jsonl'), directory, log, timers });
+  const ends = new SessionEnds({ table, servers, later: outbox, clock, onEnd });
+  const locks = new UidLocks();
+  const cache = records(directory, clock);
+  const sweep = new Sweep({
+    ...{ table, directory, ends, locks, clock, log },
+    name: me.name,
+    onChanged: (uid) => {
+      cache.forget(uid);
+    },
+  });
+  const variables = systemVariables({
+    directory,
+    servers: () => servers.all().filter((one) => one.state === 'on'),
+    log,
+  });
+  const loginDeps = {
+    directory,
+    table,
+    servers,
+    locks,
+    ends,
+    clock,
+    random,
+    realm: config.realm,
+    lifetimeS: config.expires,
+  };
+  const locateDeps = { table, servers, finder: new UserFinder(directory, clock) };
+  const presence = { table, ends, clock };
+  const cases: UseCases = {
+    clock,
+    table,
+    servers,
+    login: (request) => counted(counters, login(loginDeps, request)),
+    logout: (row) => {
+      ends.end(row, 'logout');
+    },
+    heard: (row, update) => {
+      heard(presence, row, update);
+    },
+    moved: (row, wan) => {
+      counters.natRebindings++;
+      table.move(row, wan);
+    },
+    locateHere: (asker, target, trace) => {
+      const located = locateHere(table, asker, target, trace);
+      if (located !== undefined) counters.locatesUser++;
+      return located;
+    },
+    locateElsewhere: async (asker, target, trace) => {
+      const located = await locateElsewhere(locateDeps, asker, target, trace);
+      counters[LOCATED[located.kind]]++;
+      return located;
+    },
+    config: userConfigs({ records: cache, variables, counters, log }),
+  };
+  const admin = new Admin({
+    ...{ directory, table, ends, sweep },
+    realm: config.realm,
+    refreshVariables: () => variables.refresh(),
+  });
+  return { cases, admin, counters, table, servers, ends, sweep, outbox, variables };
+}
+
+const LOCATED = {
+  user: 'locatesUser',
+  'see-also': 'locatesSeeAlso',
+  offline: 'locatesOffline',
+  unknown: 'locatesUnknown',
+} as const;
+
+const LOGINS = { welcome: 'loginsWelcomed', redirect: 'loginsRedirected', denied: 'loginsDenied' } as const;
+
+async function counted(counters: Counters, outcome: Promise<LoginOutcome>): Promise<LoginOutcome> {
+  try {
+    counters[LOGINS[(await outcome).kind]]++;
+  } catch {
+    counters.loginsFailed++;
+  }
+  return outcome;
+}

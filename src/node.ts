@@ -1,0 +1,233 @@
+/** The composition root: a node from its settings, part by part, and its end in reverse order. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openDirectory } from './backends.ts';
+import { isUnavailable, VserverError } from './base/errors.ts';
+import type { Address } from './base/model.ts';
+import type { Datagrams, Timer } from './base/ports.ts';
+import { systemClock, systemDatagrams, systemRandom, systemTimers } from './base/system.ts';
+import type { Config } from './config.ts';
+import type { Core, CorePorts } from './core.ts';
+import { createCore } from './core.ts';
+import type { Directory } from './directory/directory.ts';
+import type { GuardedDirectory } from './directory/guarded.ts';
+import { guarded } from './directory/guarded.ts';
+import type { Edges } from './edges.ts';
+import { openEdges } from './edges.ts';
+import { createLog } from './logger.ts';
+import { restoreSnapshot, saveSnapshot } from './login/snapshot.ts';
+import type { Identity } from './redirect/servers.ts';
+import { RENEWAL_MS } from './redirect/servers.ts';
+import { fillWithSample } from './sample.ts';
+import type { Secrets } from './secrets.ts';
+import { ensureSecrets } from './secrets.ts';
+
+/** What a node needs of the world; tests bring their own. */
+export interface NodePorts extends CorePorts {
+  readonly datagrams: Datagrams;
+  /** Instead of the directory that the settings name. */
+  readonly directory?: Directory;
+}
+
+export interface VserverNode {
+  readonly core: Core;
+  readonly directory: GuardedDirectory;
+  readonly udp: Address;
+  readonly udpAlt: Address;
+  /** `http://host:port` or `https://host:port`. */
+  readonly http: string;
+  readonly adminToken: string;
+  /** Reads the system variables anew (SIGHUP). */
+  reload(): Promise<void>;
+  /** `logout`: everybody is logged out; else the sessions are kept for the next start. Again: the same promise. */
+  stop(logout: boolean): Promise<void>;
+  /** Resolves when the node has stopped, whoever asked for it. */
+  readonly stopped: Promise<void>;
+}
+
+export const VERSION = (
+  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;
+
+const VARIABLES_MS = 60_000;
+const SECOND_MS = 1_000;
+/** What is still to be written at the end may take so long; the rest waits in the outbox for the next start. */
+const FLUSH_MS_MAX = 3_000;
+
+/** Where the command line finds the running node of a data folder. */
+export function runFilePath(data: string): string {
+  return join(data, 'node.json');
+}
+
+export function systemPorts(config: Pick<Config, 'logLevel'>): NodePorts {
+  const log = createLog(config.logLevel);
+  return { clock: systemClock, timers: systemTimers, random: systemRandom, log, datagrams: systemDatagrams(log) };
+}
+
+/** Starts a node; rejects with SETTINGS and a remedy where it can't start, after closing what was open by then. */
+export async function createNode(config: Config, ports: NodePorts = systemPorts(config)): Promise<VserverNode> {
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    return await startNode(config, ports, closers);
+  } catch (error) {
+    for (const close of closers.reverse()) await close();
+    throw error;
+  }
+}
+
+async function startNode(config: Config, ports: NodePorts, closers: (() => Promise<void>)[]): Promise<VserverNode> {
+  const { log, clock } = ports;
+  const secrets = ensureSecrets(config, ports.random);
+  const backend = ports.directory ?? (await openDirectory(config, ports));
+  const directory = guarded(backend, { ...ports, deadlineMs: config.directoryDeadline });
+  closers.push(() => directory.close());
+  let prepared = await prepare(config, ports, directory);
+
+  let edges: Edges | undefined;
+  const core = await createCore(config, ports, directory, identity(config, clock.now()), (row, reason) => {
+    if (reason === 'silence') core.counters.silences++;
+    else core.counters.logouts++;
+    edges?.sessionEnded(row, reason);
+  });
+  closers.push(() => core.outbox.close());
+  const restoring = { table: core.table, directory, clock, log, server: config.name };
+  const restored = await restoreSnapshot(snapshotPath(config), restoring);
+  if (restored.taken + restored.left > 0) log.info(restored, 'sessions taken back after the restart');
+
+  let markStopped: () => void = () => undefined;
+  const stopped = new Promise<void>((resolve) => (markStopped = resolve));
+  let timers: readonly Timer[] = [];
+  let ending: Promise<void> | undefined;
+  const stop = (logout: boolean): Promise<void> =>
+    (ending ??= endNode(config, ports, { core, directory, edges, timers }, logout).then(markStopped));
+  edges = await openEdges({ config, ports, core, directory, secrets, onStop: (logout) => void stop(logout) });
+  closers.push(edges.close);
+  core.servers.me = { ...core.servers.me, udp: edges.udp, http: edges.http };
+  await firstRenewal(config, core, secrets);
+  const prepareLater = async (): Promise<void> => {
+    prepared ||= await prepare(config, ports, directory);
+  };
+  timers = startRounds(core, ports, prepareLater);
+  const { udp, udpAlt, http } = edges;
+  const running = { pid: process.pid, http, udp, startedAt: core.servers.me.startedAt };
+  writeFileSync(runFilePath(config.data), `${JSON.stringify(running)}\n`, { mode: 0o600 });
+  log.info({ http, udp, directory: directory.description, version: VERSION }, 'vserver runs');
+  const { adminToken } = secrets;
+  return { core, directory, udp, udpAlt, http, adminToken, reload: () => core.variables.refresh(), stop, stopped };
+}
+
+function snapshotPath(config: Config): string {
+  return join(config.data, 'sessions.snapshot');
+}
+
+function identity(config: Config, nowMs: number): Identity {
+  return {
+    name: config.name,
+    // The ports are known when the listeners are open.
+    udp: { host: config.advertise, port: 0 },
+    http: '',
+    sip: null,
+    usersMax: config.usersMax,
+    startedAt: nowMs,
+    version: VERSION,
+  };
+}
+
+/** Brings the schema up to date and fills a new embedded directory; false where the directory can't be asked now. */
+async function prepare(config: Config, { log, clock }: NodePorts, directory: GuardedDirectory): Promise<boolean> {
+  try {
+    for (const step of await directory.migrate()) log.info({ step }, 'directory brought up to date');
+    if (config.directory.startsWith('sqlite:') && isLoopback(config.listen) && config.state === '') {
+      if (await fillWithSample(directory, clock)) log.info({}, 'empty directory filled with the sample users');
+    }
+    return true;
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    log.warn({ err: error }, 'the directory is unreachable: logins are refused until it is back');
+    return false;
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host.startsWith('127.') || host === '::1';
+}
+
+/** The first look at the others: a node whose cluster key nobody else knows must not join them. */
+async function firstRenewal(config: Config, core: Core, secrets: Secrets): Promise<void> {
+  try {
+    await core.servers.renew();
+    await core.variables.refresh();
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+  }
+  const [other] = core.servers.others();
+  if (other !== undefined && secrets.clusterKeyIsOwn && !config.directory.startsWith('sqlite:')) {
+    throw new VserverError(
+      'SETTINGS',
+      `the server ${other.name} runs on this directory: set VSERVER_CLUSTER_KEY, the same on all of them`,
+    );
+  }
+}
+
+function startRounds(core: Core, { timers, clock, log }: NodePorts, prepareLater: () => Promise<void>): Timer[] {
+  const round = (what: string, run: () => Promise<void>): (() => void) => {
+    let running = false;
+    return () => {
+      if (running) return;
+      running = true;
+      run()
+        .catch((error: unknown) => {
+          if (!isUnavailable(error)) log.error({ err: error }, `${what} failed`);
+        })
+        .finally(() => (running = false));
+    };
+  };
+  const renew = round('renewal of the server record', async () => {
+    await prepareLater();
+    await core.servers.renew();
+    core.variables.relist();
+  });
+  return [
+    timers.every(SECOND_MS, () => {
+      core.table.turn(Math.floor(clock.now() / 1000), (row) => {
+        core.ends.end(row, 'silence');
+      });
+    }),
+    timers.every(
+      SECOND_MS,
+      round('sweep', () => core.sweep.step()),
+    ),
+    timers.every(RENEWAL_MS, renew),
+    timers.every(
+      VARIABLES_MS,
+      round('reading of the system variables', () => core.variables.refresh()),
+    ),
+  ];
+}
+
+interface Running {
+  readonly core: Core;
+  readonly directory: GuardedDirectory;
+  readonly edges: Edges | undefined;
+  readonly timers: readonly Timer[];
+}
+
+async function endNode(config: Config, ports: NodePorts, running: Running, logout: boolean): Promise<void> {
+  const { core, directory } = running;
+  for (const timer of running.timers) timer.cancel();
+  await running.edges?.close();
+  if (logout) {
+    for (const row of core.table.openRows()) core.ends.end(row, 'stopped');
+  } else {
+    const saved = await saveSnapshot(snapshotPath(config), core.table, config.name);
+    ports.log.info({ saved }, 'sessions kept for the next start');
+  }
+  core.servers.setState('off');
+  const lastWrites = Promise.allSettled([core.outbox.flush(), directory.writeServer(core.servers.own())]);
+  await Promise.race([lastWrites, new Promise<void>((resolve) => ports.timers.after(FLUSH_MS_MAX, resolve))]);
+  await core.outbox.close();
+  await directory.close();
+  await rm(runFilePath(config.data), { force: true });
+  ports.log.info({}, 'vserver stopped');
+}
