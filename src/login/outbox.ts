@@ -130,7 +130,7 @@ function isTemporary(error: unknown): boolean {
 
 /** As far as the file is our own: enough of a check that a stranger's file does no harm. */
 function readWrite(value: unknown): Write | null {
-  const { location, epoch } = value as Partial<Write>;
-  if (typeof location !== 'object' || typeof location.epoch !== 'number' || typeof epoch !== 'number') return null;
+  const { location, epoch } = value as { location?: Location | null; epoch?: unknown };
+  if (typeof location !== 'object' || typeof location?.epoch !== 'number' || typeof epoch !== 'number') return null;
   return { location, epoch };
 }
