@@ -13,6 +13,7 @@ import { createRateLimit } from './login/rate-limit.ts';
 import type { EndReason } from './login/session-ends.ts';
 import type { Secrets } from './secrets.ts';
 import { SETTINGS } from './settings.ts';
+import type { Receive } from './udp/server.ts';
 import { createUdp } from './udp/server.ts';
 
 export interface Edges {
@@ -57,7 +58,7 @@ export async function openEdges(options: EdgesOptions): Promise<Edges> {
     for (const one of closers.reverse()) await one();
   };
   try {
-    const bind = async (port: number, env: string, receive: typeof udp.receive): Promise<DatagramSocket> => {
+    const bind = async (port: number, env: string, receive: Receive): Promise<DatagramSocket> => {
       const at = { host: config.listen, port };
       const bound: DatagramSocket = await listening(at, 'UDP', env, () =>
         ports.datagrams.bind(at, (bytes, from) => {

@@ -84,7 +84,8 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
   closers.push(() => directory.close());
   let prepared = await prepare(config, ports, directory);
 
-  let edges: Edges | undefined;
+  // Sessions may end before the edges are open: the snapshot's.
+  let edges: Edges | undefined = undefined as Edges | undefined;
   const core = await createCore(config, ports, directory, identity(config, clock.now()), (row, reason) => {
     if (reason === 'silence') core.counters.silences++;
     else core.counters.logouts++;
@@ -101,15 +102,16 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
   let ending: Promise<void> | undefined;
   const stop = (logout: boolean): Promise<void> =>
     (ending ??= endNode(config, ports, { core, directory, edges, timers }, logout).then(markStopped));
-  edges = await openEdges({ config, ports, core, directory, secrets, onStop: (logout) => void stop(logout) });
-  closers.push(edges.close);
-  core.servers.me = { ...core.servers.me, udp: edges.udp, http: edges.http };
+  const opened = await openEdges({ config, ports, core, directory, secrets, onStop: (logout) => void stop(logout) });
+  edges = opened;
+  closers.push(() => opened.close());
+  core.servers.me = { ...core.servers.me, udp: opened.udp, http: opened.http };
   await firstRenewal(config, core, secrets);
   const prepareLater = async (): Promise<void> => {
     prepared ||= await prepare(config, ports, directory);
   };
   timers = startRounds(core, ports, prepareLater);
-  const { udp, udpAlt, http } = edges;
+  const { udp, udpAlt, http } = opened;
   const running = { pid: process.pid, http, udp, startedAt: core.servers.me.startedAt };
   writeFileSync(runFilePath(config.data), `${JSON.stringify(running)}\n`, { mode: 0o600 });
   log.info({ http, udp, directory: directory.description, version: VERSION }, 'vserver runs');

@@ -68,11 +68,13 @@ export interface UdpContext extends UdpDeps {
   sentOn(ticket: string | null, uid: string, nowMs: number): { hops: number; sentBy: undefined };
 }
 
+export type Receive = (socket: DatagramSocket, bytes: Buffer, from: Address) => void;
+
 export interface UdpServer {
   /** A datagram to the port of the protocol. */
-  receive(socket: DatagramSocket, bytes: Buffer, from: Address): void;
+  readonly receive: Receive;
   /** A datagram to the alternate port, which only tells the address it sees. */
-  receiveAlternate(socket: DatagramSocket, bytes: Buffer, from: Address): void;
+  readonly receiveAlternate: Receive;
   /** Tells a client whose session ended by a takeover. */
   sessionEnded(socket: DatagramSocket, row: number, reason: EndReason): void;
   close(): void;
