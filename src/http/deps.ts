@@ -1,0 +1,76 @@
+/** What the HTTP edge is given: use cases and ports. Each part of it takes only what it needs of this. */
+import type { Admin } from '../admin/admin.ts';
+import type { Log, Random, Timers } from '../base/ports.ts';
+import type { Directory } from '../directory/directory.ts';
+import type { Nonces } from '../login/nonces.ts';
+import type { RateLimit } from '../login/rate-limit.ts';
+import type { UseCases } from '../login/use-cases.ts';
+
+export interface HttpSettings {
+  /** Digest realm. */
+  readonly realm: string;
+  /** Seconds, as the login tells them to the client. */
+  readonly heartbeatS: number;
+  readonly expiresS: number;
+  readonly adminToken: string;
+  /** Signs tickets. */
+  readonly clusterKey: string;
+  /** Addresses of reverse proxies whose X-Forwarded-For and -Proto are believed. */
+  readonly proxies: readonly string[];
+  /** Secrets are taken over plain HTTP from anywhere. */
+  readonly insecure: boolean;
+  /** PEM files; null: plain HTTP. */
+  readonly tls: TlsFiles | null;
+}
+
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** One thing that the node can't work without. */
+export interface Readiness {
+  readonly dependency: string;
+  readonly ok: boolean;
+  /** For people; '' where there is nothing to say. Never a secret. */
+  readonly detail: string;
+}
+
+/** What the node counts, read at each scrape. Counters only rise. */
+export interface NodeNumbers {
+  readonly sessions: number;
+  readonly users: number;
+  /** Counter, by outcome: welcome, redirect, denied … */
+  readonly logins: Readonly<Record<string, number>>;
+  /** Counter. */
+  readonly heartbeats: number;
+  /** Counter, by outcome: user, see-also, offline, unknown. */
+  readonly locates: Readonly<Record<string, number>>;
+  readonly directoryUp: boolean;
+  /** Location writes that wait for the directory. */
+  readonly outboxWaiting: number;
+  /** Counter. */
+  readonly natRebindings: number;
+  /** Counter: XML fragments left out of a CONFIG. */
+  readonly rejectedFragments: number;
+}
+
+export interface HttpDeps {
+  readonly settings: HttpSettings;
+  readonly uses: UseCases;
+  readonly admin: Admin;
+  /** For Basic and Digest, which open no session. */
+  readonly directory: Pick<Directory, 'find' | 'checkPassword'>;
+  readonly nonces: Nonces;
+  /** Unauthenticated requests a source, shared with the other edges. */
+  readonly requests: RateLimit;
+  /** Failed logins a source, shared with the other edges. */
+  readonly failures: RateLimit;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+  ready(): readonly Readiness[];
+  numbers(): NodeNumbers;
+  /** Stops the node by and by; `logout`: everybody is logged out instead of kept for the next start. */
+  stop(logout: boolean): void;
+}

@@ -1,0 +1,72 @@
+/** HTTP Digest (RFC 7616): the challenge, the reading of an answer, and its check. */
+import { hash } from 'node:crypto';
+import { equalSecrets } from '../directory/passwords.ts';
+
+/** The strongest first, as the RFC wants (section 3.7). */
+export const DIGEST_ALGORITHMS = ['SHA-256', 'MD5'] as const;
+export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
+
+export interface DigestAnswer {
+  readonly username: string;
+  readonly realm: string;
+  readonly uri: string;
+  readonly algorithm: DigestAlgorithm;
+  readonly nonce: string;
+  readonly nc: string;
+  readonly cnonce: string;
+  readonly response: string;
+}
+
+export function digestChallenge(realm: string, nonce: string, stale: boolean): string[] {
+  return DIGEST_ALGORITHMS.map(
+    (algorithm) =>
+      `Digest realm="${realm}", qop="auth", algorithm=${algorithm}, nonce="${nonce}", charset=UTF-8${stale ? ', stale=true' : ''}`,
+  );
+}
+
+/** null: not the answer to a challenge of ours (what is missing, given twice or of another kind). */
+export function readDigest(header: string): DigestAnswer | null {
+  // Node reads header bytes as Latin-1; the challenge asked for UTF-8.
+  const fields = readFields(Buffer.from(header.slice('digest '.length), 'latin1').toString('utf8'));
+  if (fields === null) return null;
+  const algorithm = DIGEST_ALGORITHMS.find((one) => one === (fields.get('algorithm') ?? 'MD5').toUpperCase());
+  const [username, realm, uri, nonce, nc, cnonce, response] = [
+    fields.get('username'),
+    fields.get('realm'),
+    fields.get('uri'),
+    fields.get('nonce'),
+    fields.get('nc'),
+    fields.get('cnonce'),
+    fields.get('response'),
+  ];
+  if (algorithm === undefined || fields.get('qop') !== 'auth') return null;
+  if (username === undefined || realm === undefined || uri === undefined || nonce === undefined) return null;
+  if (nc === undefined || cnonce === undefined || response === undefined) return null;
+  if (!/^[0-9a-f]{8}$/i.test(nc)) return null;
+  return { username, realm, uri, algorithm, nonce, nc, cnonce, response: response.toLowerCase() };
+}
+
+/** Section 3.4.1, with qop=auth. `ha1` is lower-case hex. */
+export function isDigestGood(answer: DigestAnswer, method: string, ha1: string): boolean {
+  const h = (text: string): string => hash(answer.algorithm === 'MD5' ? 'md5' : 'sha256', text, 'hex');
+  const ha2 = h(`${method}:${answer.uri}`);
+  const expected = h(`${ha1}:${answer.nonce}:${answer.nc}:${answer.cnonce}:auth:${ha2}`);
+  return equalSecrets(expected, answer.response);
+}
+
+const FIELDS_MAX = 20;
+const FIELD = /\s*([A-Za-z0-9*]{1,32})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))\s*(?:,|$)/y;
+
+/** `name=value, name="value"`; null where the text is anything else, or says something twice. */
+function readFields(text: string): Map<string, string> | null {
+  const fields = new Map<string, string>();
+  FIELD.lastIndex = 0;
+  while (FIELD.lastIndex < text.length) {
+    const match = FIELD.exec(text);
+    if (match === null || fields.size === FIELDS_MAX) return null;
+    const name = (match[1] ?? '').toLowerCase();
+    if (fields.has(name)) return null;
+    fields.set(name, match[2]?.replace(/\\(.)/g, '$1') ?? match[3] ?? '');
+  }
+  return fields;
+}

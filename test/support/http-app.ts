@@ -1,0 +1,141 @@
+/** The HTTP edge over the use cases of one node in memory, asked without a socket. */
+import { randomBytes } from 'node:crypto';
+import type { InjectOptions, LightMyRequestResponse } from 'fastify';
+import { Admin } from '../../src/admin/admin.ts';
+import { configDocument } from '../../src/config-xml/document.ts';
+import type { HttpDeps, HttpSettings, NodeNumbers, Readiness } from '../../src/http/deps.ts';
+import { createHttp } from '../../src/http/server.ts';
+import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
+import { login } from '../../src/login/login.ts';
+import { createNonces } from '../../src/login/nonces.ts';
+import { heard } from '../../src/login/presence.ts';
+import { createRateLimit } from '../../src/login/rate-limit.ts';
+import type { UseCases } from '../../src/login/use-cases.ts';
+import { flows } from './flows.ts';
+
+export const ADMIN_TOKEN = 'the-admin-token';
+export const CLUSTER_KEY = 'the-cluster-key';
+export const AS_ADMIN = { authorization: `Bearer ${ADMIN_TOKEN}` };
+
+export interface HttpAppOptions {
+  readonly name?: string;
+  readonly settings?: Partial<HttpSettings>;
+  /** Unauthenticated requests a second; 0 = no limit. */
+  readonly requestsASecond?: number;
+  /** Failed logins a minute; 0 = no limit. */
+  readonly failuresAMinute?: number;
+}
+
+/** Closed by the test. Timers fall due at once; `waitedMs` holds how long they were to wait. */
+export async function httpApp(options: HttpAppOptions = {}) {
+  const node = flows(options.name === undefined ? {} : { name: options.name });
+  const logged: object[] = [];
+  const waitedMs: number[] = [];
+  const stopped: boolean[] = [];
+  const state = { readiness: [] as Readiness[], numbers: NUMBERS, rendered: 0 };
+  const keep = (fields: object, message: string): void => void logged.push({ ...fields, message });
+  const limit = (tokens: number, periodMs: number) =>
+    createRateLimit({ tokens, periodMs, burst: Math.max(tokens, 1), sourcesMax: 64, seed: 1 });
+
+  const deps: HttpDeps = {
+    settings: {
+      realm: 'vserver',
+      heartbeatS: 30,
+      expiresS: 90,
+      adminToken: ADMIN_TOKEN,
+      clusterKey: CLUSTER_KEY,
+      proxies: [],
+      insecure: false,
+      tls: null,
+      ...options.settings,
+    },
+    uses: useCases(node, () => state.rendered++),
+    admin: new Admin({ ...node, ...node.deps, refreshVariables: () => Promise.resolve() }),
+    directory: node.directory,
+    nonces: createNonces(randomBytes(32)),
+    requests: limit(options.requestsASecond ?? 0, 1_000),
+    failures: limit(options.failuresAMinute ?? 0, 60_000),
+    timers: {
+      after: (delayMs, run) => {
+        waitedMs.push(delayMs);
+        const handle = setImmediate(run);
+        return {
+          cancel: () => {
+            clearImmediate(handle);
+          },
+        };
+      },
+      every: (periodMs, run) => node.time.timers.every(periodMs, run),
+    },
+    random: node.deps.random,
+    log: { debug: keep, info: keep, warn: keep, error: keep },
+    ready: () => state.readiness,
+    numbers: () => state.numbers,
+    stop: (logout) => void stopped.push(logout),
+  };
+  const http = await createHttp(deps);
+  return {
+    ...node,
+    http,
+    logged,
+    waitedMs,
+    stopped,
+    state,
+    deps,
+    ask: (request: InjectOptions): Promise<LightMyRequestResponse> => http.app.inject(request),
+    /** Logs a user in and answers the headers of his session. */
+    async loggedIn(uid: string, body: object = {}): Promise<{ authorization: string }> {
+      const payload = { uid, password: 'secret', ...body };
+      const reply = await http.app.inject({ method: 'POST', url: '/v1/login', payload });
+      if (reply.statusCode !== 200) throw new Error(`login of ${uid}: ${reply.body}`);
+      return { authorization: `Bearer ${reply.json<{ token: string }>().token}` };
+    },
+  };
+}
+
+export type HttpApp = Awaited<ReturnType<typeof httpApp>>;
+
+export const NUMBERS: NodeNumbers = {
+  sessions: 3,
+  users: 2,
+  logins: { welcome: 5, denied: 1 },
+  heartbeats: 7,
+  locates: { user: 4 },
+  directoryUp: true,
+  outboxWaiting: 0,
+  natRebindings: 1,
+  rejectedFragments: 0,
+};
+
+function useCases(node: ReturnType<typeof flows>, onRender: () => void): UseCases {
+  const { table, servers, clock, directory, ends, finder } = node;
+  return {
+    clock,
+    table,
+    servers,
+    login: (request) => login(node.deps, request),
+    logout: (row) => {
+      ends.end(row, 'logout');
+    },
+    heard: (row, update) => {
+      heard(node, row, update);
+    },
+    moved: (row, wan) => {
+      table.move(row, wan);
+    },
+    locateHere: (asker, target, trace) => locateHere(table, asker, target, trace),
+    locateElsewhere: (asker, target, trace) => locateElsewhere({ table, servers, finder }, asker, target, trace),
+    async config(uid, withPasswords) {
+      const entry = await directory.find(uid);
+      if (entry === null) return null;
+      onRender();
+      const account = entry.user.voip[0];
+      const password = withPasswords ? (account?.password ?? '') : '';
+      const part = (text: string) => ({ text, rejected: null });
+      return configDocument(
+        part('  <SYSTEM/>\n'),
+        part(`  <PRIVATE ID="${uid}" PWD="${password}">${entry.user.xmlext}</PRIVATE>\n`),
+      );
+    },
+  };
+}
