@@ -49,8 +49,8 @@ export async function openMysql(options: MysqlOptions): Promise<Directory> {
   return Promise.resolve(sqlDirectory(mysqlDriver(core.promise(), timers, deadlineMs, description), { log, baseDn }));
 }
 
-/** Nothing is cut off or bent to fit in silence, and lists of 1,000 entries are aggregated whole (MariaDB). */
-const SESSION = `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', group_concat_max_len = 16777216`;
+/** Nothing is cut off or bent to fit in silence. */
+const SESSION = `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'`;
 
 interface Place {
   readonly host: string;

@@ -7,8 +7,6 @@ export interface Dialect {
   readonly tableEnd: string;
   /** A random whole number of 52 bits. */
   readonly random: string;
-  /** Many rows of columns as one JSON array of arrays. */
-  jsonRows(columns: string): string;
   /** Ends a SELECT of rows that the transaction is going to change. */
   readonly forUpdate: string;
   /** Ends an INSERT that replaces these columns where the key is taken. */
@@ -34,7 +32,6 @@ export const SQLITE: Dialect = {
   types: { uid: 'TEXT', key: 'TEXT', text: 'TEXT', int: 'INTEGER', bigint: 'INTEGER' },
   tableEnd: ' STRICT',
   random: 'abs(random() % 4503599627370496)',
-  jsonRows: (columns) => `json_group_array(json_array(${columns}))`,
   forUpdate: '',
   upsert: (key, columns) =>
     ` ON CONFLICT (${key}) DO UPDATE SET ${columns.map((name) => `${name} = excluded.${name}`).join(', ')}`,
@@ -63,7 +60,6 @@ export const MYSQL: Dialect = {
   types: { uid: 'VARCHAR(64)', key: 'VARCHAR(255)', text: 'TEXT', int: 'INT', bigint: 'BIGINT' },
   tableEnd: ' ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin',
   random: 'FLOOR(RAND() * 4503599627370496)',
-  jsonRows: (columns) => `JSON_ARRAYAGG(JSON_ARRAY(${columns}))`,
   forUpdate: ' FOR UPDATE',
   upsert: (_key, columns) =>
     ` ON DUPLICATE KEY UPDATE ${columns.map((name) => `${name} = VALUES(${name})`).join(', ')}`,

@@ -1,13 +1,21 @@
 /** Reading users, servers and variables: what the directory, the import and the export share. */
 import { VserverError } from '../base/errors.ts';
-import { isUid } from '../base/model.ts';
+import { isUid, userDefaults } from '../base/model.ts';
 import type { Region, ServerRecord, User } from '../base/model.ts';
 import type { Log } from '../base/ports.ts';
 import type { Entry, Page, Query } from './directory.ts';
 import { formatRdn } from './dn.ts';
 import type { Dialect } from './sql-dialects.ts';
 import type { SqlRow, SqlRunner, SqlValue } from './sql-driver.ts';
-import { CHILD_TABLES, LOCATION_COLUMNS, readLocation, readServer, readUser, searchKey } from './sql-rows.ts';
+import {
+  CHILD_TABLES,
+  LOCATION_COLUMNS,
+  readLocation,
+  readServer,
+  readUser,
+  searchKey,
+  userColumns,
+} from './sql-rows.ts';
 
 export interface SqlReader {
   find(db: SqlRunner, uid: string): Promise<Entry | null>;
@@ -23,36 +31,55 @@ const SEARCH_LIMIT_MAX = 1_000;
 /** Above every text that begins with what stands before it; no alias has four of them. */
 const LAST = '\u{10FFFF}'.repeat(4);
 
-export function sqlReader(dialect: Dialect, log: Log, baseDn: string): SqlReader {
-  const children = CHILD_TABLES.map(
-    ({ table, columns }) =>
-      `(SELECT ${dialect.jsonRows(columns.join(', '))} FROM ${table} WHERE ${table}.uid = u.uid) AS ${table}`,
-  );
-  const location = LOCATION_COLUMNS.map((column) => `l.${column} AS l_${column}`);
-  /** A user with all that is his in one statement. */
-  const select = `SELECT u.*, r.country_code, ${[...location, ...children].join(', ')}`;
-  const joins = 'LEFT JOIN regions r ON r.name = u.region LEFT JOIN locations l ON l.uid = u.uid';
-  const findSql = `${select} FROM users u ${joins} WHERE u.uid = ?`;
+const MAIN = [
+  ...Object.keys(userColumns(userDefaults(''))).map((column) => `u.${column}`),
+  'u.version',
+  'r.country_code',
+  ...LOCATION_COLUMNS.map((column) => `l.${column} AS l_${column}`),
+];
+const JOINS = 'LEFT JOIN regions r ON r.name = u.region LEFT JOIN locations l ON l.uid = u.uid';
 
+/** The user and his location in the first row and what hangs on him in the others: one statement, no temporary table. */
+const FIND = [
+  `SELECT ${MAIN.join(', ')}, NULL AS child_of, NULL AS child FROM users u ${JOINS} WHERE u.uid = ?`,
+  ...CHILD_TABLES.map(
+    ({ table, columns }) =>
+      `SELECT ${MAIN.map(() => 'NULL').join(', ')}, '${table}', JSON_ARRAY(${columns.join(', ')})
+       FROM ${table} WHERE uid = ?`,
+  ),
+].join(' UNION ALL ');
+
+/** What hangs on the users of a page. */
+function childrenSql(users: number): string {
+  const list = Array(users).fill('?').join(', ');
+  return CHILD_TABLES.map(
+    ({ table, columns }) =>
+      `SELECT uid, '${table}' AS child_of, JSON_ARRAY(${columns.join(', ')}) AS child FROM ${table} WHERE uid IN (${list})`,
+  ).join(' UNION ALL ');
+}
+/** Few sizes, so that few statements are prepared. */
+const PAGE_SIZES = [16, 128, SEARCH_LIMIT_MAX];
+
+export function sqlReader(dialect: Dialect, log: Log, baseDn: string): SqlReader {
   const dn = (uid: string, region: string): string => userDn(uid, region, baseDn);
   const warn = (problems: readonly string[], of: object): void => {
     if (problems.length > 0) log.warn({ ...of, columns: problems }, 'columns of the directory that can not be read');
   };
-  const toUser = (row: SqlRow): User => {
+  const toUser = (row: SqlRow, children: readonly SqlRow[]): User => {
     const problems: string[] = [];
-    const user = readUser(row, dn, problems);
+    const user = readUser(row, children, dn, problems);
     warn(problems, { uid: user.uid });
     return user;
   };
 
   const find = async (db: SqlRunner, uid: string): Promise<Entry | null> => {
     if (!isUid(uid)) return null;
-    const [row] = await db.query(findSql, [uid]);
+    const [row, ...children] = await db.query(FIND, [uid, ...CHILD_TABLES.map(() => uid)]);
     if (row === undefined) return null;
     const problems: string[] = [];
     const where = readLocation(row, problems);
     warn(problems, { uid });
-    return { user: toUser(row), location: where, version: String(row['version']) };
+    return { user: toUser(row, children), location: where, version: String(row['version']) };
   };
 
   return {
@@ -67,14 +94,18 @@ export function sqlReader(dialect: Dialect, log: Log, baseDn: string): SqlReader
       const { sql, values } = pageOf(query, limit + 1);
       // The page is cut out of the index first; only its users are read then.
       const rows = await db.query(
-        `${select}, page.k AS page_key FROM (${sql}) page JOIN users u ON u.uid = page.uid ${joins}
+        `SELECT ${MAIN.join(', ')}, page.k AS page_key FROM (${sql}) page JOIN users u ON u.uid = page.uid ${JOINS}
          ORDER BY page.k, page.uid`,
         values,
       );
       const shown = rows.slice(0, limit);
       const last = shown.at(-1);
       const next = rows.length > limit && last !== undefined ? formatCursor(last['page_key'], last['uid']) : null;
-      return { users: shown.map(toUser), next };
+      const children = await childrenOf(
+        db,
+        shown.map((row) => String(row['uid'])),
+      );
+      return { users: shown.map((row) => toUser(row, children.get(String(row['uid'])) ?? [])), next };
     },
     async regions(db) {
       const rows = await db.query('SELECT name, country_code FROM regions ORDER BY name', []);
@@ -94,6 +125,22 @@ export function sqlReader(dialect: Dialect, log: Log, baseDn: string): SqlReader
       return typeof row?.['value'] === 'string' ? row['value'] : null;
     },
   };
+}
+
+async function childrenOf(db: SqlRunner, uids: readonly string[]): Promise<Map<string, SqlRow[]>> {
+  const children = new Map<string, SqlRow[]>();
+  const [first] = uids;
+  if (first === undefined) return children;
+  const size = PAGE_SIZES.find((candidate) => candidate >= uids.length) ?? uids.length;
+  const list = [...uids, ...Array<string>(size - uids.length).fill(first)];
+  const rows = await db.query(childrenSql(size), Array<string[]>(CHILD_TABLES.length).fill(list).flat());
+  for (const row of rows) {
+    const uid = String(row['uid']);
+    const theirs = children.get(uid);
+    if (theirs === undefined) children.set(uid, [row]);
+    else theirs.push(row);
+  }
+  return children;
 }
 
 /** The DN under which an export shows a user. */

@@ -84,13 +84,18 @@ export function searchKey(text: string): string {
   return key.length <= 255 ? key : Array.from(key).slice(0, 255).join('');
 }
 
-/** The row that a search by uid, alias … and `find` read: see ENTRY in sql.ts. `problems` names what can't be read. */
-export function readUser(row: SqlRow, dn: (uid: string, region: string) => string, problems: string[]): User {
+/** From the rows that FIND and a page give (sql-read.ts). `problems` names what can't be read. */
+export function readUser(
+  row: SqlRow,
+  children: readonly SqlRow[],
+  dn: (uid: string, region: string) => string,
+  problems: string[],
+): User {
   const read = readerOf(row, problems);
   const uid = read.text('uid');
   const region = read.text('region');
   const { service, forwarding } = userDefaults(uid);
-  const contacts = read.table('contacts');
+  const contacts = childRows(children, 'contacts');
   return {
     uid,
     region,
@@ -130,10 +135,17 @@ export function readUser(row: SqlRow, dn: (uid: string, region: string) => strin
       noAnswerSeconds: read.integer('forward_no_answer_seconds', 1, 600, forwarding.noAnswerSeconds),
       unreachable: read.text('forward_unreachable'),
     },
-    lists: readLists(read.table('buddies')),
-    voip: readVoip(read.table('voip_accounts'), problems),
+    lists: readLists(childRows(children, 'buddies')),
+    voip: readVoip(childRows(children, 'voip_accounts'), problems),
     xmlext: read.text('xmlext'),
   };
+}
+
+/** The values of the rows of one of CHILD_TABLES. MySQL's driver hands out JSON parsed, MariaDB's and SQLite's as text. */
+function childRows(children: readonly SqlRow[], table: string): readonly (readonly unknown[])[] {
+  return children
+    .filter((row) => row['child_of'] === table)
+    .map(({ child }) => (typeof child === 'string' ? JSON.parse(child) : child) as unknown[]);
 }
 
 function readLists(rows: readonly (readonly unknown[])[]): Lists {
@@ -261,8 +273,6 @@ interface RowReader {
   flag(column: string, fallback: boolean): boolean;
   choice<C extends string, D extends C | null>(column: string, choices: readonly C[], fallback: D): C | D;
   address(column: string): Address | null;
-  /** A JSON array of arrays; NULL is an empty one. */
-  table(column: string): readonly (readonly unknown[])[];
 }
 
 function readerOf(row: SqlRow, problems: string[]): RowReader {
@@ -287,20 +297,9 @@ function readerOf(row: SqlRow, problems: string[]): RowReader {
       parsed(column, (value) => choices.find((choice) => choice === value), fallback),
     address: (column) =>
       parsed(column, (value) => (typeof value === 'string' ? (parseAddress(value) ?? undefined) : undefined), null),
-    table: (column) => parsed(column, parseTable, []),
   };
 }
 
 function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value);
-}
-
-/** MySQL's driver hands out JSON parsed, MariaDB's and SQLite's as text. */
-function parseTable(value: unknown): readonly (readonly unknown[])[] | undefined {
-  try {
-    const rows: unknown = typeof value === 'string' ? JSON.parse(value) : value;
-    return Array.isArray(rows) && rows.every((row) => Array.isArray(row)) ? rows : undefined;
-  } catch {
-    return undefined;
-  }
 }
