@@ -39,6 +39,8 @@ export interface EdgesOptions {
 const SOURCES_MAX = 131_072;
 /** PROTOCOL.md section 3: 10 failed logins a minute a source are never refused. */
 const FAILED_LOGINS_A_MINUTE = 20;
+/** The same for 50 requests a second. */
+const REQUESTS_A_SECOND_MIN = 50;
 
 /** Rejects with SETTINGS where an address is taken or not ours; what was opened by then is closed. */
 export async function openEdges(options: EdgesOptions): Promise<Edges> {
@@ -91,7 +93,7 @@ function sharedLimits(config: Config, { random }: CorePorts) {
     createRateLimit({ tokens, periodMs, burst: tokens, sourcesMax: SOURCES_MAX, seed: random.bytes(4).readUInt32LE() });
   return {
     nonces: createNonces(random.bytes(32)),
-    requests: limit(config.rateLimit, 1_000),
+    requests: limit(config.rateLimit === 0 ? 0 : Math.max(config.rateLimit, REQUESTS_A_SECOND_MIN), 1_000),
     // Load tests switch both off.
     failedLogins: limit(config.rateLimit === 0 ? 0 : FAILED_LOGINS_A_MINUTE, 60_000),
   };

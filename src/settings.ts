@@ -248,7 +248,7 @@ export const SETTINGS = {
     integer(0, 1_000_000),
     100,
     '100',
-    'unauthenticated requests a second a source; 0 = no limit',
+    'unauthenticated requests a second a source, 50 at least; 0 = no limit',
   ),
   nats: setting('nats', 'NATS', text, '', '', '`nats://host:port`: the bus of a cluster', true),
   logLevel: setting(
