@@ -9,6 +9,7 @@ import type { Dialect } from './sql-dialects.ts';
 import type { SqlRow, SqlRunner, SqlValue } from './sql-driver.ts';
 import {
   CHILD_TABLES,
+  fieldsOf,
   LOCATION_COLUMNS,
   readLocation,
   readServer,
@@ -31,30 +32,38 @@ const SEARCH_LIMIT_MAX = 1_000;
 /** Above every text that begins with what stands before it; no alias has four of them. */
 const LAST = '\u{10FFFF}'.repeat(4);
 
-const MAIN = [
-  ...Object.keys(userColumns(userDefaults(''))).map((column) => `u.${column}`),
-  'u.version',
-  'r.country_code',
-  ...LOCATION_COLUMNS.map((column) => `l.${column} AS l_${column}`),
+/** What is read of a user and his location: the names that readUser and readLocation know, and where they come from. */
+const FIELDS: readonly (readonly [name: string, source: string])[] = [
+  ...Object.keys(userColumns(userDefaults(''))).map((column) => [column, `u.${column}`] as const),
+  ['version', 'u.version'],
+  ['country_code', 'r.country_code'],
+  ...LOCATION_COLUMNS.map((column) => [`l_${column}`, `l.${column}`] as const),
 ];
+/** As one JSON array: fifty columns one by one would cost the drivers more than all the rest. */
+const USER = `JSON_ARRAY(${FIELDS.map(([, source]) => source).join(', ')})`;
 const JOINS = 'LEFT JOIN regions r ON r.name = u.region LEFT JOIN locations l ON l.uid = u.uid';
 
-/** The user and his location in the first row and what hangs on him in the others: one statement, no temporary table. */
+/** The user with his location, and a row for everything that hangs on him: one statement, no temporary table. */
 const FIND = [
-  `SELECT ${MAIN.join(', ')}, NULL AS child_of, NULL AS child FROM users u ${JOINS} WHERE u.uid = ?`,
+  `SELECT 'users' AS of_table, ${USER} AS fields FROM users u ${JOINS} WHERE u.uid = ?`,
   ...CHILD_TABLES.map(
     ({ table, columns }) =>
-      `SELECT ${MAIN.map(() => 'NULL').join(', ')}, '${table}', JSON_ARRAY(${columns.join(', ')})
-       FROM ${table} WHERE uid = ?`,
+      `SELECT '${table}' AS of_table, JSON_ARRAY(${columns.join(', ')}) AS fields FROM ${table} WHERE uid = ?`,
   ),
 ].join(' UNION ALL ');
+const FIND_VALUES = 1 + CHILD_TABLES.length;
+
+function userRow(row: SqlRow): SqlRow {
+  const values = fieldsOf(row);
+  return Object.fromEntries(FIELDS.map(([name], i) => [name, values[i]]));
+}
 
 /** What hangs on the users of a page. */
 function childrenSql(users: number): string {
   const list = Array(users).fill('?').join(', ');
   return CHILD_TABLES.map(
     ({ table, columns }) =>
-      `SELECT uid, '${table}' AS child_of, JSON_ARRAY(${columns.join(', ')}) AS child FROM ${table} WHERE uid IN (${list})`,
+      `SELECT uid, '${table}' AS of_table, JSON_ARRAY(${columns.join(', ')}) AS fields FROM ${table} WHERE uid IN (${list})`,
   ).join(' UNION ALL ');
 }
 /** Few sizes, so that few statements are prepared. */
@@ -74,12 +83,14 @@ export function sqlReader(dialect: Dialect, log: Log, baseDn: string): SqlReader
 
   const find = async (db: SqlRunner, uid: string): Promise<Entry | null> => {
     if (!isUid(uid)) return null;
-    const [row, ...children] = await db.query(FIND, [uid, ...CHILD_TABLES.map(() => uid)]);
-    if (row === undefined) return null;
+    const rows = await db.query(FIND, Array<string>(FIND_VALUES).fill(uid));
+    const found = rows.find((row) => row['of_table'] === 'users');
+    if (found === undefined) return null;
+    const row = userRow(found);
     const problems: string[] = [];
     const where = readLocation(row, problems);
     warn(problems, { uid });
-    return { user: toUser(row, children), location: where, version: String(row['version']) };
+    return { user: toUser(row, rows), location: where, version: String(row['version']) };
   };
 
   return {
@@ -94,7 +105,7 @@ export function sqlReader(dialect: Dialect, log: Log, baseDn: string): SqlReader
       const { sql, values } = pageOf(query, limit + 1);
       // The page is cut out of the index first; only its users are read then.
       const rows = await db.query(
-        `SELECT ${MAIN.join(', ')}, page.k AS page_key FROM (${sql}) page JOIN users u ON u.uid = page.uid ${JOINS}
+        `SELECT ${USER} AS fields, page.k AS page_key, page.uid FROM (${sql}) page JOIN users u ON u.uid = page.uid ${JOINS}
          ORDER BY page.k, page.uid`,
         values,
       );
@@ -105,7 +116,7 @@ export function sqlReader(dialect: Dialect, log: Log, baseDn: string): SqlReader
         db,
         shown.map((row) => String(row['uid'])),
       );
-      return { users: shown.map((row) => toUser(row, children.get(String(row['uid'])) ?? [])), next };
+      return { users: shown.map((row) => toUser(userRow(row), children.get(String(row['uid'])) ?? [])), next };
     },
     async regions(db) {
       const rows = await db.query('SELECT name, country_code FROM regions ORDER BY name', []);

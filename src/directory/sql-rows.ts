@@ -141,11 +141,14 @@ export function readUser(
   };
 }
 
-/** The values of the rows of one of CHILD_TABLES. MySQL's driver hands out JSON parsed, MariaDB's and SQLite's as text. */
+/** The values of a row that came as JSON: parsed by MySQL's driver, as text from MariaDB and SQLite. */
+export function fieldsOf({ fields }: SqlRow): readonly unknown[] {
+  return (typeof fields === 'string' ? JSON.parse(fields) : fields) as unknown[];
+}
+
+/** The values of the rows of one of CHILD_TABLES. */
 function childRows(children: readonly SqlRow[], table: string): readonly (readonly unknown[])[] {
-  return children
-    .filter((row) => row['child_of'] === table)
-    .map(({ child }) => (typeof child === 'string' ? JSON.parse(child) : child) as unknown[]);
+  return children.filter((row) => row['of_table'] === table).map(fieldsOf);
 }
 
 function readLists(rows: readonly (readonly unknown[])[]): Lists {
