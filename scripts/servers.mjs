@@ -1,0 +1,59 @@
+/** The servers that the tests run against: found, or installed by apt-get where that can be done. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fail } from './setup.mjs';
+
+const PACKAGES = {
+  slapd: 'slapd',
+  ldapadd: 'ldap-utils',
+  mariadbd: 'mariadb-server',
+  'mariadb-install-db': 'mariadb-server',
+};
+const POLICY = '/usr/sbin/policy-rc.d';
+
+/** Ends this program, naming the packages, where a server is missing and can't be installed. */
+export function ensureServers() {
+  const missing = missingPackages();
+  if (missing.length === 0) return;
+  const names = missing.join(' ');
+  const asRoot = process.getuid?.() === 0;
+  if (!asRoot || !isFound('apt-get')) {
+    fail(`The tests need these packages: ${names}\nOn Debian or Ubuntu: sudo apt-get install ${names}`);
+  }
+  console.error(`Installing ${names} (apt-get; no service is started) …`);
+  withoutServices(() => {
+    if (!aptGet('install', '-y', '--no-install-recommends', ...missing)) {
+      aptGet('update');
+      aptGet('install', '-y', '--no-install-recommends', ...missing);
+    }
+  });
+  if (missingPackages().length > 0) fail(`apt-get could not install ${names}; the tests need them.`);
+}
+
+function missingPackages() {
+  const missing = Object.keys(PACKAGES).filter((command) => !isFound(command));
+  return [...new Set(missing.map((command) => PACKAGES[command]))];
+}
+
+function isFound(command) {
+  // The servers stand in sbin, which is not in everybody's path.
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/lib/openldap'];
+  return folders.some((folder) => folder !== '' && existsSync(join(folder, command)));
+}
+
+/** Debian's way to keep a freshly installed package from starting its service. */
+function withoutServices(install) {
+  const mine = !existsSync(POLICY);
+  if (mine) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    install();
+  } finally {
+    if (mine) rmSync(POLICY);
+  }
+}
+
+function aptGet(...args) {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  return spawnSync('apt-get', ['-qq', ...args], { env, stdio: ['ignore', 2, 2] }).status === 0;
+}
