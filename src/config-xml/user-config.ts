@@ -25,7 +25,9 @@ export interface UserConfigDeps {
 }
 
 /** Answers null where there is no such user; rejects with DIRECTORY_UNAVAILABLE. */
-export function userConfigs(deps: UserConfigDeps): (uid: string, withPasswords: boolean) => Promise<ConfigDocument | null> {
+export function userConfigs(
+  deps: UserConfigDeps,
+): (uid: string, withPasswords: boolean) => Promise<ConfigDocument | null> {
   // Documents live as long as the record that they were made from is in its cache.
   const caches = { with: new WeakMap<Entry, Rendered>(), without: new WeakMap<Entry, Rendered>() };
 
