@@ -28,6 +28,11 @@ const KEYED = [
   ['contacts', 'value', 'value_key'],
 ] as const;
 
+/** Rows with a search key come from the program, which counts up itself: an import has two of them a user. */
+function isKeyed(table: string): boolean {
+  return table === 'contacts';
+}
+
 export const SQLITE: Dialect = {
   types: { uid: 'TEXT', key: 'TEXT', text: 'TEXT', int: 'INTEGER', bigint: 'INTEGER' },
   tableEnd: ' STRICT',
@@ -40,7 +45,8 @@ export const SQLITE: Dialect = {
     `CREATE TRIGGER IF NOT EXISTS users_version AFTER UPDATE ON users WHEN NEW.version = OLD.version
      BEGIN ${TOUCH} NEW.uid; END`,
     ...CHILDREN.flatMap((table) => [
-      `CREATE TRIGGER IF NOT EXISTS ${table}_insert AFTER INSERT ON ${table} BEGIN ${TOUCH} NEW.uid; END`,
+      `CREATE TRIGGER IF NOT EXISTS ${table}_insert AFTER INSERT ON ${table}${isKeyed(table) ? ' WHEN NEW.value_key IS NULL' : ''}
+       BEGIN ${TOUCH} NEW.uid; END`,
       `CREATE TRIGGER IF NOT EXISTS ${table}_update AFTER UPDATE ON ${table}
        BEGIN ${TOUCH} OLD.uid; ${TOUCH} NEW.uid; END`,
       `CREATE TRIGGER IF NOT EXISTS ${table}_delete AFTER DELETE ON ${table} BEGIN ${TOUCH} OLD.uid; END`,
@@ -71,10 +77,14 @@ export const MYSQL: Dialect = {
       'BEFORE UPDATE ON users',
       `SET NEW.version = OLD.version + 1; ${keep('alias', 'alias_key', 'NEW.alias <> OLD.alias')}`,
     ),
-    ...trigger('contacts_key', 'BEFORE INSERT ON contacts', keep('value', 'value_key', 'NEW.value_key IS NULL')),
+    ...trigger(
+      'contacts_insert',
+      'BEFORE INSERT ON contacts',
+      `IF NEW.value_key IS NULL THEN SET NEW.value_key = LOWER(NEW.value); ${TOUCH} NEW.uid; END IF;`,
+    ),
     ...trigger('contacts_rekey', 'BEFORE UPDATE ON contacts', keep('value', 'value_key', 'NEW.value <> OLD.value')),
     ...CHILDREN.flatMap((table) => [
-      ...trigger(`${table}_insert`, `AFTER INSERT ON ${table}`, `${TOUCH} NEW.uid;`),
+      ...(isKeyed(table) ? [] : trigger(`${table}_insert`, `AFTER INSERT ON ${table}`, `${TOUCH} NEW.uid;`)),
       ...trigger(`${table}_update`, `AFTER UPDATE ON ${table}`, `${TOUCH} OLD.uid; ${TOUCH} NEW.uid;`),
       ...trigger(`${table}_delete`, `AFTER DELETE ON ${table}`, `${TOUCH} OLD.uid;`),
     ]),

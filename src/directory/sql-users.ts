@@ -71,9 +71,10 @@ export async function updateUser(tx: SqlRunner, before: User, after: User): Prom
     // By itself, because a change of the alias makes the trigger write its own key.
     await tx.run('UPDATE users SET alias_key = ? WHERE uid = ?', [searchKey(after.basic.alias), after.uid]);
   }
-  let touched = changed.length > 0;
-  for (const child of CHILD_TABLES) touched = (await replaceRows(tx, child, before, after)) || touched;
-  return touched ? 'changed' : 'unchanged';
+  let replaced = false;
+  for (const child of CHILD_TABLES) replaced = (await replaceRows(tx, child, before, after)) || replaced;
+  if (replaced) await tx.run('UPDATE users SET version = version + 1 WHERE uid = ?', [after.uid]);
+  return replaced || changed.length > 0 ? 'changed' : 'unchanged';
 }
 
 async function replaceRows(tx: SqlRunner, child: ChildTable, before: User, after: User): Promise<boolean> {
