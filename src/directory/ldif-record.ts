@@ -82,7 +82,8 @@ function parseModifications(lines: readonly string[], start: number): Modificati
 function parseRename(lines: readonly string[], start: number): LdifChange {
   const field = (offset: number, name: string): string => {
     const at = start + offset;
-    if (at >= lines.length || nameAt(lines, at) !== name) throw new Fault(at, `"${name}:" is missing`);
+    if (at >= lines.length || nameAt(lines, at) !== name)
+      throw new Fault(Math.min(at, lines.length - 1), `"${name}:" is missing`);
     return textAt(lines, at);
   };
   const newRdn = field(0, 'newrdn');

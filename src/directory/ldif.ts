@@ -114,7 +114,8 @@ function recordReader(emit: (item: LdifRecord | LdifProblem) => void): Lines {
     if (lines.length > 0) {
       const start = first && /^version:/i.test(lines[0] ?? '') ? 1 : 0;
       first = false;
-      if (start === 1 && !/^version: *1$/i.test(lines[0] ?? '')) spoil('only LDIF version 1 is known');
+      if (start === 1 && !/^version: *1$/i.test(lines[0] ?? ''))
+        emit(problemOf(numbers[0] ?? number, lines[1], 'only LDIF version 1 is known'));
       else if (lines.length > start) emitRecord(lines, numbers, start, emit);
       clear();
     }
@@ -145,8 +146,9 @@ function recordReader(emit: (item: LdifRecord | LdifProblem) => void): Lines {
         spoil('a folded line has no line before it');
         return;
       }
-      lines[last] = (lines[last] ?? '') + line.slice(1);
-      if ((lines[last]?.length ?? 0) > LINE_BYTES_MAX) spoil(`a line is longer than ${LINE_BYTES_MAX} bytes`);
+      const whole = (lines[last] ?? '') + line.slice(1);
+      lines[last] = whole;
+      if (whole.length > LINE_BYTES_MAX) spoil(`a line is longer than ${LINE_BYTES_MAX} bytes`);
     } else {
       inComment = begin === HASH;
       if (inComment) return;

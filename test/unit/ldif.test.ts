@@ -176,16 +176,14 @@ describe('a bad record is named by its line, and the next one is read', () => {
     [
       'a rename without its fields',
       'dn: uid=1\nchangetype: modrdn\nnewrdn: uid=2',
-      '2 uid=1 "deleteoldrdn:" is missing',
+      '3 uid=1 "deleteoldrdn:" is missing',
     ],
     ['a fold without a line', ' dn: uid=1', '1 - a folded line has no line before it'],
-    ['another version', 'version: 2\ndn: uid=1\nuid: 1', '3 - only LDIF version 1 is known'],
+    ['another version', 'version: 2\ndn: uid=1\nuid: 1', '1 uid=1 only LDIF version 1 is known'],
   ])('%s', async (_name, text, message) => {
     const bytes = Buffer.concat([Buffer.from(text as string), Buffer.from(next)]);
     const [problem, ...rest] = messagesOf(await parse(bytes));
-    if (_name.startsWith('a rename') || _name.startsWith('another'))
-      expect(problem).toContain(message.slice(2).replace(/^[^ ]+ /, ''));
-    else expect(problem).toBe(message);
+    expect(problem).toBe(message);
     expect(rest).toEqual(['ok uid=next']);
   });
 
