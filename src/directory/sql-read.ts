@@ -41,6 +41,7 @@ const FIELDS: readonly (readonly [name: string, source: string])[] = [
 ];
 /** As one JSON array: fifty columns one by one would cost the drivers more than all the rest. */
 const USER = `JSON_ARRAY(${FIELDS.map(([, source]) => source).join(', ')})`;
+const NAMES = FIELDS.map(([name]) => name);
 const JOINS = 'LEFT JOIN regions r ON r.name = u.region LEFT JOIN locations l ON l.uid = u.uid';
 
 /** The user with his location, and a row for everything that hangs on him: one statement, no temporary table. */
@@ -55,7 +56,9 @@ const FIND_VALUES = 1 + CHILD_TABLES.length;
 
 function userRow(row: SqlRow): SqlRow {
   const values = fieldsOf(row);
-  return Object.fromEntries(FIELDS.map(([name], i) => [name, values[i]]));
+  const named: Record<string, unknown> = {};
+  for (const [i, name] of NAMES.entries()) named[name] = values[i];
+  return named;
 }
 
 /** What hangs on the users of a page. */
