@@ -1,0 +1,184 @@
+/** Connections to an LDAP server: bound, secured, bounded, and thrown away as soon as one of them fails. */
+import { connect as netConnect } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
+import { Client, ResultCodeError } from 'ldapts';
+import { VserverError } from '../base/errors.ts';
+import type { Timers } from '../base/ports.ts';
+
+const IN_FLIGHT_MAX = 1_024;
+const RETRY_AFTER = 5;
+
+export interface PoolOptions {
+  /** `ldap://host:port` or `ldaps://host:port`; a path is not looked at. */
+  readonly url: string;
+  /** '' binds anonymously. */
+  readonly bindDn: string;
+  readonly password: string;
+  readonly startTls: boolean;
+  readonly tls?: ConnectionOptions;
+  readonly timers: Timers;
+  readonly deadlineMs: number;
+  readonly connectionsMax: number;
+}
+
+export interface LdapPool {
+  /**
+   * One operation on a bound connection, many of which share a connection. Rejects with ldapts' ResultCodeError
+   * where the server answered no, DIRECTORY_UNAVAILABLE where it could not be asked, OVERLOADED.
+   */
+  use<T>(operation: (client: Client) => Promise<T>): Promise<T>;
+  /** A bound connection for one caller, for as long as he reads from it. */
+  lease(): Promise<Client>;
+  /** Whether the server takes this password; '' never does (RFC 4513 section 5.1.2). */
+  bindAs(dn: string, password: string): Promise<boolean>;
+  close(): void;
+}
+
+interface Slot {
+  readonly ready: Promise<Client>;
+  inFlight: number;
+}
+
+export function ldapPool(options: PoolOptions): LdapPool {
+  const { connectionsMax, deadlineMs, timers } = options;
+  const slots = new Set<Slot>();
+  let waiting = 0;
+  let closed = false;
+
+  const discard = (slot: Slot): void => {
+    slots.delete(slot);
+    slot.ready.then(hangUp, () => undefined);
+  };
+
+  const pick = (): Slot => {
+    let best: Slot | undefined;
+    for (const slot of slots) if (best === undefined || slot.inFlight < best.inFlight) best = slot;
+    if (best !== undefined && (best.inFlight === 0 || slots.size >= connectionsMax)) return best;
+    const slot: Slot = { ready: dial(options, options.bindDn, options.password), inFlight: 0 };
+    slots.add(slot);
+    return slot;
+  };
+
+  const run = async <T>(slot: Slot, operation: (client: Client) => Promise<T>): Promise<T> => {
+    slot.inFlight++;
+    try {
+      const client = await slot.ready;
+      if (!client.isConnected) throw new Error('the connection was closed');
+      return await operation(client);
+    } catch (error) {
+      if (!(error instanceof ResultCodeError)) discard(slot);
+      throw error;
+    } finally {
+      slot.inFlight--;
+    }
+  };
+
+  const use = async <T>(operation: (client: Client) => Promise<T>): Promise<T> => {
+    if (closed) throw unavailable(new Error('closed'));
+    if (waiting >= IN_FLIGHT_MAX) throw new VserverError('OVERLOADED', undefined, { retryAfter: 1 });
+    waiting++;
+    try {
+      const slot = await freshSlot(pick, discard);
+      return await withDeadline(run(slot, operation), deadlineMs, timers, () => discard(slot));
+    } catch (error) {
+      throw error instanceof ResultCodeError || error instanceof VserverError ? error : unavailable(error);
+    } finally {
+      waiting--;
+    }
+  };
+
+  return {
+    use,
+    async lease() {
+      return dial(options, options.bindDn, options.password).catch((error: unknown) => {
+        throw unavailable(error);
+      });
+    },
+    async bindAs(dn, password) {
+      if (dn === '' || password === '') return false;
+      try {
+        hangUp(await dial(options, dn, password));
+        return true;
+      } catch (error) {
+        // 48: inappropriateAuthentication, 49: invalidCredentials, 32: noSuchObject, 53: the account is locked.
+        if (error instanceof ResultCodeError && [32, 48, 49, 53].includes(error.code)) return false;
+        throw unavailable(error);
+      }
+    },
+    close() {
+      closed = true;
+      for (const slot of slots) discard(slot);
+    },
+  };
+}
+
+export function unavailable(cause: unknown): VserverError {
+  return new VserverError('DIRECTORY_UNAVAILABLE', undefined, { cause, retryAfter: RETRY_AFTER });
+}
+
+/** A slot whose connection still stands: one that the server closed while it was idle is replaced. */
+async function freshSlot(pick: () => Slot, discard: (slot: Slot) => void): Promise<Slot> {
+  const slot = pick();
+  if (slot.inFlight > 0) return slot;
+  slot.inFlight++;
+  const client = await slot.ready.catch(() => null).finally(() => slot.inFlight--);
+  if (client?.isConnected === true) return slot;
+  discard(slot);
+  if (client === null) await slot.ready;
+  return pick();
+}
+
+/** Connects, secures and binds, all of it within the deadline. */
+async function dial(options: PoolOptions, bindDn: string, password: string): Promise<Client> {
+  const { url, startTls, tls = {}, deadlineMs, timers } = options;
+  const { hostname } = new URL(url);
+  const secured = { servername: /^[\d.]+$|:/.test(hostname) ? '' : hostname, host: hostname, ...tls };
+  let dialled = false;
+  // ldapts reconnects by itself, as anonymous: a connection of the pool is made once and never again.
+  const once = (): void => {
+    if (dialled) throw new Error('the connection was closed');
+    dialled = true;
+  };
+  const client = new Client({
+    url,
+    timeout: deadlineMs,
+    connectTimeout: deadlineMs,
+    createConnection: ((port: number, host: string) => {
+      once();
+      return netConnect(port, host);
+    }) as typeof netConnect,
+    ...(url.startsWith('ldaps:') && {
+      tlsOptions: secured,
+      createSecureConnection: ((port: number, host: string, to: ConnectionOptions) => {
+        once();
+        return tlsConnect(port, host, to);
+      }) as typeof tlsConnect,
+    }),
+  });
+  const open = async (): Promise<Client> => {
+    if (startTls) await client.startTLS({ ...secured });
+    await client.bind(bindDn, password);
+    return client;
+  };
+  try {
+    return await withDeadline(open(), deadlineMs, timers, () => undefined);
+  } catch (error) {
+    hangUp(client);
+    throw error;
+  }
+}
+
+function hangUp(client: Client): void {
+  client.unbind().catch(() => undefined);
+}
+
+function withDeadline<T>(work: Promise<T>, deadlineMs: number, timers: Timers, late: () => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = timers.after(deadlineMs, () => {
+      late();
+      reject(new Error('no answer within the deadline'));
+    });
+    work.then(resolve, reject).finally(() => timer.cancel());
+  });
+}

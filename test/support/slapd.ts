@@ -1,0 +1,148 @@
+/** A real slapd in a temporary folder on loopback, with the schema and the indexes of ldif/. */
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const LDIF = fileURLToPath(new URL('../../ldif', import.meta.url));
+export const SUFFIX = 'dc=netbbq,dc=com';
+export const ROOT_DN = `cn=admin,${SUFFIX}`;
+export const ROOT_PASSWORD = 'admin-secret';
+
+export interface Slapd {
+  /** `ldap://127.0.0.1:port/dc=netbbq,dc=com`. */
+  readonly url: string;
+  readonly ldapsUrl: string;
+  /** PEM file of the self-signed certificate. */
+  readonly certificate: string;
+  /** ldapadd with LDIF text or a file; throws with its message where it fails. */
+  add(ldif: { readonly text: string } | { readonly file: string }): void;
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+  pause(): void;
+  resume(): void;
+  stop(): Promise<void>;
+}
+
+/** `plain`: no schema of ours, and anonymous or user binds may only read. */
+export async function startSlapd(options: { readonly plain?: boolean } = {}): Promise<Slapd> {
+  const binary = ['/usr/sbin/slapd', '/usr/lib/openldap/slapd', '/usr/local/libexec/slapd'].find((path) =>
+    existsSync(path),
+  );
+  if (binary === undefined) throw new Error('slapd is missing: apt-get install slapd ldap-utils');
+  const folder = mkdtempSync(join(tmpdir(), 'vserver-slapd-'));
+  const certificate = makeCertificate(folder);
+  writeConfig(folder, options.plain === true);
+  const [port, tlsPort] = [await freePort(), await freePort()];
+  const urls = `ldap://127.0.0.1:${port}/ ldaps://127.0.0.1:${tlsPort}/`;
+  let child: ChildProcess | undefined;
+
+  const start = async (): Promise<void> => {
+    child = spawn(binary, ['-d', '0', '-f', join(folder, 'slapd.conf'), '-h', urls], { stdio: 'ignore' });
+    for (let tries = 0; !(await answers(port)); tries++) {
+      if (tries > 500 || child.exitCode !== null) throw new Error('slapd does not start');
+      await wait(10);
+    }
+  };
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    const running = child;
+    child = undefined;
+    if (running === undefined || running.exitCode !== null) return;
+    const ended = new Promise((resolve) => running.once('exit', resolve));
+    running.kill('SIGCONT');
+    running.kill(signal);
+    await ended;
+  };
+  await start();
+
+  return {
+    url: `ldap://127.0.0.1:${port}/${SUFFIX}`,
+    ldapsUrl: `ldaps://127.0.0.1:${tlsPort}/${SUFFIX}`,
+    certificate,
+    add(ldif) {
+      const source = 'file' in ldif ? ['-f', ldif.file] : [];
+      const args = ['-x', '-H', `ldap://127.0.0.1:${port}`, '-D', ROOT_DN, '-w', ROOT_PASSWORD, ...source];
+      const { status, stderr } = spawnSync('ldapadd', args, {
+        input: 'text' in ldif ? ldif.text : '',
+        encoding: 'utf8',
+      });
+      if (status !== 0) throw new Error(`ldapadd: ${stderr}`);
+    },
+    kill: () => end('SIGKILL'),
+    async restart() {
+      await end('SIGTERM');
+      await start();
+    },
+    pause: () => void child?.kill('SIGSTOP'),
+    resume: () => void child?.kill('SIGCONT'),
+    async stop() {
+      await end('SIGTERM');
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function writeConfig(folder: string, plain: boolean): void {
+  const data = join(folder, 'data');
+  mkdirSync(data);
+  const schemas = ['core', 'cosine', 'inetorgperson'].map((name) => `include /etc/ldap/schema/${name}.schema`);
+  if (!plain) schemas.push(`include ${join(LDIF, 'vserver.schema')}`);
+  const config = [
+    ...schemas,
+    `pidfile ${join(folder, 'slapd.pid')}`,
+    'modulepath /usr/lib/ldap',
+    'moduleload back_mdb',
+    `TLSCertificateFile ${join(folder, 'cert.pem')}`,
+    `TLSCertificateKeyFile ${join(folder, 'key.pem')}`,
+    'sizelimit unlimited',
+    'database mdb',
+    `suffix "${SUFFIX}"`,
+    `rootdn "${ROOT_DN}"`,
+    `rootpw ${ROOT_PASSWORD}`,
+    `directory ${data}`,
+    'maxsize 1073741824',
+    // A test needs no durability.
+    'dbnosync',
+    'index objectClass eq',
+    'index uid eq,pres,sub',
+    'index displayName,telephoneNumber,mail eq,sub',
+    'access to attrs=userPassword by anonymous auth by * none',
+    'access to * by * read',
+  ];
+  writeFileSync(join(folder, 'slapd.conf'), `${config.join('\n')}\n`, { mode: 0o600 });
+}
+
+function makeCertificate(folder: string): string {
+  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const names = 'subjectAltName=IP:127.0.0.1,DNS:localhost';
+  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+  const files = ['-keyout', key, '-out', certificate, '-subj', '/CN=localhost', '-addext', names];
+  execFileSync('openssl', [...args, ...files], { stdio: 'ignore' });
+  return certificate;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
