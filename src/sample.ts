@@ -15,7 +15,17 @@ export async function fillWithSample(directory: Directory, clock: Clock): Promis
   const [users, regions] = [await directory.search({ field: 'uid', prefix: '', limit: 1 }), await directory.regions()];
   if (users.users.length > 0 || regions.length > 0) return false;
   const source = { name: SAMPLE, stream: createReadStream(SAMPLE), size: statSync(SAMPLE).size };
-  await importLdif({ directory, files: [source], onProblem: 'stop', dryRun: false, progress: () => undefined, clock });
+  const files = [source];
+  const report = await importLdif({
+    directory,
+    files,
+    onProblem: 'stop',
+    dryRun: false,
+    progress: () => undefined,
+    clock,
+  });
+  const [failure] = report.failures;
+  if (failure !== undefined) throw new Error(`${failure.file}:${failure.line}: ${failure.reason}`);
   return true;
 }
 

@@ -4,7 +4,7 @@ import { isUid } from '../base/model.ts';
 import { VserverError } from '../base/errors.ts';
 import type { Clock, Random } from '../base/ports.ts';
 import type { Directory, Entry } from '../directory/directory.ts';
-import { dummyCheck } from '../directory/passwords.ts';
+import { dummyCheck, isPlainText } from '../directory/passwords.ts';
 import type { OnlineTable } from '../heartbeat/online.ts';
 import { networkOf } from '../heartbeat/online.ts';
 import type { DeviceText, NewSession } from '../heartbeat/session-rows.ts';
@@ -141,7 +141,7 @@ async function verify(
 function verifierFor(entry: Entry, realm: string): string | null {
   const { password, ha1Sha256 } = entry.user.secret;
   if (ha1Sha256 !== null) return ha1Sha256;
-  if (password === null || password === '' || /^\{[A-Za-z0-9./_-]+\}/.test(password)) return null;
+  if (password === null || password === '' || !isPlainText(password)) return null;
   return verifierOf(entry.user.uid, realm, password);
 }
 
