@@ -97,6 +97,27 @@ function sqliteDriver(database: Database, description: string): SqlDriver {
     }
   };
 
+  // Single writes of one turn of the event loop share a commit, which is most of what a small write costs.
+  // None is answered before the commit; each keeps its own outcome. There are no more than callers waiting.
+  const waiting: Write[] = [];
+  const writeWaiting = (): void => {
+    const writes = waiting.splice(0);
+    if (writes.length === 0) return;
+    const answers: (() => void)[] = [];
+    const done = inTransaction(async () => {
+      for (const { sql, values, resolve, reject } of writes) {
+        await direct.run(sql, values).then(
+          (written) => answers.push(() => resolve(written)),
+          (error: unknown) => answers.push(() => reject(error)),
+        );
+      }
+    });
+    done.then(
+      () => answers.forEach((answer) => answer()),
+      (error: unknown) => writes.forEach(({ reject }) => reject(error)),
+    );
+  };
+
   return {
     dialect: SQLITE,
     description,
@@ -104,18 +125,27 @@ function sqliteDriver(database: Database, description: string): SqlDriver {
       while (transaction !== null) await transaction;
       return direct.query(sql, values);
     },
-    async run(sql, values) {
-      while (transaction !== null) await transaction;
-      return direct.run(sql, values);
-    },
+    run: (sql, values) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ sql, values, resolve, reject });
+        if (waiting.length === 1) setImmediate(writeWaiting);
+      }),
     transaction: (_patience, work) => inTransaction(() => work(direct)),
     exclusively: (work) => inTransaction(() => work(direct, (sql) => settled(() => database.exec(sql)))),
     async close() {
+      if (waiting.length > 0) writeWaiting();
       while (transaction !== null) await transaction;
       statements.clear();
       if (database.isOpen) database.close();
     },
   };
+}
+
+interface Write {
+  readonly sql: string;
+  readonly values: readonly SqlValue[];
+  readonly resolve: (written: Written) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 function readAll(statement: Statement, values: readonly SqlValue[]): readonly SqlRow[] {
