@@ -250,7 +250,15 @@ export const SETTINGS = {
     '100',
     'unauthenticated requests a second a source, 50 at least; 0 = no limit',
   ),
-  nats: setting('nats', 'NATS', text, '', '', '`nats://host:port`: the bus of a cluster', true),
+  nats: setting(
+    'nats',
+    'NATS',
+    text,
+    '',
+    '',
+    '`nats://host:port`: the bus of a cluster (which comes with a later release)',
+    true,
+  ),
   logLevel: setting(
     'log.level',
     'LOG_LEVEL',
