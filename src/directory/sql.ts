@@ -80,7 +80,7 @@ export function sqlDirectory(driver: SqlDriver, { log, baseDn }: SqlDirectoryOpt
 }
 
 /** @throws VserverError INVALID_RECORD with every broken rule. */
-export function refuseInvalid(user: User): void {
+function refuseInvalid(user: User): void {
   const broken = validateUser(user);
   if (broken.length > 0) throw new VserverError('INVALID_RECORD', broken.join('; '));
 }
@@ -156,8 +156,7 @@ async function writeLocation(
   return user === undefined ? 'unknown' : 'lost';
 }
 
-/** Shared with the import: see Directory.writeVariable. */
-export async function writeVariable(
+async function writeVariable(
   driver: SqlRunner & Pick<SqlDriver, 'dialect'>,
   name: string,
   value: string | null,
