@@ -177,7 +177,7 @@ function seeAlso(
   if (hops >= HOPS_MAX) return reply.send({ status: 'offline' });
   const ticket = issueTicket(
     settings.clusterKey,
-    { purpose: 'locate', asker, target: uid, server: server.name, hops: hops + 1 },
+    { purpose: 'locate', asker, target: uid, server: server.name, issuer: uses.servers.me.name, hops: hops + 1 },
     uses.clock.now(),
   );
   return reply.code(303).header('location', `${location}?ticket=${ticket}`).send(answered);

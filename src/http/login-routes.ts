@@ -95,7 +95,7 @@ function refusal(reason: Denial): string {
   return reason === 'expired' ? 'the account has expired' : 'the account is disabled';
 }
 
-function loginRequest(body: LoginBody, host: string, sent: { hops: number; server: string | undefined }): LoginRequest {
+function loginRequest(body: LoginBody, host: string, sent: Sent): LoginRequest {
   return {
     uid: body.uid,
     credential: { kind: 'password', password: body.password },
@@ -108,29 +108,28 @@ function loginRequest(body: LoginBody, host: string, sent: { hops: number; serve
     note: body.note ?? '',
     device: readDevice(body.device ?? ''),
     contact: '',
-    hops: sent.hops,
-    sentBy: sent.server,
+    ...sent,
   };
 }
 
+type Sent = Pick<LoginRequest, 'hops' | 'sentBy'>;
+
 /** A ticket that is not good is no ticket: the password decides. */
-function sentBy(
-  { settings, uses }: HttpDeps,
-  ticket: string | undefined,
-  uid: string,
-): { hops: number; server: string | undefined } {
-  if (ticket === undefined) return { hops: 0, server: undefined };
+function sentBy({ settings, uses }: HttpDeps, ticket: string | undefined, uid: string): Sent {
+  const alone = { hops: 0, sentBy: () => false };
+  if (ticket === undefined) return alone;
   const expected = { purpose: 'login', server: uses.servers.me.name, target: uid } as const;
   const check = checkTicket(settings.clusterKey, ticket, expected, uses.clock.now());
-  if (check.outcome !== 'good') return { hops: 0, server: undefined };
-  return { hops: check.hops, server: check.asker.kind === 'uid' ? check.asker.uid : undefined };
+  return check.outcome === 'good' ? { hops: check.hops, sentBy: check.isFrom } : alone;
 }
 
 function loginLocation({ settings, uses }: HttpDeps, uid: string, to: ServerRecord, hops: number): string {
   const ticket = issueTicket(
     settings.clusterKey,
-    // The asker of a login ticket is the server that sends the client, so that he is not sent back.
-    { purpose: 'login', asker: uses.servers.me.name, target: uid, server: to.name, hops: Math.min(hops, HOPS_MAX) },
+    {
+      ...{ purpose: 'login', asker: uid, target: uid, hops: Math.min(hops, HOPS_MAX) },
+      ...{ server: to.name, issuer: uses.servers.me.name },
+    },
     uses.clock.now(),
   );
   return `${to.http}/v1/login?ticket=${ticket}`;

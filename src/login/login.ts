@@ -30,9 +30,9 @@ export interface LoginRequest extends DeviceText {
   readonly local: Address | null;
   readonly firewall: Firewall;
   readonly status: Status;
-  /** From the client's ticket: how often he was sent on, and by whom. */
+  /** From the client's ticket: how often he was sent on, and whether the server of this name did it last. */
   readonly hops: number;
-  readonly sentBy: string | undefined;
+  readonly sentBy: (server: string) => boolean;
 }
 
 export interface Welcome {

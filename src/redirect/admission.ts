@@ -13,8 +13,8 @@ export interface Candidate {
   readonly isHere: boolean;
   /** How often servers sent this client on before. */
   readonly hops: number;
-  /** Who sent him, by name; a login is never sent back there. */
-  readonly sentBy: string | undefined;
+  /** Whether the server of this name sent him; a login is never sent back there. */
+  readonly sentBy: (server: string) => boolean;
 }
 
 export type Admission = { kind: 'here' } | { kind: 'redirect'; to: ServerRecord } | { kind: 'no-room' };
@@ -24,12 +24,12 @@ export function admit(candidate: Candidate, own: ServerRecord, others: readonly 
   const { owner, hops, sentBy } = candidate;
   const mayBeSentOn = hops < HOPS_MAX;
   // All devices of a uid live on one node. With one device the newest login wins, wherever it is made.
-  if (owner?.state === 'on' && candidate.devicesMax > 1 && mayBeSentOn && owner.name !== sentBy) {
+  if (owner?.state === 'on' && candidate.devicesMax > 1 && mayBeSentOn && !sentBy(owner.name)) {
     return { kind: 'redirect', to: owner };
   }
   if (own.state === 'on' && (candidate.isHere || own.users < own.usersMax)) return { kind: 'here' };
   const best = byLoad(others.filter((other) => other.state === 'on' && other.users < other.usersMax)).find(
-    (other) => other.name !== sentBy,
+    (other) => !sentBy(other.name),
   );
   if (best === undefined || !mayBeSentOn) return { kind: 'no-room' };
   return { kind: 'redirect', to: best };

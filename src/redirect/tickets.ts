@@ -2,8 +2,8 @@
  * Tickets (PROTOCOL.md, "Tickets"): what one server tells the next about a client that it sends there, under the
  * cluster key. A ticket never replaces the proof of a login.
  *
- * 150 bytes as 200 characters of base64url: version and purpose, hops, expiry, the hashes of target and server, the
- * asker, mac. A uid of up to 64 characters may have 256 bytes: one of more than 104 is there as its hash.
+ * 150 bytes as 200 characters of base64url: version and purpose, hops, expiry, the hashes of target, server and issuer,
+ * the asker, mac. A uid of up to 64 characters may have 256 bytes: one of more than 96 is there as its hash.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 
@@ -26,6 +26,8 @@ export interface NewTicket {
   readonly target: string;
   /** Name of the server that it is for. */
   readonly server: string;
+  /** Name of the server that gives it out. */
+  readonly issuer: string;
   /** How often the client was sent on, this time included: 1 to 3. */
   readonly hops: number;
 }
@@ -39,18 +41,25 @@ export interface ExpectedTicket {
 }
 
 export type TicketCheck =
-  | { readonly outcome: 'good'; readonly asker: Asker; readonly hops: number }
+  | {
+      readonly outcome: 'good';
+      readonly asker: Asker;
+      readonly hops: number;
+      /** Whether the server of this name gave it out: a login is never sent back there. */
+      readonly isFrom: (server: string) => boolean;
+    }
   | { readonly outcome: 'forged' | 'expired' | 'misused' };
 
 const TARGET_AT = 6;
 const SERVER_AT = TARGET_AT + 12;
-const ASKER_AT = SERVER_AT + 12;
+const ISSUER_AT = SERVER_AT + 12;
+const ASKER_AT = ISSUER_AT + 8;
 const MAC_BYTES = 16;
 const ASKER_BYTES_MAX = 150 - ASKER_AT - MAC_BYTES;
 const ASKER_HASH_BYTES = 16;
 
 /** By purpose; the second byte says that the asker is there as a hash. A change of the layout takes new numbers. */
-const KINDS = { login: [1, 2], locate: [3, 4] } as const;
+const KINDS = { login: [5, 6], locate: [7, 8] } as const;
 
 /** Throws a RangeError where `hops` is none of 1 to 3: whoever asks must stop before. */
 export function issueTicket(key: string, ticket: NewTicket, nowMs: number): string {
@@ -65,6 +74,7 @@ export function issueTicket(key: string, ticket: NewTicket, nowMs: number): stri
   head.writeUInt32BE(Math.floor(nowMs / 1000) + TICKET_VALID_S, 2);
   head.set(hashOf(ticket.target, 12), TARGET_AT);
   head.set(hashOf(ticket.server, 12), SERVER_AT);
+  head.set(hashOf(ticket.issuer, 8), ISSUER_AT);
   const signed = Buffer.concat([head, readable ? uid : hashOf(ticket.asker, ASKER_HASH_BYTES)]);
   return Buffer.concat([signed, macOf(key, signed)]).toString('base64url');
 }
@@ -80,7 +90,7 @@ export function checkTicket(key: string, text: string, expected: ExpectedTicket,
   const [readable, hashed] = KINDS[expected.purpose];
   if (
     (signed[0] !== readable && signed[0] !== hashed) ||
-    !hashOf(expected.server, 12).equals(signed.subarray(SERVER_AT, ASKER_AT)) ||
+    !hashOf(expected.server, 12).equals(signed.subarray(SERVER_AT, ISSUER_AT)) ||
     (expected.target !== null && !hashOf(expected.target, 12).equals(signed.subarray(TARGET_AT, SERVER_AT)))
   ) {
     return { outcome: 'misused' };
@@ -90,6 +100,7 @@ export function checkTicket(key: string, text: string, expected: ExpectedTicket,
     outcome: 'good',
     asker: signed[0] === readable ? { kind: 'uid', uid: asker.toString('utf8') } : { kind: 'hash', hash: asker },
     hops: signed[1] ?? HOPS_MAX,
+    isFrom: (server) => hashOf(server, 8).equals(signed.subarray(ISSUER_AT, ASKER_AT)),
   };
 }
 

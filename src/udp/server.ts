@@ -7,6 +7,7 @@ import { createUsedNonces } from '../login/nonces.ts';
 import type { Nonces, UsedNonces } from '../login/nonces.ts';
 import { macOf } from '../login/proof.ts';
 import { createRateLimit } from '../login/rate-limit.ts';
+import type { LoginRequest } from '../login/login.ts';
 import type { RateLimit } from '../login/rate-limit.ts';
 import type { EndReason } from '../login/session-ends.ts';
 import type { UseCases } from '../login/use-cases.ts';
@@ -65,7 +66,7 @@ export interface UdpContext extends UdpDeps {
   /** Makes tickets for this asker, who was sent on `hops` times before. */
   ticketsFor(asker: string, purpose: TicketPurpose, hops: number): (target: string, server: ServerRecord) => string;
   /** What the client's login ticket says; of a bad one, nothing. */
-  sentOn(ticket: string | null, uid: string, nowMs: number): { hops: number; sentBy: undefined };
+  sentOn(ticket: string | null, uid: string, nowMs: number): Pick<LoginRequest, 'hops' | 'sentBy'>;
 }
 
 export type Receive = (socket: DatagramSocket, bytes: Buffer, from: Address) => void;
@@ -176,13 +177,16 @@ function contextOf(deps: UdpDeps): UdpContext {
     ticketsFor: (asker: string, purpose: TicketPurpose, hops: number) => (target: string, server: ServerRecord) =>
       issueTicket(
         clusterKey,
-        { purpose, asker, target, server: server.name, hops: Math.min(hops + 1, HOPS_MAX) },
+        {
+          ...{ purpose, asker, target, hops: Math.min(hops + 1, HOPS_MAX) },
+          ...{ server: server.name, issuer: servers.me.name },
+        },
         clock.now(),
       ),
     sentOn: (ticket: string | null, uid: string, nowMs: number) => {
       const expected = { purpose: 'login' as const, server: servers.me.name, target: uid };
       const check = ticket === null ? undefined : checkTicket(clusterKey, ticket, expected, nowMs);
-      return { hops: check?.outcome === 'good' ? check.hops : 0, sentBy: undefined };
+      return check?.outcome === 'good' ? { hops: check.hops, sentBy: check.isFrom } : { hops: 0, sentBy: () => false };
     },
   };
 }

@@ -117,7 +117,7 @@ export function loginRequest(uid: string, more: Partial<LoginRequest> = {}): Log
     device: '',
     contact: '',
     hops: 0,
-    sentBy: undefined,
+    sentBy: () => false,
     ...more,
   };
 }

@@ -3,12 +3,22 @@ import { checkTicket, isAsker, issueTicket, TICKET_VALID_S } from '../../src/red
 
 const KEY = 'cluster key';
 const T = 1_790_000_000_000;
-const ticket = { purpose: 'locate', asker: '10017676', target: '10043939', server: 'vserver90', hops: 1 } as const;
+const ticket = {
+  purpose: 'locate',
+  asker: '10017676',
+  target: '10043939',
+  server: 'vserver90',
+  issuer: 'vserver1',
+  hops: 1,
+} as const;
 const expected = { purpose: 'locate', server: 'vserver90', target: '10043939' } as const;
 
-test('a ticket tells who asks and how often he was sent on', () => {
+test('a ticket tells who asks, how often he was sent on, and by whom', () => {
   const check = checkTicket(KEY, issueTicket(KEY, { ...ticket, hops: 3 }, T), expected, T);
-  expect(check).toEqual({ outcome: 'good', asker: { kind: 'uid', uid: '10017676' }, hops: 3 });
+  if (check.outcome !== 'good') throw new Error(check.outcome);
+  expect(check).toMatchObject({ asker: { kind: 'uid', uid: '10017676' }, hops: 3 });
+  expect(check.isFrom('vserver1')).toBe(true);
+  expect(check.isFrom('vserver90')).toBe(false);
 });
 
 test('it is good for 60 s', () => {
