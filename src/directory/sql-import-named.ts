@@ -15,6 +15,7 @@ import type { Dialect } from './sql-dialects.ts';
 import type { SqlRow, SqlRunner, SqlValue } from './sql-driver.ts';
 import { readServer, serverColumns } from './sql-rows.ts';
 import { insertSql } from './sql-users.ts';
+import { validateVariable } from './validate.ts';
 
 interface Named {
   readonly table: string;
@@ -52,7 +53,10 @@ const KINDS: Readonly<Record<'region' | 'server' | 'variable', Named>> = {
     toAttributes: (row) => variableToAttributes({ name: String(row['name']), value: String(row['value']) }, NAMES),
     toColumns(attributes) {
       const variable = variableFromAttributes(attributes, NAMES);
-      return variable === null ? 'a variable needs its cn' : { name: variable.name, value: variable.value };
+      if (variable === null) return 'a variable needs its cn';
+      const { name, value } = variable;
+      const broken = validateVariable(name, value);
+      return broken.length > 0 ? broken.join('; ') : { name, value };
     },
   },
 };

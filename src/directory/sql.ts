@@ -13,7 +13,7 @@ import type { SqlReader } from './sql-read.ts';
 import { LOCATION_COLUMNS, locationValues, serverColumns } from './sql-rows.ts';
 import { checkSchema, migrateSchema } from './sql-schema.ts';
 import { ensureRegion, insertSql, insertUsers, updateUser } from './sql-users.ts';
-import { validateUser } from './validate.ts';
+import { validateUser, validateVariable } from './validate.ts';
 
 export interface SqlDirectoryOptions {
   readonly log: Log;
@@ -39,7 +39,7 @@ export function sqlDirectory(driver: SqlDriver, { log, baseDn }: SqlDirectoryOpt
     regions: () => read.regions(driver),
 
     async create(user) {
-      refuseInvalid(user);
+      refuseInvalid(validateUser(user));
       return driver.transaction('normal', async (tx) => {
         if ((await insertUsers(tx, [user])) === 'duplicate') return 'exists';
         await ensureRegion(tx, user.region, user.countryCode);
@@ -79,9 +79,8 @@ export function sqlDirectory(driver: SqlDriver, { log, baseDn }: SqlDirectoryOpt
   };
 }
 
-/** @throws VserverError INVALID_RECORD with every broken rule. */
-function refuseInvalid(user: User): void {
-  const broken = validateUser(user);
+/** @throws VserverError INVALID_RECORD with every broken rule, where there is one. */
+function refuseInvalid(broken: readonly string[]): void {
   if (broken.length > 0) throw new VserverError('INVALID_RECORD', broken.join('; '));
 }
 
@@ -127,7 +126,7 @@ async function changeUser(
     voip: changes.voip ?? before.voip,
     xmlext: changes.xmlext ?? before.xmlext,
   };
-  refuseInvalid(after);
+  refuseInvalid(validateUser(after));
   await updateUser(tx, before, after);
   return 'changed';
 }
@@ -165,6 +164,7 @@ async function writeVariable(
     await driver.run('DELETE FROM system_variables WHERE name = ?', [name]);
     return;
   }
+  refuseInvalid(validateVariable(name, value));
   const columns = ['name', 'value'];
   await driver.run(insertSql('system_variables', columns, 1) + driver.dialect.upsert('name', ['value']), [name, value]);
 }

@@ -8,6 +8,10 @@ const PASSWORD_CHARACTERS_MAX = 1024;
 const NO_ANSWER_SECONDS_MAX = 600;
 const AGE_MAX = 200;
 const DEVICES_MAX = 100;
+const VARIABLE_CHARACTERS_MAX = 4_096;
+const LONG_VARIABLE_CHARACTERS_MAX = 32_768;
+/** The list of names, and the fragment. */
+const LONG_VARIABLES: ReadonlySet<string> = new Set(['SystemVariables', 'SYSTEM_EXT']);
 
 /** Takes one broken rule in plain words. It names the field and never the value: values may be secret. */
 type Report = (broken: string) => void;
@@ -25,6 +29,20 @@ export function validateUser(user: User): readonly string[] {
   else user.voip.forEach((account, i) => checkVoip(`voip account ${i + 1}`, account, report));
   const reason = checkFragment(user.xmlext);
   if (reason !== null) report(`xmlext: ${reason}`);
+  return broken;
+}
+
+/** The rules of a system variable: its name becomes an attribute of the CONFIG, SYSTEM_EXT is a fragment. */
+export function validateVariable(name: string, value: string): readonly string[] {
+  const broken: string[] = [];
+  if (!/^[^;\s\p{Cc}]{1,128}$/u.test(name) || !isXmlText(name)) {
+    broken.push('name: must be 1 to 128 characters, none of them ";", a space or a control character');
+  }
+  const reason = name === 'SYSTEM_EXT' ? checkFragment(value) : null;
+  if (reason !== null) broken.push(`SYSTEM_EXT: ${reason}`);
+  if (!isXmlText(value)) broken.push('value: holds a character that is not allowed');
+  const charactersMax = LONG_VARIABLES.has(name) ? LONG_VARIABLE_CHARACTERS_MAX : VARIABLE_CHARACTERS_MAX;
+  if (isLongerThan(value, charactersMax)) broken.push(`value: longer than ${charactersMax} characters`);
   return broken;
 }
 

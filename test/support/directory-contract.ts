@@ -413,6 +413,15 @@ function serversAndVariables(get: () => Directory): void {
       expect(await get().variable('MAIN_URL')).toBeNull();
     });
 
+    it.each([
+      ['SYSTEM_EXT', '<open>'],
+      ['MAIN_URL', 'a\u0001'],
+      ['A;B', 'a name that would split the list'],
+    ])('refuses the variable %s with a value that has no place in the document', async (name, value) => {
+      await expect(get().writeVariable(name, value)).rejects.toMatchObject({ code: 'INVALID_RECORD' });
+      expect(await get().variable(name)).toBeNull();
+    });
+
     it.each(['*', "' OR '1'='1", 'x)(cn=*', '%'])('are not found by %j', async (name) => {
       await get().writeVariable('SystemVariables', 'MAIN_URL');
       expect(await get().variable(name)).toBeNull();
