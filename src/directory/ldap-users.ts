@@ -1,0 +1,156 @@
+/** Users of an LDAP tree: finding them by uid, byte by byte, and reading what their entries say. */
+import { AndFilter, FilterParser, OrFilter, SubstringFilter } from 'ldapts';
+import type { Filter } from 'ldapts';
+import { isUid } from '../base/model.ts';
+import type { Region, User } from '../base/model.ts';
+import type { Clock, Log } from '../base/ports.ts';
+import { locationFromAttributes, NO_REGION, regionFromAttributes, uidOf, userFromAttributes } from './attributes.ts';
+import type { AttributeNames } from './attribute-names.ts';
+import type { Entry, Glimpse, Page, Query } from './directory.ts';
+import { relativeTo } from './dn.ts';
+import { equals } from './ldap-tree.ts';
+import type { Found, LdapTree } from './ldap-tree.ts';
+
+const REGIONS_AGE_MAX_MS = 60_000;
+const FILTER_UIDS_MAX = 100;
+const VERSION_ATTRIBUTES = ['entryCSN', 'modifyTimestamp'];
+
+export interface LdapUsersOptions {
+  readonly usersBase: string;
+  /** Which entries are users, as filter text; '' where every entry with a uid is one. */
+  readonly userFilter: string;
+  readonly names: AttributeNames;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface LdapUsers {
+  /** The entry of exactly this uid; null where there is none. */
+  locate(uid: string, wanted: string[]): Promise<Found | null>;
+  /** Entries of these uids, each compared byte by byte. */
+  locateAll(uids: readonly string[], wanted: string[]): Promise<ReadonlyMap<string, Found>>;
+  find(uid: string): Promise<Entry | null>;
+  peek(uids: readonly string[]): Promise<ReadonlyMap<string, Glimpse>>;
+  search(query: Query): Promise<Page>;
+  regions(): Promise<readonly Region[]>;
+  /** After a region was made. */
+  forgetRegions(): void;
+  userOf(found: Found): Promise<User>;
+}
+
+export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers {
+  const { usersBase, names, log, clock } = options;
+  const extra = options.userFilter === '' ? null : FilterParser.parseString(options.userFilter);
+  const only = (filter: Filter): Filter => (extra === null ? filter : new AndFilter({ filters: [filter, extra] }));
+  let known: { readonly at: number; readonly regions: Promise<readonly Region[]> } | null = null;
+
+  const readRegions = async (): Promise<readonly Region[]> => {
+    const found = await tree.search(usersBase, 'one', equals('objectClass', 'organizationalUnit'), ['*']);
+    return found.map(({ attributes }) => regionFromAttributes(attributes, names)).filter((region) => region !== null);
+  };
+  const regions = (): Promise<readonly Region[]> => {
+    if (known === null || clock.now() - known.at > REGIONS_AGE_MAX_MS) {
+      const reading = { at: clock.now(), regions: readRegions() };
+      known = reading;
+      reading.regions.catch(() => {
+        if (known === reading) known = null;
+      });
+    }
+    return known.regions;
+  };
+  const regionOf = async (dn: string): Promise<Region> => {
+    const relative = relativeTo(dn, usersBase) ?? [];
+    const name = relative.length < 2 ? undefined : relative.at(-1)?.find((part) => part.type === 'ou')?.value;
+    if (name === undefined) return NO_REGION;
+    const same = (region: Region): boolean => region.name.toLowerCase() === name.toLowerCase();
+    return (await regions()).find(same) ?? { name, countryCode: '' };
+  };
+  const userOf = async ({ dn, attributes }: Found): Promise<User> => {
+    const { user, problems } = userFromAttributes(dn, attributes, await regionOf(dn), names);
+    if (problems.length > 0) log.warn({ dn, problems }, 'an entry of the directory is malformed');
+    return user;
+  };
+
+  const locateAll = async (uids: readonly string[], wanted: string[]): Promise<ReadonlyMap<string, Found>> => {
+    const asked = new Set(uids.filter(isUid));
+    const list = [...asked];
+    const slices: string[][] = [];
+    for (let i = 0; i < list.length; i += FILTER_UIDS_MAX) slices.push(list.slice(i, i + FILTER_UIDS_MAX));
+    const answers = await Promise.all(
+      slices.map((slice) => {
+        const filters = slice.map((uid) => equals(names.uid, uid));
+        const [first] = filters;
+        const filter = filters.length === 1 && first !== undefined ? first : new OrFilter({ filters });
+        return tree.search(usersBase, 'sub', only(filter), [names.uid, ...wanted]);
+      }),
+    );
+    const found = new Map<string, Found>();
+    for (const entry of answers.flat()) {
+      const uid = uidOf(entry.dn, entry.attributes, names);
+      if (!asked.has(uid)) continue;
+      if (found.has(uid)) log.error({ dn: entry.dn, uid }, 'a uid stands twice in the directory: the first one counts');
+      else found.set(uid, entry);
+    }
+    return found;
+  };
+  const locate = async (uid: string, wanted: string[]): Promise<Found | null> =>
+    (await locateAll([uid], wanted)).get(uid) ?? null;
+
+  return {
+    locate,
+    locateAll,
+    regions,
+    userOf,
+    forgetRegions: () => void (known = null),
+    async find(uid) {
+      const found = await locate(uid, ['*', ...VERSION_ATTRIBUTES]);
+      if (found === null) return null;
+      const { location, problems } = locationFromAttributes(found.attributes, names);
+      if (problems.length > 0) log.warn({ dn: found.dn, problems }, 'a location record is malformed');
+      return { user: await userOf(found), location, version: versionOf(found) };
+    },
+    async peek(uids) {
+      const wanted = [names.locationEpoch, names.locationServer, names.locationAddress, ...VERSION_ATTRIBUTES];
+      const glimpses = new Map<string, Glimpse>();
+      for (const [uid, found] of await locateAll(uids, wanted)) {
+        const { location } = locationFromAttributes(found.attributes, names);
+        glimpses.set(uid, {
+          version: versionOf(found),
+          epoch: location.epoch,
+          server: location.server?.name ?? null,
+        });
+      }
+      return glimpses;
+    },
+    async search({ field, prefix, limit, after }) {
+      const attribute = names[field];
+      const filter =
+        prefix === ''
+          ? FilterParser.parseString(`(${names.uid}=*)`)
+          : new SubstringFilter({ attribute, initial: prefix });
+      const found = await tree.search(usersBase, 'sub', only(filter), [names.uid, attribute]);
+      const begins = (entry: Found): boolean => prefix === '' || hasPrefix(entry, attribute, prefix, field === 'uid');
+      const matching = found.filter(begins).map(({ dn, attributes }) => uidOf(dn, attributes, names));
+      // An own order, since LDAP has none: pages go on behind the last uid of the page before.
+      const uids = [...new Set(matching)].filter((uid) => isUid(uid) && (after === undefined || uid > after)).sort();
+      const page = uids.slice(0, limit);
+      const entries = await locateAll(page, ['*']);
+      const present = page.map((uid) => entries.get(uid)).filter((entry) => entry !== undefined);
+      const users = await Promise.all(present.map(userOf));
+      return { users, next: uids.length > limit ? (page.at(-1) ?? null) : null };
+    },
+  };
+}
+
+/** The server's matching is looser than ours: it skips spaces in numbers, and knows no case in a uid. */
+function hasPrefix({ attributes }: Found, attribute: string, prefix: string, caseCounts: boolean): boolean {
+  const fold = (text: string): string => (caseCounts ? text : text.toLowerCase());
+  const values = attributes.get(attribute.toLowerCase()) ?? [];
+  return values.some((value) => typeof value === 'string' && fold(value).startsWith(fold(prefix)));
+}
+
+/** entryCSN is exact; where a server has none, its timestamp tells changes apart by the second. */
+function versionOf({ attributes }: Found): string {
+  const value = VERSION_ATTRIBUTES.map((name) => attributes.get(name.toLowerCase())?.[0]).find(Boolean);
+  return value === undefined ? '' : String(value);
+}

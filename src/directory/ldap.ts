@@ -1,0 +1,312 @@
+/** The directory in an LDAP server (RFC 4511): OpenLDAP with our schema, or any tree that has users with a uid. */
+import type { ConnectionOptions } from 'node:tls';
+import { VserverError } from '../base/errors.ts';
+import { isUid } from '../base/model.ts';
+import type { Location, ServerRecord, User } from '../base/model.ts';
+import type { Clock, Log, Timers } from '../base/ports.ts';
+import * as mapping from './attributes.ts';
+import { DEFAULT_ATTRIBUTE_NAMES, LOCATION_FIELDS } from './attribute-names.ts';
+import type { AttributeNames } from './attribute-names.ts';
+import type { Directory, UserChanges } from './directory.ts';
+import { formatRdn } from './dn.ts';
+import { ldapImport } from './ldap-import.ts';
+import { ldapPool } from './ldap-pool.ts';
+import type { LdapPool } from './ldap-pool.ts';
+import { asFailure, containerAttributes, equals, isResult, ldapTree, RESULT, toChange } from './ldap-tree.ts';
+import type { LdapTree } from './ldap-tree.ts';
+import { ldapUsers } from './ldap-users.ts';
+import type { LdapUsers } from './ldap-users.ts';
+import { checkTree, treeEntries } from './ldap-upkeep.ts';
+import { checkStored } from './passwords.ts';
+import { validateUser } from './validate.ts';
+
+export interface LdapOptions {
+  /** `ldap://host:port/base-dn` or `ldaps://…`. */
+  readonly url: string;
+  readonly bindDn: string;
+  readonly password: string;
+  readonly startTls: boolean;
+  readonly tls?: ConnectionOptions;
+  /** Default: `ou=users` below the base DN. */
+  readonly usersBase?: string;
+  /** Filter text (RFC 4515); '' or absent: every entry with a uid. */
+  readonly userFilter?: string;
+  readonly names?: Partial<AttributeNames>;
+  readonly readOnly?: boolean;
+  readonly log: Log;
+  readonly timers: Timers;
+  readonly clock: Clock;
+  readonly deadlineMs?: number;
+  readonly connectionsMax?: number;
+}
+
+export interface LdapContext {
+  readonly base: string;
+  readonly usersBase: string;
+  readonly names: AttributeNames;
+  readonly pool: LdapPool;
+  readonly tree: LdapTree;
+  readonly users: LdapUsers;
+}
+
+/** Opens nothing yet: the first operation connects, so that a node starts while the server is down. */
+export function openLdap(options: LdapOptions): Promise<Directory> {
+  const { log, clock, deadlineMs = 2_000, connectionsMax = 8 } = options;
+  const url = new URL(options.url);
+  const base = decodeURIComponent(url.pathname.slice(1));
+  if (base === '') throw new VserverError('SETTINGS', 'the LDAP address has no base DN: ldap://host:port/base-dn');
+  const usersBase =
+    options.usersBase === undefined || options.usersBase === '' ? `ou=users,${base}` : options.usersBase;
+  const names = { ...DEFAULT_ATTRIBUTE_NAMES, ...options.names };
+  const pool = ldapPool({ ...options, deadlineMs, connectionsMax });
+  const tree = ldapTree(pool, base, names);
+  const users = ldapUsers(tree, { usersBase, userFilter: options.userFilter ?? '', names, log, clock });
+  const context: LdapContext = { base, usersBase, names, pool, tree, users };
+
+  /** A write, with the server's refusals as VserverErrors. */
+  const write = async <T>(operation: () => Promise<T>): Promise<T> => {
+    if (options.readOnly === true) throw new VserverError('READ_ONLY');
+    try {
+      return await operation();
+    } catch (error) {
+      throw asFailure(error);
+    }
+  };
+
+  return Promise.resolve({
+    description: `LDAP directory ${url.protocol}//${url.host}/${base}`,
+    find: (uid) => users.find(uid),
+    peek: (uids) => users.peek(uids),
+    search: (query) => users.search(query),
+    regions: () => users.regions(),
+    checkPassword: (user, password) => checkPassword(pool, user, password),
+    create: (user) => write(() => create(context, user)),
+    change: (uid, changes) => write(() => retried(() => change(context, uid, changes))),
+    remove: (uid) => write(() => remove(context, uid)),
+    writeLocation: (uid, location, epoch) => write(() => writeLocation(context, uid, location, epoch)),
+    ...serversAndVariables(context, write),
+    apply: (records) => write(() => ldapImport(context, records)),
+    entries: () => treeEntries(context),
+    async ping() {
+      await pool
+        .use((client) => client.search('', { scope: 'base', attributes: ['1.1'] }))
+        .catch((error: unknown) => {
+          throw asFailure(error);
+        });
+    },
+    migrate: () => write(() => migrate(context)),
+    check: () => checkTree(context, options.readOnly === true),
+    close() {
+      pool.close();
+      return Promise.resolve();
+    },
+  } satisfies Directory);
+}
+
+async function checkPassword(pool: LdapPool, user: User, password: string): Promise<boolean> {
+  const stored = user.secret.password;
+  const checked = stored === null ? 'unsupported' : await checkStored(stored, password);
+  return checked === 'unsupported' ? pool.bindAs(user.dn, password) : checked === 'match';
+}
+
+function refuseInvalid(user: User): void {
+  const broken = validateUser(user);
+  if (broken.length > 0) throw new VserverError('INVALID_RECORD', broken.join('; '));
+}
+
+async function create({ usersBase, names, tree, users }: LdapContext, user: User): Promise<'created' | 'exists'> {
+  refuseInvalid(user);
+  if ((await users.locate(user.uid, [])) !== null) return 'exists';
+  const region = { name: user.region, countryCode: user.countryCode };
+  const parent = region.name === '' ? usersBase : `${formatRdn('ou', region.name)},${usersBase}`;
+  if (region.name !== '' && !(await users.regions()).some(({ name }) => name === region.name)) {
+    await tree
+      .addWithParents(parent, mapping.regionToAttributes(region, names))
+      .catch(ignoring(RESULT.entryAlreadyExists));
+    users.forgetRegions();
+  }
+  const rdn = formatRdn(names.uid, user.uid);
+  const attributes = mapping.userToAttributes(user, names);
+  try {
+    await tree.addWithParents(`${rdn},${parent}`, attributes);
+    return 'created';
+  } catch (error) {
+    if (!isResult(error, RESULT.entryAlreadyExists)) throw error;
+  }
+  if ((await users.locate(user.uid, [])) !== null) return 'exists';
+  // A uid that differs only in case or accents has this DN: LDAP compares names loosely, we don't.
+  try {
+    attributes.set('vsuid', [user.uid]);
+    await tree.add(`${rdn}+${formatRdn('vsUid', user.uid)},${parent}`, attributes);
+    return 'created';
+  } catch (error) {
+    if (isResult(error, RESULT.entryAlreadyExists)) return 'exists';
+    throw error;
+  }
+}
+
+/** What a change never touches: names of the entry, and what a write of the location owns. */
+const FIXED = new Set(['objectclass', 'cn', 'sn']);
+
+async function change(
+  { names, tree, users }: LdapContext,
+  uid: string,
+  changes: UserChanges,
+): Promise<'changed' | 'unknown'> {
+  const found = await users.locate(uid, ['*']);
+  if (found === null) return 'unknown';
+  const before = await users.userOf(found);
+  const after: User = {
+    ...before,
+    basic: { ...before.basic, ...changes.basic },
+    contact: { ...before.contact, ...changes.contact },
+    service: { ...before.service, ...changes.service },
+    forwarding: { ...before.forwarding, ...changes.forwarding },
+    lists: { ...before.lists, ...changes.lists },
+    secret: changes.secret ?? before.secret,
+    voip: changes.voip ?? before.voip,
+    xmlext: changes.xmlext ?? before.xmlext,
+  };
+  refuseInvalid(after);
+  const old = mapping.userToAttributes(before, names);
+  const fresh = mapping.userToAttributes(after, names);
+  const differs = (name: string): boolean => JSON.stringify(old.get(name)) !== JSON.stringify(fresh.get(name));
+  const touched = [...new Set([...old.keys(), ...fresh.keys()])].filter((name) => !FIXED.has(name) && differs(name));
+  if (touched.length === 0) return 'changed';
+  const modifications = touched.map((name) => toChange('replace', name, fresh.get(name) ?? []));
+  await tree.modify(found.dn, [...missingClass(found.attributes), ...modifications]);
+  return 'changed';
+}
+
+function missingClass(attributes: ReadonlyMap<string, readonly (string | Buffer)[]>): ReturnType<typeof toChange>[] {
+  const classes = attributes.get('objectclass') ?? [];
+  const present = classes.some((value) => String(value).toLowerCase() === 'vserveruser');
+  return present ? [] : [toChange('add', 'objectClass', ['vserverUser'])];
+}
+
+/** Once more, where another writer added the object class meanwhile. */
+async function retried<T>(operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation();
+  } catch (error) {
+    if (!isResult(error, RESULT.attributeOrValueExists)) throw error;
+    return operation();
+  }
+}
+
+async function remove({ pool, users }: LdapContext, uid: string): Promise<'removed' | 'unknown'> {
+  const found = await users.locate(uid, []);
+  if (found === null) return 'unknown';
+  try {
+    await pool.use((client) => client.del(found.dn));
+    return 'removed';
+  } catch (error) {
+    if (isResult(error, RESULT.noSuchObject)) return 'unknown';
+    throw error;
+  }
+}
+
+/** DIRECTORY.md section 3: one modify that deletes the old epoch and adds the new one. */
+async function writeLocation(
+  context: LdapContext,
+  uid: string,
+  location: Location,
+  expectedEpoch: number,
+  triesLeft = 2,
+): Promise<'written' | 'lost' | 'unknown'> {
+  const { names, tree, users } = context;
+  if (!isUid(uid)) return 'unknown';
+  const found = await users.locate(uid, ['objectClass', names.locationEpoch]);
+  if (found === null) return 'unknown';
+  if (mapping.locationFromAttributes(found.attributes, names).location.epoch !== expectedEpoch) return 'lost';
+  const values = mapping.locationToAttributes(location, names);
+  const epoch = names.locationEpoch.toLowerCase();
+  const old = found.attributes.get(epoch) ?? [];
+  const added = values.get(epoch) ?? [];
+  const others = LOCATION_FIELDS.map((field) => names[field].toLowerCase()).filter((name) => name !== epoch);
+  const changes = [
+    ...missingClass(found.attributes),
+    ...(old.length === 0 ? [] : [toChange('delete', epoch, old)]),
+    ...(added.length === 0 ? [] : [toChange('add', epoch, added)]),
+    ...others.map((name) => toChange('replace', name, values.get(name) ?? [])),
+  ];
+  try {
+    await tree.modify(found.dn, changes);
+    return 'written';
+  } catch (error) {
+    if (isResult(error, RESULT.noSuchObject)) return 'unknown';
+    if (isResult(error, RESULT.noSuchAttribute)) return 'lost';
+    // 20: the epoch is there already, or only the object class is; 19: a second value of the epoch. Reading tells.
+    const raced = isResult(error, RESULT.attributeOrValueExists) || isResult(error, 19);
+    if (raced && triesLeft > 0) {
+      return writeLocation(context, uid, location, expectedEpoch, triesLeft - 1);
+    }
+    throw error;
+  }
+}
+
+type Write = <T>(operation: () => Promise<T>) => Promise<T>;
+type ServerMethods = 'servers' | 'writeServer' | 'removeServer' | 'variable' | 'writeVariable';
+
+function serversAndVariables({ base, names, tree, pool }: LdapContext, write: Write): Pick<Directory, ServerMethods> {
+  const serverDn = (name: string): string => `${formatRdn('cn', name)},ou=servers,${base}`;
+  const variableDn = (name: string): string => `${formatRdn('cn', name)},ou=config,${base}`;
+  const drop = (dn: string): Promise<void> =>
+    write(() => pool.use((client) => client.del(dn)).catch(ignoring(RESULT.noSuchObject)));
+
+  /** Replaces the attributes of an entry, or makes it. */
+  const put = (dn: string, attributes: Map<string, string[]>, clear: readonly string[]): Promise<void> =>
+    write(async () => {
+      const own = [...new Set([...clear, ...attributes.keys()])].filter((name) => !FIXED.has(name));
+      try {
+        await tree.modify(
+          dn,
+          own.map((name) => toChange('replace', name, attributes.get(name) ?? [])),
+        );
+      } catch (error) {
+        if (!isResult(error, RESULT.noSuchObject)) throw error;
+        await tree.addWithParents(dn, attributes);
+      }
+    });
+
+  return {
+    async servers() {
+      const found = await tree.search(`ou=servers,${base}`, 'one', equals('objectClass', 'vserverServer'), ['*']);
+      return found
+        .map(({ attributes }) => mapping.serverFromAttributes(attributes, names).server)
+        .filter((server): server is ServerRecord => server !== null);
+    },
+    writeServer: (record) =>
+      put(serverDn(record.name), mapping.serverToAttributes(record, names), [names.serverSip.toLowerCase()]),
+    removeServer: (name) => drop(serverDn(name)),
+    async variable(name) {
+      if (name === '') return null;
+      const [found] = await tree.search(variableDn(name), 'base', '(objectClass=*)', ['*']);
+      const variable = found === undefined ? null : mapping.variableFromAttributes(found.attributes, names);
+      return variable?.name === name ? variable.value : null;
+    },
+    writeVariable: (name, value) =>
+      value === null
+        ? drop(variableDn(name))
+        : put(variableDn(name), mapping.variableToAttributes({ name, value }, names), []),
+  };
+}
+
+async function migrate({ base, usersBase, names, tree }: LdapContext): Promise<readonly string[]> {
+  const steps: string[] = [];
+  for (const dn of [base, usersBase, `ou=servers,${base}`, `ou=config,${base}`]) {
+    try {
+      await tree.addWithParents(dn, containerAttributes(dn, names));
+      steps.push(`made ${dn}`);
+    } catch (error) {
+      if (!isResult(error, RESULT.entryAlreadyExists)) throw error;
+    }
+  }
+  return steps;
+}
+
+function ignoring(code: number): (error: unknown) => void {
+  return (error) => {
+    if (!isResult(error, code)) throw error;
+  };
+}
