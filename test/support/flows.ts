@@ -1,7 +1,6 @@
 /** The use cases of one node over a directory in memory, for tests of the flows and the edges. */
 import { randomBytes } from 'node:crypto';
 import type { Location, ServerRecord } from '../../src/base/model.ts';
-import type { Log } from '../../src/base/ports.ts';
 import { OnlineTable } from '../../src/heartbeat/online.ts';
 import type { LoginDeps, LoginRequest } from '../../src/login/login.ts';
 import { UidLocks } from '../../src/login/locks.ts';
@@ -12,13 +11,7 @@ import { UserFinder } from '../../src/locator/find-user.ts';
 import { ServerImage } from '../../src/redirect/servers.ts';
 import { manualTime } from './clock.ts';
 import { fakeDirectory } from './fake-directory.ts';
-
-export const silentLog: Log = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
+import { silentLog } from './silent-log.ts';
 
 /** A server record that runs, but for what is said. */
 export function serverRecord(record: Partial<ServerRecord> & { name: string }, nowMs: number): ServerRecord {

@@ -9,7 +9,8 @@ import { heard } from '../../src/login/presence.ts';
 import { restoreSnapshot, saveSnapshot } from '../../src/login/snapshot.ts';
 import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
 import type { Flows } from '../support/flows.ts';
-import { flows, loginRequest, serverRecord, silentLog } from '../support/flows.ts';
+import { flows, loginRequest, serverRecord } from '../support/flows.ts';
+import { silentLog } from '../support/silent-log.ts';
 
 const plain = userDefaults('x');
 
