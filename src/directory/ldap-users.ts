@@ -39,25 +39,10 @@ export interface LdapUsers {
 }
 
 export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers {
-  const { usersBase, names, log, clock } = options;
+  const { usersBase, names, log } = options;
   const extra = options.userFilter === '' ? null : FilterParser.parseString(options.userFilter);
   const only = (filter: Filter): Filter => (extra === null ? filter : new AndFilter({ filters: [filter, extra] }));
-  let known: { readonly at: number; readonly regions: Promise<readonly Region[]> } | null = null;
-
-  const readRegions = async (): Promise<readonly Region[]> => {
-    const found = await tree.search(usersBase, 'one', equals('objectClass', 'organizationalUnit'), ['*']);
-    return found.map(({ attributes }) => regionFromAttributes(attributes, names)).filter((region) => region !== null);
-  };
-  const regions = (): Promise<readonly Region[]> => {
-    if (known === null || clock.now() - known.at > REGIONS_AGE_MAX_MS) {
-      const reading = { at: clock.now(), regions: readRegions() };
-      known = reading;
-      reading.regions.catch(() => {
-        if (known === reading) known = null;
-      });
-    }
-    return known.regions;
-  };
+  const { regions, forget } = regionMemory(tree, options);
   const regionOf = async (dn: string): Promise<Region> => {
     const relative = relativeTo(dn, usersBase) ?? [];
     const name = relative.length < 2 ? undefined : relative.at(-1)?.find((part) => part.type === 'ou')?.value;
@@ -101,7 +86,7 @@ export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers 
     locateAll,
     regions,
     userOf,
-    forgetRegions: () => void (known = null),
+    forgetRegions: forget,
     async find(uid) {
       const found = await locate(uid, ['*', ...VERSION_ATTRIBUTES]);
       if (found === null) return null;
@@ -109,18 +94,9 @@ export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers 
       if (problems.length > 0) log.warn({ dn: found.dn, problems }, 'a location record is malformed');
       return { user: await userOf(found), location, version: versionOf(found) };
     },
-    async peek(uids) {
+    peek: async (uids) => {
       const wanted = [names.locationEpoch, names.locationServer, names.locationAddress, ...VERSION_ATTRIBUTES];
-      const glimpses = new Map<string, Glimpse>();
-      for (const [uid, found] of await locateAll(uids, wanted)) {
-        const { location } = locationFromAttributes(found.attributes, names);
-        glimpses.set(uid, {
-          version: versionOf(found),
-          epoch: location.epoch,
-          server: location.server?.name ?? null,
-        });
-      }
-      return glimpses;
+      return glimpsesOf(await locateAll(uids, wanted), names);
     },
     async search({ field, prefix, limit, after }) {
       const attribute = names[field];
@@ -153,4 +129,37 @@ function hasPrefix({ attributes }: Found, attribute: string, prefix: string, cas
 function versionOf({ attributes }: Found): string {
   const value = VERSION_ATTRIBUTES.map((name) => attributes.get(name.toLowerCase())?.[0]).find(Boolean);
   return value === undefined ? '' : String(value);
+}
+
+/** The regions, read again after a minute; a read that failed is not kept. */
+function regionMemory(
+  tree: LdapTree,
+  { usersBase, names, clock }: LdapUsersOptions,
+): { readonly regions: () => Promise<readonly Region[]>; readonly forget: () => void } {
+  let known: { readonly at: number; readonly regions: Promise<readonly Region[]> } | null = null;
+  const read = async (): Promise<readonly Region[]> => {
+    const found = await tree.search(usersBase, 'one', equals('objectClass', 'organizationalUnit'), ['*']);
+    return found.map(({ attributes }) => regionFromAttributes(attributes, names)).filter((region) => region !== null);
+  };
+  return {
+    regions() {
+      if (known !== null && clock.now() - known.at <= REGIONS_AGE_MAX_MS) return known.regions;
+      const reading = { at: clock.now(), regions: read() };
+      known = reading;
+      reading.regions.catch(() => {
+        if (known === reading) known = null;
+      });
+      return reading.regions;
+    },
+    forget: () => void (known = null),
+  };
+}
+
+function glimpsesOf(entries: ReadonlyMap<string, Found>, names: AttributeNames): ReadonlyMap<string, Glimpse> {
+  const glimpses = new Map<string, Glimpse>();
+  for (const [uid, found] of entries) {
+    const { epoch, server } = locationFromAttributes(found.attributes, names).location;
+    glimpses.set(uid, { version: versionOf(found), epoch, server: server?.name ?? null });
+  }
+  return glimpses;
 }

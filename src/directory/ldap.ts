@@ -18,7 +18,7 @@ import { ldapUsers } from './ldap-users.ts';
 import type { LdapUsers } from './ldap-users.ts';
 import { checkTree, treeEntries } from './ldap-upkeep.ts';
 import { checkStored } from './passwords.ts';
-import { validateUser } from './validate.ts';
+import { validateUser, validateVariable } from './validate.ts';
 
 export interface LdapOptions {
   /** `ldap://host:port/base-dn` or `ldaps://…`. */
@@ -285,10 +285,12 @@ function serversAndVariables({ base, names, tree, pool }: LdapContext, write: Wr
       const variable = found === undefined ? null : mapping.variableFromAttributes(found.attributes, names);
       return variable?.name === name ? variable.value : null;
     },
-    writeVariable: (name, value) =>
-      value === null
-        ? drop(variableDn(name))
-        : put(variableDn(name), mapping.variableToAttributes({ name, value }, names), []),
+    async writeVariable(name, value) {
+      if (value === null) return drop(variableDn(name));
+      const broken = validateVariable(name, value);
+      if (broken.length > 0) throw new VserverError('INVALID_RECORD', broken.join('; '));
+      return put(variableDn(name), mapping.variableToAttributes({ name, value }, names), []);
+    },
   };
 }
 
