@@ -5,7 +5,8 @@ import { VserverError } from '../base/errors.ts';
 import type { ServerRecord } from '../base/model.ts';
 import type { Device } from '../heartbeat/online.ts';
 import type { Located } from '../locator/locate.ts';
-import { checkTicket, HOPS_MAX, isAsker, issueTicket } from '../redirect/tickets.ts';
+import { namedAsker } from '../locator/asker.ts';
+import { checkTicket, HOPS_MAX, issueTicket } from '../redirect/tickets.ts';
 import type { HttpDeps } from './deps.ts';
 import { bearer, type Gates } from './gates.ts';
 import { PROBLEMS, sendProblem } from './problem.ts';
@@ -112,12 +113,7 @@ function byTicket({ uses, settings }: HttpDeps, ticket: string, target: string):
   const expected = { purpose: 'locate', server: uses.servers.me.name, target } as const;
   const check = checkTicket(settings.clusterKey, ticket, expected, uses.clock.now());
   if (check.outcome !== 'good') throw new VserverError('SESSION_UNKNOWN', 'the ticket is not good here');
-  if (check.asker.kind === 'uid') return { asker: check.asker.uid, hops: check.hops };
-  // Of a long uid the ticket holds a hash: only the lists of the one who is looked for can tell who it is.
-  const userRow = uses.table.users.find(target);
-  const lists = userRow < 0 ? undefined : uses.table.users.profile(userRow);
-  const asker = [...(lists?.blocked ?? []), ...(lists?.buddies ?? [])].find((uid) => isAsker(check.asker, uid));
-  return { asker: asker ?? '', hops: check.hops };
+  return { asker: namedAsker(uses.table, check.asker, target), hops: check.hops };
 }
 
 function answer(deps: HttpDeps, reply: FastifyReply, located: Located, asking: Asking): FastifyReply {

@@ -10,8 +10,19 @@ import type { HttpDeps } from './deps.ts';
 import type { Gates } from './gates.ts';
 import { PROBLEMS } from './problem.ts';
 import { readAddress, readDevice } from './read.ts';
-import { ADDRESS, closed, DEVICE, FIREWALL, INTEGER, NOTE, PASSWORD, STATUS, STRING, text, TICKET } from './schemas.ts';
-import { UID_TEXT } from './schemas.ts';
+import {
+  ADDRESS,
+  closed,
+  DEVICE,
+  FIREWALL,
+  NOTE,
+  PASSWORD,
+  STATUS,
+  STRING,
+  text,
+  TICKET,
+  UID_TEXT,
+} from './schemas.ts';
 
 interface LoginBody {
   uid: string;
@@ -53,7 +64,7 @@ const WELCOME = closed(
   [],
 );
 
-const REDIRECT = closed({ redirect: STRING, server: STRING, hops: INTEGER }, ['redirect', 'server']);
+const REDIRECT = closed({ redirect: STRING, server: STRING }, []);
 
 export function loginRoutes(app: FastifyInstance, deps: HttpDeps, gates: Gates): void {
   const { uses } = deps;
@@ -123,7 +134,8 @@ function sentBy({ settings, uses }: HttpDeps, ticket: string | undefined, uid: s
   return check.outcome === 'good' ? { hops: check.hops, sentBy: check.isFrom } : alone;
 }
 
-function loginLocation({ settings, uses }: HttpDeps, uid: string, to: ServerRecord, hops: number): string {
+/** Where to log in instead, with a ticket that says who sent the client. */
+export function loginLocation({ settings, uses }: HttpDeps, uid: string, to: ServerRecord, hops: number): string {
   const ticket = issueTicket(
     settings.clusterKey,
     {

@@ -5,8 +5,10 @@ import { VserverError } from '../base/errors.ts';
 import type { Firewall, ServerRecord, Status } from '../base/model.ts';
 import type { DeviceUpdate } from '../heartbeat/online.ts';
 import { checkTicket } from '../redirect/tickets.ts';
+import { byLoad } from '../redirect/servers.ts';
 import type { HttpDeps } from './deps.ts';
 import { bearer, type Gates } from './gates.ts';
+import { loginLocation } from './login-routes.ts';
 import { PROBLEMS } from './problem.ts';
 import { readAddress, readDevice } from './read.ts';
 import {
@@ -35,7 +37,15 @@ const HEARTBEAT = {
   ...closed({ local: ADDRESS, firewall: FIREWALL, status: STATUS, device: DEVICE, note: NOTE }, []),
   type: ['object', 'null'],
 };
-const ALIVE = closed({ wan: STRING, heartbeat: INTEGER, expires: INTEGER }, []);
+const ALIVE = closed(
+  {
+    wan: STRING,
+    heartbeat: INTEGER,
+    expires: INTEGER,
+    redirect: { type: 'string', description: 'this server is being drained: log in there' },
+  },
+  [],
+);
 const STATUS_BODY = closed({ status: STATUS, note: NOTE }, ['status']);
 
 export const SERVER = closed(
@@ -96,6 +106,7 @@ export function sessionRoutes(app: FastifyInstance, deps: HttpDeps, gates: Gates
         wan: formatAddress(table.sessions.wan(row)),
         heartbeat: settings.heartbeatS,
         expires: settings.expiresS,
+        redirect: elsewhere(deps, row),
       });
     },
   );
@@ -157,6 +168,14 @@ export function serverRoutes(app: FastifyInstance, deps: HttpDeps, gates: Gates)
       return reply.send({ servers: uses.servers.all().map(serverText) });
     },
   );
+}
+
+/** Not by 307: what comes next is a login, and not this request once more. */
+function elsewhere(deps: HttpDeps, row: number): string | undefined {
+  const { servers, table } = deps.uses;
+  if (servers.state !== 'draining') return undefined;
+  const [next] = byLoad(servers.others().filter((other) => other.state === 'on'));
+  return next === undefined ? undefined : loginLocation(deps, table.uidOf(row), next, 1);
 }
 
 function updateOf(body: HeartbeatBody): DeviceUpdate {
