@@ -39,12 +39,7 @@ export function flows(
   const directory = options.directory ?? fakeDirectory();
   const nowS = () => Math.floor(clock.now() / 1000);
   const table = new OnlineTable({ capacity: 16, lifetimeMaxS: 90, nowS: nowS() });
-  const {
-    seenAt: _,
-    state: __,
-    users: ___,
-    ...me
-  } = serverRecord(
+  const me = serverRecord(
     { name: options.name ?? 'here', usersMax: options.usersMax ?? 100, udp: { host: '127.0.0.1', port: 4321 } },
     clock.now(),
   );
