@@ -63,6 +63,16 @@ function hmacOf(key: Uint8Array, bytes: Uint8Array, end: number, body?: Uint8Arr
   outer.write(digest, BLOCK_BYTES, DIGEST_BYTES, 'latin1');
   return hash('sha256', outer, 'hex');
 }
+
+/** Constant in time: two macs, 32 hex characters each, without regard to case. */
+export function equalMacs(a: string, b: string): boolean {
+  if (a.length !== MAC_CHARACTERS || b.length !== MAC_CHARACTERS) return false;
+  let difference = 0;
+  // Upper and lower case differ in bit 5, hex digits of different value in others too.
+  for (let i = 0; i < MAC_CHARACTERS; i++) difference |= (a.charCodeAt(i) ^ b.charCodeAt(i)) & ~0x20;
+  return difference === 0;
+}
+
 const HEX = '0123456789abcdef';
 const CRLF = Buffer.from('\r\n');
 /** Longer messages (a CONFIG) are rare. */

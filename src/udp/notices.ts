@@ -1,8 +1,9 @@
-/** Requests that the server sends on its own: repeated at 0.5, 1, 2, 4 s until the client's signed `Ok`. */
+/** Requests that the server sends on its own: repeated 0.5, 1, 2, 4 s after they were sent, until the client's signed `Ok`. */
 import type { Address } from '../base/model.ts';
 import type { Random, Timer, Timers } from '../base/ports.ts';
 
-const PAUSES_MS = [500, 1_000, 2_000, 4_000] as const;
+/** Between one repetition and the next. */
+const PAUSES_MS = [500, 500, 1_000, 2_000] as const;
 /** More than this wait for their `Ok`: further ones are sent once. */
 const WAITING_MAX = 10_000;
 const ID_BYTES = 8;

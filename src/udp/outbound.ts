@@ -13,6 +13,14 @@ export interface Inbound {
   readonly length: number;
 }
 
+/** What an `Error` says. */
+export interface Refusal {
+  readonly status: number;
+  readonly reason: string;
+  /** Seconds. */
+  readonly retryAfter?: number | undefined;
+}
+
 /** To a source that is not verified: the reply where it fits, else `Error 413` where that fits, else nothing. */
 export function sendUnverified(to: Inbound, reply: Uint8Array): void {
   if (reply.length <= to.length) {
@@ -23,12 +31,15 @@ export function sendUnverified(to: Inbound, reply: Uint8Array): void {
   if (tooLong.length <= to.length) to.socket.send(tooLong, to.from);
 }
 
-/** An error, with its reason where that fits and bare where only that does. */
-export function sendError(to: Inbound, status: number, reason: string, retryAfter?: number): void {
+/** An error, with its reason where that fits, without it where only that does, at last bare; else nothing. */
+export function sendError(to: Inbound, { status, reason, retryAfter }: Refusal): void {
   const headers = { 'retry-after': retryAfter };
-  const whole = encode('Error', `${status} ${reason}`, to.id, headers);
-  if (whole.length <= to.length) to.socket.send(whole, to.from);
-  else sendUnverified(to, encode('Error', String(status), to.id));
+  const bytes = [
+    encode('Error', `${status} ${reason}`, to.id, headers),
+    encode('Error', String(status), to.id, headers),
+    encode('Error', String(status), to.id),
+  ].find((one) => one.length <= to.length);
+  if (bytes !== undefined) to.socket.send(bytes, to.from);
 }
 
 /** To the verified address of a session; false where the message needs more Parts than allowed. */

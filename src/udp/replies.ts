@@ -5,6 +5,7 @@ import type { ServerRecord } from '../base/model.ts';
 import type { Device } from '../heartbeat/online.ts';
 import type { Located } from '../locator/locate.ts';
 import type { Headers, ReplyVerb } from './encode.ts';
+import type { Refusal } from './outbound.ts';
 
 export interface ReplyText {
   readonly verb: ReplyVerb;
@@ -36,12 +37,16 @@ export function locatedReply(located: Located, ticketFor: (uid: string, server: 
 }
 
 export function errorReply(error: VserverError): ReplyText {
-  return {
-    verb: 'Error',
-    argument: `${error.status} ${ERRORS[error.code].reason}`,
-    headers: { 'retry-after': error.retryAfter },
-  };
+  const { status, reason, retryAfter } = refusalOf(error);
+  return { verb: 'Error', argument: `${status} ${reason}`, headers: { 'retry-after': retryAfter } };
 }
+
+/** 429 and 503 always say when to try again. */
+export function refusalOf({ code, status, retryAfter }: VserverError): Refusal {
+  const passes = status === 429 || status === 503;
+  return { status, reason: ERRORS[code].reason, retryAfter: retryAfter ?? (passes ? RETRY_AFTER_S : undefined) };
+}
+const RETRY_AFTER_S = 5;
 
 /** A line a server: name, ip:port, state, users, max-users. */
 export function serversReply(servers: readonly ServerRecord[]): ReplyText {
@@ -68,7 +73,7 @@ function userReply(located: Extract<Located, { kind: 'user' }>): ReplyText {
       local: show && first.local !== null ? formatAddress(first.local) : undefined,
       telephone: given(located.telephones.join(';')),
       device: given(first.device),
-      sip: show ? given(first.contact) : undefined,
+      sip: show ? located.devices.find((device) => device.contact !== '')?.contact : undefined,
     },
     body: located.devices.length === 1 ? '' : located.devices.map((device) => deviceLine(device, show)).join(''),
   };

@@ -6,7 +6,6 @@ import type { DatagramSocket, Log, Random, Timers } from '../base/ports.ts';
 import { createUsedNonces } from '../login/nonces.ts';
 import type { Nonces, UsedNonces } from '../login/nonces.ts';
 import { macOf } from '../login/proof.ts';
-import { createRateLimit } from '../login/rate-limit.ts';
 import type { LoginRequest } from '../login/login.ts';
 import type { RateLimit } from '../login/rate-limit.ts';
 import type { EndReason } from '../login/session-ends.ts';
@@ -15,9 +14,12 @@ import { HOPS_MAX, checkTicket, issueTicket } from '../redirect/tickets.ts';
 import type { TicketPurpose } from '../redirect/tickets.ts';
 import { encodeSigned } from './encode.ts';
 import { decode } from './message.ts';
+import type { Request } from './message.ts';
 import { Notices } from './notices.ts';
 import type { Inbound } from './outbound.ts';
 import { sendError, sendUnverified } from './outbound.ts';
+import { createOnceASecond } from './once-a-second.ts';
+import { refusalOf } from './replies.ts';
 import { createReplyMemory } from './reply-memory.ts';
 import type { ReplyMemory } from './reply-memory.ts';
 import { onSigned } from './signed.ts';
@@ -57,10 +59,10 @@ export interface UdpContext extends UdpDeps {
   /** Nonces of logins that wait for the directory. */
   readonly loginsUnderWay: Set<string>;
   readonly probeKey: Buffer;
-  /** At most once a second a source. */
-  errorOnceASecond(inbound: Inbound, status: number, reason: string, retryAfter?: number): void;
-  /** `Error 401`, at most once a second a source. */
-  refuseUnknown(inbound: Inbound): void;
+  /** Spends one of the unauthenticated requests that this host has; false where it was told to slow down. */
+  admitStranger(inbound: Inbound): boolean;
+  /** `Error 401`, at most once a second a source. `isAdmitted`: admitStranger() was asked before. */
+  refuseUnknown(inbound: Inbound, isAdmitted: boolean): void;
   /** The failure to tell the client; what is not expected goes to the log. */
   failureOf(error: unknown): VserverError;
   /** Makes tickets for this asker, who was sent on `hops` times before. */
@@ -83,7 +85,8 @@ export interface UdpServer {
 
 const REPLY_MEMORY_BYTES = 64 * 1024 * 1024;
 const USED_NONCES_MAX = 500_000;
-const ERROR_SOURCES_MAX = 65_536;
+/** Sources that are told errors at most once a second. */
+const ERROR_SOURCES = 65_536;
 
 export function createUdp(deps: UdpDeps): UdpServer {
   const context = contextOf(deps);
@@ -103,18 +106,15 @@ export function createUdp(deps: UdpDeps): UdpServer {
       counters.datagramsDropped++;
       return;
     }
-    if (request.kind === 'request' && request.cookie !== null) {
+    if (request.kind === 'request' && needsSession(request)) {
       onSigned(context, request, bytes, socket, from);
       return;
     }
     const inbound: Inbound = { socket, from, id: request.id, length: bytes.length };
-    const waitS = deps.requests.take(from.host, cases.clock.now());
-    if (waitS > 0) {
-      counters.rateLimited++;
-      context.errorOnceASecond(inbound, 429, 'slow down', waitS);
-    } else if (request.kind === 'malformed') {
+    if (!context.admitStranger(inbound)) return;
+    if (request.kind === 'malformed') {
       counters.datagramsMalformed++;
-      sendError(inbound, request.status, request.reason);
+      sendError(inbound, request);
     } else if (alternate) sendUnverified(inbound, helloReply(context, inbound));
     else onUnsigned(context, request, bytes, socket, from);
   };
@@ -143,20 +143,25 @@ export function createUdp(deps: UdpDeps): UdpServer {
   };
 }
 
+/** Hello and Login need none, whatever they carry; Locate and Servers may come with a ticket instead. */
+function needsSession({ verb, cookie }: Request): boolean {
+  return verb !== 'Hello' && verb !== 'Login' && (cookie !== null || verb === 'Ok');
+}
+
 function contextOf(deps: UdpDeps): UdpContext {
   const { cases, counters, clusterKey, log, random } = deps;
   const { clock, servers } = cases;
-  // Wrong macs and unknown cookies may come from anywhere: they get little back.
-  const errors = createRateLimit({
-    tokens: 1,
-    periodMs: 1000,
-    burst: 1,
-    sourcesMax: ERROR_SOURCES_MAX,
-    seed: random.bytes(4).readUInt32LE(),
-  });
-  const errorOnceASecond = (inbound: Inbound, status: number, reason: string, retryAfter?: number): void => {
-    if (errors.take(inbound.from.host, clock.now()) === 0) sendError(inbound, status, reason, retryAfter);
-    else counters.datagramsDropped++;
+  const mayBeTold = createOnceASecond(ERROR_SOURCES, random.bytes(4).readUInt32LE());
+  const admitStranger = (inbound: Inbound): boolean => {
+    const nowMs = clock.now();
+    const { host } = inbound.from;
+    const waitS = deps.requests.take(host, nowMs);
+    if (waitS === 0) return true;
+    counters.rateLimited++;
+    // The limit is that of the host, so its ports are told as one.
+    const slowDown = refusalOf(new VserverError('SLOW_DOWN', undefined, { retryAfter: waitS }));
+    if (mayBeTold({ host, port: 0 }, nowMs)) sendError(inbound, slowDown);
+    return false;
   };
   return {
     ...deps,
@@ -165,9 +170,11 @@ function contextOf(deps: UdpDeps): UdpContext {
     usedNonces: createUsedNonces(USED_NONCES_MAX),
     loginsUnderWay: new Set<string>(),
     probeKey: random.bytes(32),
-    errorOnceASecond,
-    refuseUnknown: (inbound: Inbound) => {
-      errorOnceASecond(inbound, 401, 'log in again');
+    admitStranger,
+    refuseUnknown: (inbound: Inbound, isAdmitted: boolean) => {
+      // By ip:port: clients behind one address are told each, or after a crash of this node most would wait long.
+      if (!mayBeTold(inbound.from, clock.now())) counters.datagramsDropped++;
+      else if (isAdmitted || admitStranger(inbound)) sendError(inbound, { status: 401, reason: 'log in again' });
     },
     failureOf: (error: unknown): VserverError => {
       if (error instanceof VserverError) return error;

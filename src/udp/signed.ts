@@ -2,13 +2,15 @@
 import { createHmac } from 'node:crypto';
 import { formatAddress } from '../base/address.ts';
 import { VserverError } from '../base/errors.ts';
-import type { Address } from '../base/model.ts';
+import type { Address, ServerRecord } from '../base/model.ts';
 import type { DatagramSocket } from '../base/ports.ts';
 import type { DeviceUpdate } from '../heartbeat/online.ts';
 import { acceptSeq } from '../heartbeat/replay-window.ts';
 import { SESSION_OPEN } from '../heartbeat/session-rows.ts';
-import { equalSecrets, macOf } from '../login/proof.ts';
-import { encode, encodeSigned } from './encode.ts';
+import { equalMacs, equalSecrets, macOf } from '../login/proof.ts';
+import type { UseCases } from '../login/use-cases.ts';
+import { byLoad } from '../redirect/servers.ts';
+import { encodeSigned } from './encode.ts';
 import { DATAGRAM_BYTES_MAX } from './message.ts';
 import type { Request } from './message.ts';
 import type { Inbound } from './outbound.ts';
@@ -24,8 +26,10 @@ const PROBE_SPAN_S = 30;
 interface Asked extends Inbound {
   readonly cookie: string;
   readonly mac: string;
-  /** Which of the session's signed requests it is. */
-  readonly number: number;
+  /** Which of the session's signed requests it is; -1 for a repeat, whose long reply is made anew. */
+  number: number;
+  /** Whether it came from the address that the session is known to have. */
+  isVerified: boolean;
 }
 
 export function onSigned(
@@ -35,61 +39,60 @@ export function onSigned(
   socket: DatagramSocket,
   from: Address,
 ): void {
-  const { table, clock } = context.cases;
-  const { sessions } = table;
-  const inbound = { socket, from, id: request.id, length: bytes.length };
-  const row = sessions.find(request.cookie ?? '');
-  const mac = request.mac?.toLowerCase() ?? '';
-  if (row < 0 || request.seq < 0 || !isSigned(sessions.key(row), request, mac, bytes)) {
-    if (row >= 0) context.counters.wrongMacs++;
-    context.refuseUnknown(inbound);
+  const { sessions } = context.cases.table;
+  const { id, cookie, mac } = request;
+  const row = cookie === null ? -1 : sessions.find(cookie);
+  const isSigned = row >= 0 && isMacGood(sessions.key(row), request, bytes);
+  if (row >= 0 && !isSigned) context.counters.wrongMacs++;
+  if (request.verb === 'Ok') {
+    // No request: it is never answered, good or not.
+    if (isSigned) context.notices.acknowledged(sessions.cookie(row), id);
     return;
   }
-  const nowS = Math.floor(clock.now() / 1000);
-  const repeated = context.memory.find(mac, row, sessions.requests[row] ?? 0, nowS);
+  const asked: Asked = {
+    ...{ socket, from, id, length: bytes.length },
+    ...{ cookie: cookie ?? '', mac: mac ?? '', number: -1, isVerified: false },
+  };
+  if (!isSigned || request.seq < 0) {
+    context.refuseUnknown(asked, false);
+    return;
+  }
+  asked.isVerified = sessions.isWan(row, from);
+  const nowS = Math.floor(context.cases.clock.now() / 1000);
+  const repeated = context.memory.find(asked.mac, row, sessions.requests[row] ?? 0, nowS);
   if (repeated !== null) context.counters.repeats++;
   if (repeated instanceof Buffer) {
-    if (sessions.isWan(row, from)) socket.send(repeated, from);
-    else sendUnverified(inbound, repeated);
-    return;
-  }
-  if (request.verb === 'Ok') {
-    context.notices.acknowledged(sessions.cookie(row), request.id);
-    return;
-  }
-  if (sessions.state[row] !== SESSION_OPEN) {
-    context.refuseUnknown(inbound);
-    return;
-  }
-  if (repeated === null) {
-    if (acceptSeq(sessions.seqHighest, sessions.seqMaskLow, sessions.seqMaskHigh, row, request.seq) !== 'fresh') {
-      context.counters.datagramsDropped++;
-      return;
-    }
-    sessions.requests[row] = (sessions.requests[row] ?? 0) + 1;
-  }
-  const asked: Asked = { ...inbound, cookie: sessions.cookie(row), mac, number: sessions.requests[row] ?? 0 };
-  carryOut(context, request, row, asked, nowS);
+    if (asked.isVerified) socket.send(repeated, from);
+    else sendUnverified(asked, repeated);
+  } else if (sessions.state[row] !== SESSION_OPEN) {
+    context.refuseUnknown(asked, false);
+  } else if (repeated !== null) {
+    carryOut(context, request, row, asked, nowS);
+  } else if (acceptSeq(sessions.seqHighest, sessions.seqMaskLow, sessions.seqMaskHigh, row, request.seq) === 'fresh') {
+    asked.number = (sessions.requests[row] ?? 0) + 1;
+    sessions.requests[row] = asked.number;
+    carryOut(context, request, row, asked, nowS);
+  } else context.counters.datagramsDropped++;
 }
 
-function isSigned(key: Uint8Array, request: Request, mac: string, bytes: Buffer): boolean {
-  if (request.macLineAt < 0) return false;
-  const body = request.bodyAt < bytes.length ? bytes.subarray(request.bodyAt) : undefined;
-  return equalSecrets(macOf(key, bytes, request.macLineAt, body), mac);
+function isMacGood(key: Uint8Array, { mac, macLineAt, bodyAt }: Request, bytes: Buffer): boolean {
+  if (mac === null) return false;
+  const body = bodyAt < bytes.length ? bytes.subarray(bodyAt) : undefined;
+  return equalMacs(macOf(key, bytes, macLineAt, body), mac);
 }
 
 function carryOut(context: UdpContext, request: Request, row: number, asked: Asked, nowS: number): void {
   const { cases } = context;
   const { table } = cases;
-  const verified = table.sessions.isWan(row, asked.from);
-  if (!verified && request.probe !== null && isProbe(context, request.probe, asked, nowS)) {
+  if (!asked.isVerified && request.probe !== null && isProbe(context, request.probe, asked, nowS)) {
     cases.moved(row, asked.from);
+    asked.isVerified = true;
   }
   switch (request.verb) {
     case 'Heartbeat':
       context.counters.heartbeats++;
       cases.heard(row, deviceUpdate(request));
-      answer(context, row, asked, heartbeatReply(context, table.sessions.isWan(row, asked.from), asked, nowS));
+      answer(context, row, asked, heartbeatReply(context, row, asked, nowS));
       return;
     case 'Status':
       cases.heard(row, { ...(request.status && { status: request.status }), note: request.note ?? '' });
@@ -111,9 +114,10 @@ function carryOut(context: UdpContext, request: Request, row: number, asked: Ask
       cases.logout(row);
       answer(context, row, asked, { verb: 'Ok', argument: '' });
       return;
-    default:
-      // Hello and Login need no session: here they are out of place.
-      answer(context, row, asked, errorReply(new VserverError('BAD_REQUEST')));
+    case 'Hello':
+    case 'Login':
+    case 'Ok':
+      throw new Error(`${request.verb} is no request of a session`);
   }
 }
 
@@ -127,20 +131,32 @@ function deviceUpdate({ local, firewall, status, device }: Request): DeviceUpdat
   };
 }
 
-function heartbeatReply(context: UdpContext, verified: boolean, asked: Asked, nowS: number): ReplyText {
+function heartbeatReply(context: UdpContext, row: number, asked: Asked, nowS: number): ReplyText {
+  const { servers, table } = context.cases;
   const wan = formatAddress(asked.from);
-  if (!verified) return { verb: 'Ok', argument: '', headers: { wan, probe: probeFor(context, asked, nowS) } };
-  const { servers } = context.cases;
-  const [next] = servers.state === 'draining' ? servers.alternatives() : [];
-  return next === undefined
-    ? { verb: 'Ok', argument: '', headers: { wan } }
-    : { verb: 'Redirect', argument: formatAddress(next) };
+  if (!asked.isVerified) {
+    const probe = probeFor(context, asked, nowS);
+    const reply = { verb: 'Ok', argument: '', headers: { wan, probe } } as const;
+    // A long IPv6 address does not fit; without the token the session would never get there.
+    const fits = signed(context, row, asked.id, reply).length <= asked.length;
+    return fits ? reply : { ...reply, headers: { probe } };
+  }
+  const next = servers.state === 'draining' ? successor(servers) : undefined;
+  if (next === undefined) return { verb: 'Ok', argument: '', headers: { wan } };
+  const uid = table.uidOf(row);
+  const ticket = context.ticketsFor(uid, 'login', 0)(uid, next);
+  return { verb: 'Redirect', argument: formatAddress(next.udp), headers: { ticket } };
+}
+
+/** Where the clients of a draining node go: the least loaded server with room. */
+function successor(servers: UseCases['servers']): ServerRecord | undefined {
+  return byLoad(servers.others().filter(({ state, users, usersMax }) => state === 'on' && users < usersMax))[0];
 }
 
 /** The token that this source has to return: stateless, bound to session, source and time. */
 function probeFor(context: UdpContext, { cookie, from }: Asked, atS: number): string {
   return createHmac('sha256', context.probeKey)
-    .update(`${cookie} ${formatAddress(from)} ${Math.floor(atS / PROBE_SPAN_S)}`)
+    .update(`${cookie.toLowerCase()} ${formatAddress(from)} ${Math.floor(atS / PROBE_SPAN_S)}`)
     .digest('hex')
     .slice(0, 12);
 }
@@ -190,24 +206,22 @@ function later(context: UdpContext, asked: Asked, reply: Promise<ReplyText>): vo
     );
 }
 
+function signed(context: UdpContext, row: number, id: string, { verb, argument, headers, body }: ReplyText): Buffer {
+  return encodeSigned(context.cases.table.sessions.key(row), macOf, verb, argument, id, headers, body);
+}
+
 function answer(context: UdpContext, row: number, asked: Asked, reply: ReplyText): void {
-  const { sessions } = context.cases.table;
-  const nowS = Math.floor(context.cases.clock.now() / 1000);
-  const key = sessions.key(row);
-  const sign = ({ verb, argument, headers, body }: ReplyText): Buffer =>
-    encodeSigned(key, macOf, verb, argument, asked.id, headers, body);
-  let bytes = sign(reply);
-  if (sessions.isWan(row, asked.from)) {
-    if (bytes.length > DATAGRAM_BYTES_MAX) {
-      context.memory.remember(asked.mac, row, asked.number, nowS, null);
-      if (sendVerified(asked, bytes)) return;
-      bytes = sign(errorReply(new VserverError('TOO_LONG')));
-    }
-    asked.socket.send(bytes, asked.from);
-  } else {
-    if (bytes.length > asked.length) bytes = sign({ verb: 'Error', argument: '413' });
-    if (bytes.length > asked.length) bytes = encode('Error', '413', asked.id);
+  const { socket, from, id } = asked;
+  let bytes = signed(context, row, id, reply);
+  if (!asked.isVerified) {
+    if (bytes.length > asked.length) bytes = signed(context, row, id, { verb: 'Error', argument: '413' });
     sendUnverified(asked, bytes);
+  } else if (bytes.length <= DATAGRAM_BYTES_MAX) socket.send(bytes, from);
+  else if (!sendVerified(asked, bytes)) {
+    bytes = signed(context, row, id, errorReply(new VserverError('TOO_LONG')));
+    socket.send(bytes, from);
   }
+  if (asked.number < 0) return;
+  const nowS = Math.floor(context.cases.clock.now() / 1000);
   context.memory.remember(asked.mac, row, asked.number, nowS, bytes);
 }

@@ -6,12 +6,13 @@ import type { Address } from '../base/model.ts';
 import type { DatagramSocket } from '../base/ports.ts';
 import type { LoginOutcome } from '../login/login.ts';
 import { macOf } from '../login/proof.ts';
-import { checkTicket } from '../redirect/tickets.ts';
+import { namedAsker } from '../locator/asker.ts';
+import { checkTicket, HOPS_MAX } from '../redirect/tickets.ts';
 import { encode, encodeSigned } from './encode.ts';
 import type { Request } from './message.ts';
 import type { Inbound } from './outbound.ts';
 import { sendError, sendUnverified } from './outbound.ts';
-import { errorReply, locatedReply, serversReply } from './replies.ts';
+import { locatedReply, refusalOf, serversReply } from './replies.ts';
 import type { ReplyText } from './replies.ts';
 import type { UdpContext } from './server.ts';
 
@@ -39,11 +40,11 @@ export function onUnsigned(
       return;
     case 'Locate':
     case 'Servers':
-      if (request.ticket === null) context.refuseUnknown(inbound);
+      if (request.ticket === null) context.refuseUnknown(inbound, true);
       else withTicket(context, request, inbound, request.ticket);
       return;
     default:
-      context.refuseUnknown(inbound);
+      context.refuseUnknown(inbound, true);
   }
 }
 
@@ -59,8 +60,7 @@ export function helloReply(context: UdpContext, { from, id }: Inbound): Buffer {
 function onLogin(context: UdpContext, request: Request, bytes: Buffer, inbound: Inbound): void {
   const nowMs = context.cases.clock.now();
   if (!context.settings.loginDatagram) {
-    const off = new VserverError('DATAGRAM_LOGIN_OFF');
-    sendError(inbound, off.status, off.message);
+    sendError(inbound, refusalOf(new VserverError('DATAGRAM_LOGIN_OFF')));
     return;
   }
   const { nonce, proof } = request;
@@ -83,7 +83,7 @@ function onLogin(context: UdpContext, request: Request, bytes: Buffer, inbound: 
   const waitS = context.failedLogins.wait(inbound.from.host, nowMs);
   if (waitS > 0 || context.loginsUnderWay.size >= LOGINS_MAX) {
     context.counters.rateLimited++;
-    sendError(inbound, 429, 'slow down', Math.max(waitS, 1));
+    sendError(inbound, refusalOf(new VserverError('SLOW_DOWN', undefined, { retryAfter: Math.max(waitS, 1) })));
     return;
   }
   // The same login twice at once: the first one is answered.
@@ -116,8 +116,7 @@ async function tryLogin(
     if (outcome.kind === 'denied') await deny(context, request.argument, outcome.reason, inbound, nowMs);
     else welcome(context, request, proof, inbound, outcome);
   } catch (error) {
-    const failure = context.failureOf(error);
-    sendError(inbound, failure.status, failure.message, failure.retryAfter);
+    sendError(inbound, refusalOf(context.failureOf(error)));
   } finally {
     context.loginsUnderWay.delete(proof.nonce);
   }
@@ -186,7 +185,7 @@ async function deny(context: UdpContext, uid: string, reason: string, inbound: I
   await new Promise<void>((resolve) => {
     context.timers.after(DENIAL_GRID_MS - ((clock.now() - cameMs) % DENIAL_GRID_MS), resolve);
   });
-  sendError(inbound, 403, 'refused');
+  sendError(inbound, { status: 403, reason: 'refused' });
 }
 
 function withTicket(context: UdpContext, request: Request, inbound: Inbound, text: string): void {
@@ -196,23 +195,26 @@ function withTicket(context: UdpContext, request: Request, inbound: Inbound, tex
   const expected = { purpose: 'locate' as const, server: servers.me.name, target };
   const ticket = checkTicket(context.clusterKey, text, expected, clock.now());
   if (ticket.outcome !== 'good') {
-    context.refuseUnknown(inbound);
+    context.refuseUnknown(inbound, true);
     return;
   }
   if (target === null) {
     sendText(inbound, serversReply(servers.all()));
     return;
   }
-  // A uid too long for the ticket is unknown here: it sees what a stranger sees.
-  const asker = ticket.asker.kind === 'uid' ? ticket.asker.uid : '';
+  const asker = namedAsker(cases.table, ticket.asker, target);
   const ticketFor = context.ticketsFor(asker, 'locate', ticket.hops);
   const here = cases.locateHere(asker, target);
   Promise.resolve(here ?? cases.locateElsewhere(asker, target)).then(
     (located) => {
-      sendText(inbound, locatedReply(located, ticketFor));
+      if (located.kind === 'unknown') sendError(inbound, refusalOf(new VserverError('NO_SUCH_USER')));
+      // Sent on too often: two servers take each other for the owner, so he is nowhere.
+      else if (located.kind === 'see-also' && ticket.hops >= HOPS_MAX) {
+        sendText(inbound, { verb: 'Offline', argument: located.uid });
+      } else sendText(inbound, locatedReply(located, ticketFor));
     },
     (error: unknown) => {
-      sendText(inbound, errorReply(context.failureOf(error)));
+      sendError(inbound, refusalOf(context.failureOf(error)));
     },
   );
 }
