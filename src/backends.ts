@@ -39,7 +39,7 @@ function openOne(url: string, config: Config, ports: BackendPorts): Promise<Dire
     bindDn: config.ldapBindDn,
     password: config.ldapPassword,
     startTls: config.ldapStartTls,
-    ca: config.ldapCa === '' ? undefined : readFileSync(config.ldapCa, 'utf8'),
+    ...(config.ldapCa !== '' && { tls: { ca: readFileSync(config.ldapCa, 'utf8') } }),
     userFilter: config.ldapUserFilter,
     usersBase: config.ldapUsersBase,
     names: attributeNames(config),
