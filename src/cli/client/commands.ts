@@ -1,0 +1,131 @@
+/** What can be typed at the prompt of `vserver client`, or given by --do. */
+import { STATUSES } from '../../base/model.ts';
+import { systemTimers } from '../../base/system.ts';
+import type { Reply } from '../../udp/client-message.ts';
+import { CommandError, EXIT } from '../failures.ts';
+import { outline } from '../terminal.ts';
+import type { Softphone } from './softphone.ts';
+import { errorOf } from './handshake.ts';
+import { SoftphoneError } from './softphone.ts';
+
+/** For --json and for people. */
+export interface Answer {
+  readonly value: unknown;
+  readonly text: string;
+}
+
+export interface CommandPorts {
+  readonly phone: Softphone;
+  /** What a watch sees, as it comes. */
+  readonly show: (answer: Answer) => void;
+  /** Ends a watch. */
+  readonly until: AbortSignal;
+}
+
+export const COMMANDS_HELP = `  locate UID              where is this user (uid, or 0, country code, uid)
+  watch UID               locate every 3 s and print what changes; Enter ends it
+  status STATUS [NOTE]    ${STATUSES.join(', ')}
+  config                  the CONFIG document
+  servers                 the server list
+  heartbeat               one now (they go out by themselves too)
+  session                 what the server told at the login
+  logout, quit            log out and leave
+  help                    this list`;
+
+const WATCH_MS = 3_000;
+
+/** Runs one line; undefined: log out and leave. */
+export async function runLine(text: string, ports: CommandPorts): Promise<Answer | undefined> {
+  const [name = '', ...args] = text.trim().split(/\s+/);
+  const { phone } = ports;
+  switch (name.toLowerCase()) {
+    case '':
+      return { value: null, text: '' };
+    case 'locate':
+      return locatedText(await phone.locate(one(args, 'locate UID')));
+    case 'watch':
+      return watch(one(args, 'watch UID'), ports);
+    case 'status':
+      return setStatus(phone, args);
+    case 'config': {
+      const config = await phone.config();
+      return { value: config, text: config?.xml ?? '' };
+    }
+    case 'servers': {
+      const servers = await phone.servers();
+      return { value: { servers }, text: servers.join('\n') };
+    }
+    case 'heartbeat':
+      await phone.heartbeat();
+      return { value: { ok: true }, text: 'Ok' };
+    case 'session': {
+      const { key: _, cookie: __, seq: ___, ...shown } = phone.session();
+      return { value: shown, text: outline(shown) };
+    }
+    case 'help':
+      return { value: { help: COMMANDS_HELP }, text: COMMANDS_HELP };
+    case 'logout':
+    case 'quit':
+    case 'exit':
+      return undefined;
+    default:
+      throw new CommandError(EXIT.usage, `${name}: no such command; help lists them`);
+  }
+}
+
+async function setStatus(phone: Softphone, [word = '', ...note]: string[]): Promise<Answer> {
+  const status = STATUSES.find((known) => known === word);
+  if (status === undefined) throw new CommandError(EXIT.usage, `status must be one of: ${STATUSES.join(', ')}`);
+  await phone.status(status, note.join(' '));
+  return { value: { status, note: note.join(' ') }, text: 'Ok' };
+}
+
+async function watch(uid: string, { phone, show, until }: CommandPorts): Promise<Answer> {
+  let last = '';
+  while (!until.aborted) {
+    const answer = locatedText(await phone.locate(uid), true);
+    if (answer.text !== last) show(answer);
+    last = answer.text;
+    await new Promise<void>((resolve) => {
+      const timer = systemTimers.after(WATCH_MS, resolve);
+      until.addEventListener(
+        'abort',
+        () => {
+          timer.cancel();
+          resolve();
+        },
+        { once: true },
+      );
+    });
+  }
+  return { value: { watched: uid }, text: '' };
+}
+
+/** `lenient`: an unknown user is an answer too. */
+function locatedText(reply: Reply, lenient = false): Answer {
+  const { verb, argument, headers, body } = reply;
+  if (verb === 'Error' && !(lenient && errorOf(reply).status === 404)) {
+    const { status, reason } = errorOf(reply);
+    throw new SoftphoneError(status, reason);
+  }
+  const rest = [...headers].filter(([name]) => name !== 'id' && name !== 'mac');
+  const devices = body.split('\r\n').filter((line) => line !== '');
+  const value = {
+    answer: verb,
+    uid: argument,
+    ...Object.fromEntries(rest),
+    ...(devices.length > 0 ? { devices } : {}),
+  };
+  const lines = [
+    `${verb} ${argument}`,
+    ...rest.map(([name, text]) => `  ${name}: ${text}`),
+    ...devices.map((line) => `  - ${line}`),
+  ];
+  return { value, text: lines.join('\n') };
+}
+
+function one(args: readonly string[], usage: string): string {
+  const [arg] = args;
+  if (arg === undefined || args.length > 1) throw new CommandError(EXIT.usage, `usage: ${usage}`);
+  return arg;
+}

@@ -1,0 +1,170 @@
+/** The commands that show one thing: settings, config, sessions, servers, and what migrate has done. */
+import type { Command } from 'commander';
+import { createCounters } from '../base/counters.ts';
+import { VserverError } from '../base/errors.ts';
+import { systemClock } from '../base/system.ts';
+import { systemVariables } from '../config-xml/system-variables.ts';
+import { userConfigs } from '../config-xml/user-config.ts';
+import { loadConfig } from '../config.ts';
+import type { Config } from '../config.ts';
+import type { Directory } from '../directory/directory.ts';
+import { records } from '../directory/records.ts';
+import { serverText } from '../http/session-routes.ts';
+import { createLog } from '../logger.ts';
+import { SILENCE_MS_MAX } from '../redirect/servers.ts';
+import { SETTINGS } from '../settings.ts';
+import { act, withDirectory } from './context.ts';
+import { EXIT_CODES_HELP } from './failures.ts';
+import { findNode, needNode } from './node-api.ts';
+import { table } from './terminal.ts';
+
+export function addSettings(program: Command): void {
+  const command = program
+    .command('settings')
+    .description('List all settings: value, where it comes from, variable and meaning. Secrets are not shown.')
+    .addHelpText(
+      'after',
+      `\nExamples:\n  vserver settings\n  vserver settings --config vserver.yaml --json\n\n${EXIT_CODES_HELP}`,
+    );
+  act(command, ({ terminal, config }) => {
+    const found = describeSettings(config());
+    const rows = found.map(({ key, value, source, env, meaning }) => [key, value, source, env, meaning]);
+    terminal.answer({ settings: found }, table(['setting', 'value', 'from', 'variable', 'meaning'], rows));
+    return Promise.resolve();
+  });
+}
+
+export interface ShownSetting {
+  readonly key: string;
+  readonly env: string;
+  readonly value: string;
+  readonly source: 'environment' | 'file' | 'default';
+  readonly default: string;
+  readonly meaning: string;
+}
+
+/** All settings with what holds now; of secrets only whether they are set. */
+export function describeSettings(config: Config): ShownSetting[] {
+  const defaults: Readonly<Record<string, unknown>> = loadConfig({});
+  return Object.entries(SETTINGS).map(([key, setting]) => {
+    const value = (config as Readonly<Record<string, unknown>>)[key];
+    const isSet = process.env[setting.env] !== undefined;
+    const isDefault = JSON.stringify(value) === JSON.stringify(defaults[key]);
+    const isSecret = setting.secret === true && !String(value).startsWith('sqlite:');
+    return {
+      key: setting.path,
+      env: setting.env,
+      value: isSecret && value !== '' ? '(set)' : show(value),
+      source: isSet ? 'environment' : isDefault ? 'default' : 'file',
+      default: setting.defaultText,
+      meaning: setting.help,
+    };
+  });
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'boolean') return value ? 'on' : 'off';
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+export function addMigrate(program: Command): void {
+  const command = program
+    .command('migrate')
+    .description(
+      'Bring the schema of the directory up to date. A node does so at its start; here it can be done before.',
+    )
+    .addHelpText('after', `\nExamples:\n  vserver migrate\n\n${EXIT_CODES_HELP}`);
+  act(command, async ({ terminal, config }) => {
+    const steps = await withDirectory(config(), (directory) => directory.migrate(), true);
+    terminal.answer({ steps }, steps.length === 0 ? 'The schema is up to date.' : steps.join('\n'));
+  });
+}
+
+export function addConfig(program: Command): void {
+  const command = program
+    .command('config')
+    .argument('<uid>')
+    .description(
+      'Print the CONFIG document of a user. Passwords of VOIP accounts are left out: they are for him alone.',
+    )
+    .addHelpText(
+      'after',
+      `\nExamples:\n  vserver config 10017676\n  vserver config 10017676 --json\n\n${EXIT_CODES_HELP}`,
+    );
+  act(command, async ({ terminal, config }, [uid = '']) => {
+    const { etag, body } = await withDirectory(config(), (directory) => configOf(directory, uid));
+    const xml = body.toString('utf8');
+    terminal.answer({ uid, etag, xml }, xml);
+  });
+}
+
+async function configOf(directory: Directory, uid: string) {
+  const log = createLog('warn');
+  const nowMs = systemClock.now();
+  const servers = await directory.servers();
+  const running = servers.filter((one) => one.state === 'on' && nowMs - one.seenAt <= SILENCE_MS_MAX);
+  const variables = systemVariables({ directory, servers: () => running, log });
+  await variables.refresh();
+  const cache = records(directory, systemClock);
+  const document = await userConfigs({ records: cache, variables, counters: createCounters(), log })(uid, false);
+  if (document === null) throw new VserverError('NO_SUCH_USER');
+  return document;
+}
+
+type Session = Record<'uid' | 'instance' | 'status' | 'network' | 'wan' | 'loginAt' | 'seenAt', string | undefined>;
+
+export function addSessions(program: Command): void {
+  const command = program
+    .command('sessions')
+    .argument('[uid]', 'only those of this user')
+    .description('List who is online on the running node.')
+    .option('--limit <n>', 'at most so many, up to 1000', '100')
+    .option('--after <place>', 'go on where the page before ended')
+    .addHelpText('after', `\nExamples:\n  vserver sessions\n  vserver sessions 10017676 --json\n\n${EXIT_CODES_HELP}`);
+  act<{ limit: string; after?: string }>(command, async ({ terminal, config }, [uid], { limit, after }) => {
+    const query = new URLSearchParams({ limit, ...(after === undefined ? {} : { after }) });
+    const path = uid === undefined ? `?${query.toString()}` : `/${encodeURIComponent(uid)}`;
+    const page = await needNode(config()).call<{ sessions: Session[]; next: string | null }>(
+      'GET',
+      `/v1/admin/sessions${path}`,
+    );
+    const columns = ['uid', 'status', 'network', 'wan', 'loginAt', 'seenAt', 'instance'] as const;
+    const rows = page.sessions.map((session) => columns.map((column) => session[column] ?? ''));
+    const more = page.next === null ? '' : `\nMore: vserver sessions --after ${page.next}`;
+    terminal.answer(page, rows.length === 0 ? 'Nobody is online here.' : table(columns, rows) + more);
+  });
+}
+
+interface ShownServer {
+  readonly name: string;
+  readonly udp: string;
+  readonly http: string;
+  readonly state: string;
+  readonly users: number;
+  readonly usersMax: number;
+}
+
+export function addServers(program: Command): void {
+  const command = program
+    .command('servers')
+    .description('List the servers: as the running node sees them, or else as they stand in the directory.')
+    .addHelpText('after', `\nExamples:\n  vserver servers\n  vserver servers --json\n\n${EXIT_CODES_HELP}`);
+  act(command, async ({ terminal, config }) => {
+    const settings = config();
+    const node = findNode(settings);
+    const { servers } =
+      node === null
+        ? { servers: await withDirectory(settings, storedServers) }
+        : await node.call<{ servers: ShownServer[] }>('GET', '/v1/admin/servers');
+    const rows = servers.map((one) => [one.name, one.udp, one.http, one.state, `${one.users}/${one.usersMax}`]);
+    terminal.answer({ servers }, table(['name', 'udp', 'http', 'state', 'users'], rows));
+  });
+}
+
+async function storedServers(directory: Directory): Promise<ShownServer[]> {
+  const nowMs = systemClock.now();
+  const servers = await directory.servers();
+  // The last word of a server that fell silent does not hold any more.
+  const asSeen = servers.map((one) => (nowMs - one.seenAt > SILENCE_MS_MAX ? { ...one, state: 'off' as const } : one));
+  return asSeen.map((one) => serverText(one) as ShownServer);
+}
