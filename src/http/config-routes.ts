@@ -15,6 +15,8 @@ import type { UserAuth } from './user-auth.ts';
 const GZIP_BYTES_MIN = 1_024;
 const SUFFIX = '.xml';
 
+const BY_USER = [...BY_SESSION, { basic: [] }, { digest: [] }];
+
 const RESPONSES = {
   200: { description: 'the CONFIG document', content: { 'application/xml': { schema: STRING } } },
   304: { type: 'null', description: 'the document still has one of the ETags of If-None-Match' },
@@ -32,8 +34,8 @@ export function configRoutes(app: FastifyInstance, deps: HttpDeps, gates: Gates,
 
   app.get(
     '/v1/config',
-    { schema: { summary: 'The own CONFIG', tags: ['client'], security: BY_SESSION, response: RESPONSES } },
-    (request, reply) => serve(request, reply, uses.table.uidOf(gates.session(request))),
+    { schema: { summary: 'The own CONFIG', tags: ['client'], security: BY_USER, response: RESPONSES } },
+    async (request, reply) => serve(request, reply, await userOf(request, reply)),
   );
 
   app.get<{ Params: { file: string } }>(
@@ -42,7 +44,7 @@ export function configRoutes(app: FastifyInstance, deps: HttpDeps, gates: Gates,
       schema: {
         summary: 'The own CONFIG, {uid}.xml',
         tags: ['client'],
-        security: [...BY_SESSION, { basic: [] }, { digest: [] }],
+        security: BY_USER,
         params: closed({ file: { type: 'string', minLength: 1, maxLength: 260 } }, ['file']),
         response: RESPONSES,
       },

@@ -59,6 +59,7 @@ export async function createHttp(deps: HttpDeps): Promise<HttpServer> {
   });
 
   handleErrors(app, log);
+  takeJsonOnly(app);
   app.addSchema(PROBLEM_SCHEMA);
   await describeRoutes(app, uses.servers.me.version);
   const gates = createGates(deps);
@@ -99,6 +100,16 @@ export async function createHttp(deps: HttpDeps): Promise<HttpServer> {
       late.cancel();
     },
   };
+}
+
+/** No body at all is fine under any media type, for the requests that need none. */
+function takeJsonOnly(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else void parse(request, body as string, done);
+  });
 }
 
 function serverFor(handler: RequestListener, pem: Pem | null): Server {

@@ -136,6 +136,9 @@ describe('POST /v1/login', () => {
     expect(broken.body).not.toContain('hunter2');
     const xml = { 'content-type': 'application/xml' };
     expect((await app.ask({ method: 'POST', url: '/v1/login', headers: xml, payload: '<a/>' })).statusCode).toBe(415);
+    const text = { 'content-type': 'text/plain' };
+    expect((await app.ask({ method: 'POST', url: '/v1/login', headers: text, payload: '{}' })).statusCode).toBe(415);
+    expect((await app.ask({ method: 'POST', url: '/v1/login', headers, payload: '' })).statusCode).toBe(400);
     const long = await login({ ...GIVEN, note: 'n'.repeat(65 * 1024) });
     expect(long.statusCode).toBe(413);
     expect(long.json()).toMatchObject({ status: 413, code: 'TOO_LONG' });
@@ -216,7 +219,7 @@ describe('sessions', () => {
   });
 
   test('POST /v1/logout ends the session', async () => {
-    const headers = await app.loggedIn(UID);
+    const headers = { ...(await app.loggedIn(UID)), 'content-type': 'application/json' };
     expect((await app.ask({ method: 'POST', url: '/v1/logout', headers })).statusCode).toBe(200);
     expect(app.table.count).toBe(0);
     expect((await app.ask({ method: 'POST', url: '/v1/logout', headers })).statusCode).toBe(401);

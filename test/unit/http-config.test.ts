@@ -86,6 +86,8 @@ describe('the document', () => {
 describe('HTTP Basic', () => {
   test('opens the own document', async () => {
     expect((await get(basic('u', 'secret'))).statusCode).toBe(200);
+    const own = await app.ask({ url: '/v1/config', headers: basic('u', 'secret') });
+    expect(own.body).toContain('<PRIVATE ID="u"');
   });
 
   test('answers a wrong password and an unknown uid alike, in the same time, with challenges', async () => {
