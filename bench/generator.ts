@@ -1,0 +1,100 @@
+/** Sends prepared datagrams, a window of them in flight: by a small C program where there is a compiler, else by dgram. */
+import { execFile, spawnSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { pinned } from './child.ts';
+
+export interface Load {
+  readonly datagrams: readonly Buffer[];
+  readonly port: number;
+  /** Where they come from: the port at which the sessions were opened. */
+  readonly sourcePort: number;
+  /** How the replies must begin. */
+  readonly prefix: string;
+}
+
+export interface LoadResult {
+  readonly received: number;
+  readonly good: number;
+  readonly lost: number;
+  readonly seconds: number;
+  /** Some of the replies. */
+  readonly samples: readonly Buffer[];
+}
+
+export interface Generator {
+  readonly name: string;
+  readonly run: (load: Load) => Promise<LoadResult>;
+}
+
+const WINDOW = 64;
+const SAMPLE_EVERY = 2_000;
+const SILENCE_MS = 250;
+const CORE = '1';
+
+/** `folder` takes the compiled program and its data. */
+export function openGenerator(folder: string): Generator {
+  const source = fileURLToPath(new URL('native/loadgen.c', import.meta.url));
+  const program = join(folder, 'loadgen');
+  const { status } = spawnSync('cc', ['-O2', '-o', program, source], { stdio: 'ignore' });
+  if (status !== 0) return { name: 'dgram (no C compiler here)', run: runDgram };
+  return { name: 'native', run: (load) => runNative(program, join(folder, 'datagrams'), load) };
+}
+
+async function runNative(program: string, file: string, load: Load): Promise<LoadResult> {
+  await writeFile(file, Buffer.concat(load.datagrams.flatMap((bytes) => [lengthOf(bytes), bytes])));
+  const args = [file, load.port, load.sourcePort, WINDOW, load.prefix, SAMPLE_EVERY].map(String);
+  const { stdout } = await promisify(execFile)(...pinned(CORE, [program, ...args]), { maxBuffer: 64 * 1024 * 1024 });
+  const result = JSON.parse(stdout) as Omit<LoadResult, 'samples'> & { samples: string[] };
+  return { ...result, samples: result.samples.map((hex) => Buffer.from(hex, 'hex')) };
+}
+
+function lengthOf(bytes: Buffer): Buffer {
+  const length = Buffer.alloc(2);
+  length.writeUInt16LE(bytes.length);
+  return length;
+}
+
+async function runDgram({ datagrams, port, sourcePort, prefix }: Load): Promise<LoadResult> {
+  const socket = createSocket('udp4');
+  socket.bind(sourcePort, '127.0.0.1');
+  await once(socket, 'listening');
+  socket.setRecvBufferSize(4 * 1024 * 1024);
+  let [sent, received, good, lost, pending] = [0, 0, 0, 0, 0];
+  const samples: Buffer[] = [];
+  const start = performance.now();
+  let last = start;
+  await new Promise<void>((resolve) => {
+    const send = (): void => {
+      while (pending < WINDOW && sent < datagrams.length) {
+        pending++;
+        socket.send(datagrams[sent++] ?? '', port, '127.0.0.1');
+      }
+      if (pending === 0) {
+        clearInterval(silence);
+        resolve();
+      }
+    };
+    const silence = setInterval(() => {
+      if (performance.now() - last < SILENCE_MS) return;
+      lost += pending;
+      pending = 0;
+      send();
+    }, SILENCE_MS);
+    socket.on('message', (bytes) => {
+      last = performance.now();
+      if (bytes.subarray(0, prefix.length).toString('latin1') === prefix) good++;
+      if (received++ % SAMPLE_EVERY === 0) samples.push(Buffer.from(bytes));
+      pending = Math.max(0, pending - 1);
+      send();
+    });
+    send();
+  });
+  socket.close();
+  await once(socket, 'close');
+  return { received, good, lost, seconds: (last - start) / 1000, samples };
+}
