@@ -16,11 +16,10 @@ export interface Context {
   readonly config: () => Config;
 }
 
+export type Action<O> = (context: Context, args: readonly string[], options: O) => Promise<void>;
+
 /** Gives the command its action: `args` are the operands as typed. */
-export function act<O extends object>(
-  command: Command,
-  run: (context: Context, args: readonly string[], options: O) => Promise<void>,
-): Command {
+export function act<O extends object = object>(command: Command, run: Action<O>): Command {
   return command.action(async (...given: unknown[]) => {
     const self = given.at(-1) as Command;
     const { json = false, config } = self.optsWithGlobals<{ json?: boolean; config?: string }>();

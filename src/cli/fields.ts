@@ -97,7 +97,7 @@ export function readChanges(args: readonly string[]): ChangesBody {
       throw error;
     }
   }
-  return changes as ChangesBody;
+  return changes;
 }
 
 function readField(changes: Record<string, unknown>, name: string, value: string): void {

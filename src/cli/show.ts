@@ -64,7 +64,7 @@ export function describeSettings(config: Config): ShownSetting[] {
 
 function show(value: unknown): string {
   if (typeof value === 'boolean') return value ? 'on' : 'off';
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : JSON.stringify(value);
 }
 
 export function addMigrate(program: Command): void {

@@ -12,7 +12,7 @@ export interface Terminal {
   /** Writes over the line before on a terminal; '' clears it. */
   progress(text: string): void;
   /** Colour, where answers go to a terminal and NO_COLOR is not set. */
-  paint(style: Style, text: string): string;
+  readonly paint: (style: Style, text: string) => string;
 }
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
@@ -51,17 +51,20 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /** `name: value` lines for people, nested groups indented; what is empty is left out. */
 export function outline(value: object, indent = ''): string {
-  const lines: string[] = [];
-  for (const [name, entry] of Object.entries(value) as [string, unknown][]) {
-    if (entry === null || entry === undefined || entry === '') continue;
-    if (Array.isArray(entry)) {
-      if (entry.length === 0) continue;
-      if (entry.every((one) => typeof one !== 'object')) lines.push(`${indent}${name}: ${entry.join(', ')}`);
-      else for (const one of entry) lines.push(`${indent}${name}:`, outline(one as object, `${indent}  `));
-    } else if (typeof entry === 'object') {
-      const inner = outline(entry, `${indent}  `);
-      if (inner !== '') lines.push(`${indent}${name}:`, inner);
-    } else lines.push(`${indent}${name}: ${String(entry as string | number | boolean)}`);
+  return Object.entries(value)
+    .flatMap(([name, entry]: [string, unknown]) => outlineOf(name, entry, indent))
+    .join('\n');
+}
+
+function outlineOf(name: string, entry: unknown, indent: string): string[] {
+  if (entry === null || entry === undefined || entry === '') return [];
+  if (typeof entry === 'string' || typeof entry === 'number' || typeof entry === 'boolean') {
+    return [`${indent}${name}: ${entry}`];
   }
-  return lines.join('\n');
+  if (Array.isArray(entry) && entry.some((one) => typeof one === 'object')) {
+    return entry.flatMap((one: unknown) => outlineOf(name, one, indent));
+  }
+  if (Array.isArray(entry)) return outlineOf(name, entry.join(', '), indent);
+  const inner = outline(entry, `${indent}  `);
+  return inner === '' ? [] : [`${indent}${name}:`, inner];
 }

@@ -1,4 +1,5 @@
 /** What can be typed at the prompt of `vserver client`, or given by --do. */
+import { formatAddress } from '../../base/address.ts';
 import { STATUSES } from '../../base/model.ts';
 import { systemTimers } from '../../base/system.ts';
 import type { Reply } from '../../udp/client-message.ts';
@@ -59,7 +60,15 @@ export async function runLine(text: string, ports: CommandPorts): Promise<Answer
       await phone.heartbeat();
       return { value: { ok: true }, text: 'Ok' };
     case 'session': {
-      const { key: _, cookie: __, seq: ___, ...shown } = phone.session();
+      const { server, serverName, wan, network, heartbeatS, expiresS } = phone.session;
+      const shown = {
+        server: formatAddress(server),
+        serverName,
+        wan: formatAddress(wan),
+        network,
+        heartbeatS,
+        expiresS,
+      };
       return { value: shown, text: outline(shown) };
     }
     case 'help':

@@ -11,9 +11,9 @@ import type { Reply } from '../../udp/client-message.ts';
 import { encode, encodeSigned } from '../../udp/encode.ts';
 import type { Headers } from '../../udp/encode.ts';
 import type { RequestVerb } from '../../udp/message.ts';
-import type { Received } from './exchange.ts';
+import type { Exchange, Received } from './exchange.ts';
 import { openExchange } from './exchange.ts';
-import type { Credentials, Session, Standing } from './handshake.ts';
+import type { Credentials, Handshake, Session, Standing } from './handshake.ts';
 import { errorOf, findStanding, isSigned, newId, shakeHands } from './handshake.ts';
 
 export interface SoftphoneOptions extends Omit<Credentials, 'status' | 'device'> {
@@ -23,7 +23,7 @@ export interface SoftphoneOptions extends Omit<Credentials, 'status' | 'device'>
   readonly status?: Status;
   /** `cpu=…; mem=…; disk=…; net=…; agent=…` */
   readonly device?: string;
-  /** Own addresses, the best first; '' … the socket's. */
+  /** The own addresses, the best one first. */
   readonly ownHosts: readonly string[];
   /** What to bind, port 0 for any. */
   readonly bind: Address;
@@ -52,202 +52,218 @@ export class SoftphoneError extends Error {
   }
 }
 
-/** Requests reject with SoftphoneError. */
-export interface Softphone {
-  readonly session: () => Session;
-  /** `User`, `Offline`, or `Error 404`. */
-  locate(uid: string): Promise<Reply>;
-  /** The CONFIG, or undefined where it still has this etag. */
-  config(etag?: string): Promise<{ etag: string; xml: string } | undefined>;
-  status(status: Status, note: string): Promise<void>;
-  /** A line a server: `name ip:port state users max-users`. */
-  servers(): Promise<readonly string[]>;
-  /** They go out by themselves too, as often as the server asks for them. */
-  heartbeat(): Promise<void>;
-  /** Logs out and closes the socket. */
-  logout(): Promise<void>;
-  /** Closes the socket and says nothing: the session ends by silence. */
-  close(): Promise<void>;
-}
-
 const HOPS_MAX = 3;
 /** A request that finds its session gone logs in and asks again, so often. */
 const LOGINS_A_REQUEST = 2;
 /** What comes with a ticket comes without a session: room for the longest reply of one datagram. */
 const PAD_TICKET = 'x'.repeat(800);
 
-/** Logs in; rejects with SoftphoneError where that fails, and leaves nothing open then. */
+/** Opens a socket and logs in; rejects with SoftphoneError where that fails, and leaves nothing open then. */
 export async function softphone(options: SoftphoneOptions): Promise<Softphone> {
-  const { server, alternate, timers, random, onEvent } = options;
-  const credentials: Credentials = {
-    ...options,
-    status: options.status ?? 'online',
-    device: options.device ?? 'agent=vserver',
-  };
-  let session: Session | undefined;
-  let over = false;
-  let loggingIn: Promise<Session> | undefined;
-  let beats: Timer | undefined;
+  let phone: Softphone | undefined = undefined as Softphone | undefined;
+  const onRequest = (received: Received): void => phone?.onServerRequest(received);
+  const exchange = await openExchange({ ...options, at: options.bind, onRequest });
+  phone = new Softphone(options, exchange);
+  try {
+    await phone.logIn();
+    return phone;
+  } catch (error) {
+    await phone.close();
+    throw error;
+  }
+}
 
-  const exchange = await openExchange({ ...options, at: options.bind, onRequest: onServerRequest });
-  const line = { exchange, random };
+/** Made by softphone(). Requests reject with SoftphoneError. */
+export class Softphone {
+  readonly #options: SoftphoneOptions;
+  readonly #exchange: Exchange;
+  /** The last one, also when the server has forgotten it. */
+  #session: Session | undefined;
+  /** Logged out, or taken over: nothing is tried any more. */
+  #over = false;
+  #loggingIn: Promise<Session> | undefined;
+  #beats: Timer | undefined;
 
-  /** The server speaks first: only to say that the session was taken over. It repeats that until our signed Ok. */
-  function onServerRequest(received: Received): void {
-    if (session === undefined || !isSigned(session.key, received)) return;
-    const { cookie, key, server: to } = session;
-    exchange.send(to, encodeSigned(key, macOf, 'Ok', '', received.reply.id, { cookie, seq: ++session.seq }));
-    if (over || errorOf(received.reply).status !== 409) return;
-    over = true;
-    beats?.cancel();
-    onEvent({ kind: 'taken-over' });
+  constructor(options: SoftphoneOptions, exchange: Exchange) {
+    this.#options = options;
+    this.#exchange = exchange;
   }
 
-  /** At the server asked for, or the next one that answers; Redirects are followed. */
-  async function logIn(): Promise<Session> {
-    const again = session !== undefined;
-    const places = [...(session === undefined ? [] : [session.server, ...session.others]), server];
-    const standing = await findStanding(line, server, alternate, options.ownHosts);
-    let failure = new SoftphoneError(0, 'no server answers');
-    for (const place of places) {
-      let [at, ticket]: [Address, string | undefined] = [place, undefined];
-      for (let hops = 0; hops <= HOPS_MAX; hops++) {
-        const met = await shakeHands(line, at, credentials, standing, ticket);
-        if (met.kind === 'redirect') [at, ticket] = [met.to, met.ticket];
-        else if (met.kind === 'welcome') {
-          session = met.session;
-          keepAlive(session.heartbeatS);
-          onEvent({ kind: 'logged-in', session, standing, again });
-          return session;
-        } else {
-          if (met.kind === 'error') failure = new SoftphoneError(met.status, met.reason);
-          break;
-        }
-      }
-      // Another server would refuse him too; one that is full or has lost its directory need not be the last.
-      if (failure.status !== 0 && failure.status !== 503) break;
-    }
-    throw failure;
+  get session(): Session {
+    if (this.#session === undefined) throw new Error('a softphone is handed out only when it is logged in');
+    return this.#session;
   }
 
-  /** However many requests find the session gone, one of them logs in. */
-  function renewed(): Promise<Session> {
-    return (loggingIn ??= logIn().finally(() => (loggingIn = undefined)));
-  }
-
-  /** Sent with the next seq and signed; the reply is signed too. Only `log in again` may come from a server that knows no key. */
-  async function ask(verb: RequestVerb, argument = '', headers: Headers = {}): Promise<Reply> {
-    let current = session ?? (await renewed());
-    for (let logins = 0; ; logins++) {
-      if (over) throw new SoftphoneError(409, 'logged in elsewhere');
-      const { key, cookie, server: to } = current;
-      const id = newId(random);
-      const bytes = encodeSigned(key, macOf, verb, argument, id, { ...headers, cookie, seq: ++current.seq });
-      const isGood = (one: Received): boolean => isSigned(key, one) || errorOf(one.reply).status === 401;
-      const received = await exchange.ask(to, id, bytes, isGood);
-      const forgotten =
-        received === undefined || (received.reply.verb === 'Error' && errorOf(received.reply).status === 401);
-      if (!forgotten) return received.reply;
-      if (logins >= LOGINS_A_REQUEST) throw new SoftphoneError(0, 'the server does not answer');
-      // Another request may have logged in meanwhile.
-      current = session === current ? await renewed() : (session ?? current);
-    }
-  }
-
-  function keepAlive(everyS: number): void {
-    beats?.cancel();
-    let beating = false;
-    beats = timers.every(everyS * 1000, () => {
-      if (beating) return;
-      beating = true;
-      heartbeat()
-        .catch((error: unknown) => {
-          if (!over) onEvent({ kind: 'trouble', reason: error instanceof Error ? error.message : 'heartbeat failed' });
-        })
-        .finally(() => (beating = false));
-    });
-  }
-
-  async function heartbeat(): Promise<void> {
-    let reply = await ask('Heartbeat');
-    const probe = reply.headers.get('probe');
-    // The server sees us at a new address. It moves there when we show that we got this token at it.
-    if (probe !== undefined) reply = await ask('Heartbeat', '', { probe });
-    if (reply.verb === 'Redirect') {
-      // This server is about to stop: it wants us elsewhere.
-      const to = parseAddress(reply.argument);
-      if (to !== null && session !== undefined) session = { ...session, server: to };
-      await renewed();
-      return;
-    }
-    const wan = parseAddress(expected(reply, 'Ok').headers.get('wan') ?? '');
-    if (probe === undefined || wan === null || session === undefined) return;
-    session.wan = wan;
-    onEvent({ kind: 'moved', wan });
-  }
-
-  async function locate(uid: string): Promise<Reply> {
-    let reply = await ask('Locate', uid);
+  /** `User`, `Offline`, or `Error 404`. A user of another server is asked for there. */
+  async locate(uid: string): Promise<Reply> {
+    let reply = await this.#ask('Locate', uid);
     for (let hops = 0; reply.verb === 'SeeAlso' && hops < HOPS_MAX; hops++) {
       const to = parseAddress(reply.argument);
       if (to === null) break;
-      const id = newId(random);
+      const id = newId(this.#options.random);
       // There we have no session: the ticket says who sent us, and the padding makes room for the reply.
       const bytes = encode('Locate', uid, id, { ticket: reply.headers.get('ticket'), pad: PAD_TICKET });
-      const received = await exchange.ask(to, id, bytes, () => true);
+      const received = await this.#exchange.ask(to, id, bytes, () => true);
       if (received === undefined) throw new SoftphoneError(0, `the server ${reply.argument} does not answer`);
       reply = received.reply;
     }
     return reply;
   }
 
-  async function close(): Promise<void> {
-    beats?.cancel();
-    over = true;
-    await exchange.close();
+  /** The CONFIG, or undefined where it still has this etag. */
+  async config(etag?: string): Promise<{ etag: string; xml: string } | undefined> {
+    const reply = await this.#ask('Config', '', { etag });
+    if (reply.verb === 'NotModified') return undefined;
+    return { etag: reply.headers.get('etag') ?? '', xml: expected(reply, 'Config').body };
   }
 
-  try {
-    await renewed();
-  } catch (error) {
-    await close();
-    throw error;
+  async status(status: Status, note: string): Promise<void> {
+    expected(await this.#ask('Status', status, { note: note === '' ? undefined : note }), 'Ok');
   }
-  return {
-    session: () => session ?? fail(),
-    locate,
-    heartbeat,
-    close,
-    async config(etag) {
-      const reply = await ask('Config', '', { etag });
-      if (reply.verb === 'NotModified') return undefined;
-      return { etag: reply.headers.get('etag') ?? '', xml: expected(reply, 'Config').body };
-    },
-    async status(status, note) {
-      expected(await ask('Status', status, { note: note === '' ? undefined : note }), 'Ok');
-    },
-    async servers() {
-      return expected(await ask('Servers'), 'Servers')
-        .body.split('\r\n')
-        .filter((text) => text !== '');
-    },
-    async logout() {
-      beats?.cancel();
-      try {
-        if (!over) expected(await ask('Logout'), 'Ok');
-      } finally {
-        await close();
+
+  /** A line a server: `name ip:port state users max-users`. */
+  async servers(): Promise<readonly string[]> {
+    const { body } = expected(await this.#ask('Servers'), 'Servers');
+    return body.split('\r\n').filter((text) => text !== '');
+  }
+
+  /** They go out by themselves too, as often as the server asks for them. */
+  async heartbeat(): Promise<void> {
+    let reply = await this.#ask('Heartbeat');
+    const probe = reply.headers.get('probe');
+    // The server sees us at a new address. It moves there when we show that we got this token at it.
+    if (probe !== undefined) reply = await this.#ask('Heartbeat', '', { probe });
+    if (reply.verb === 'Redirect') {
+      // This server is about to stop: it wants us elsewhere.
+      const to = parseAddress(reply.argument);
+      if (to !== null) this.#session = { ...this.session, server: to };
+      await this.logIn();
+      return;
+    }
+    const wan = parseAddress(expected(reply, 'Ok').headers.get('wan') ?? '');
+    if (probe === undefined || wan === null) return;
+    this.session.wan = wan;
+    this.#options.onEvent({ kind: 'moved', wan });
+  }
+
+  /** Logs out and closes the socket. */
+  async logout(): Promise<void> {
+    this.#beats?.cancel();
+    try {
+      if (this.#over) return;
+      const reply = await this.#ask('Logout', '', {}, 0);
+      // Who is forgotten is logged out.
+      if (!isForgotten(reply)) expected(reply, 'Ok');
+    } finally {
+      await this.close();
+    }
+  }
+
+  /** Closes the socket and says nothing: the session ends by silence. */
+  async close(): Promise<void> {
+    this.#beats?.cancel();
+    this.#over = true;
+    await this.#exchange.close();
+  }
+
+  /** However many requests find the session gone, one of them logs in. */
+  logIn(): Promise<Session> {
+    return (this.#loggingIn ??= this.#tryServers().finally(() => (this.#loggingIn = undefined)));
+  }
+
+  /** The server speaks first: only to say that the session was taken over. It repeats that until our signed Ok. */
+  onServerRequest(received: Received): void {
+    const session = this.#session;
+    if (session === undefined || !isSigned(session.key, received)) return;
+    const { cookie, key, server } = session;
+    const ok = encodeSigned(key, macOf, 'Ok', '', received.reply.id, { cookie, seq: ++session.seq });
+    this.#exchange.send(server, ok);
+    if (this.#over || errorOf(received.reply).status !== 409) return;
+    this.#over = true;
+    this.#beats?.cancel();
+    this.#options.onEvent({ kind: 'taken-over' });
+  }
+
+  /** At the server of the last session, the others that it named, the first one: whichever answers. */
+  async #tryServers(): Promise<Session> {
+    const { server, alternate, ownHosts, random, onEvent } = this.#options;
+    const before = this.#session;
+    const places = before === undefined ? [server] : [before.server, ...before.others, server];
+    const standing = await findStanding({ exchange: this.#exchange, random }, server, alternate, ownHosts);
+    let failure = new SoftphoneError(0, 'no server answers');
+    for (const place of places) {
+      const met = await this.#logInAt(place, standing);
+      if (met.kind === 'welcome') {
+        this.#session = met.session;
+        this.#keepAlive(met.session.heartbeatS);
+        onEvent({ kind: 'logged-in', session: met.session, standing, again: before !== undefined });
+        return met.session;
       }
-    },
-  };
+      if (met.kind !== 'error') continue;
+      failure = new SoftphoneError(met.status, met.reason);
+      // Another server would refuse him too; one that is full or has lost its directory need not be the last.
+      if (met.status !== 503) break;
+    }
+    throw failure;
+  }
+
+  /** Follows Redirects, 3 at most. */
+  async #logInAt(place: Address, standing: Standing): Promise<Handshake> {
+    const { uid, password, instance, status = 'online', device = 'agent=vserver', random } = this.#options;
+    const line = { exchange: this.#exchange, random };
+    const credentials = { uid, password, instance, status, device };
+    let met = await shakeHands(line, place, credentials, standing, undefined);
+    for (let hops = 0; met.kind === 'redirect' && hops < HOPS_MAX; hops++) {
+      met = await shakeHands(line, met.to, credentials, standing, met.ticket);
+    }
+    return met;
+  }
+
+  /** Sent with the next seq and signed. The reply is signed too; only `log in again` may come from who knows no key. */
+  async #ask(verb: RequestVerb, argument = '', headers: Headers = {}, loginsMax = LOGINS_A_REQUEST): Promise<Reply> {
+    for (let logins = 0; ; logins++) {
+      if (this.#over) throw new SoftphoneError(409, 'logged out, or logged in elsewhere');
+      const session = this.session;
+      const { key, cookie, server } = session;
+      const id = newId(this.#options.random);
+      const bytes = encodeSigned(key, macOf, verb, argument, id, { ...headers, cookie, seq: ++session.seq });
+      const isGood = (one: Received): boolean => isSigned(key, one) || isForgotten(one.reply);
+      const received = await this.#exchange.ask(server, id, bytes, isGood);
+      if (received !== undefined && (!isForgotten(received.reply) || logins >= loginsMax)) return received.reply;
+      if (logins >= loginsMax) throw new SoftphoneError(0, 'the server does not answer');
+      // Another request may have logged in meanwhile.
+      if (!this.#isOver() && session === this.#session) await this.logIn();
+    }
+  }
+
+  /** Asked anew after a wait, in which it may have changed. */
+  #isOver(): boolean {
+    return this.#over;
+  }
+
+  #keepAlive(everyS: number): void {
+    const { timers, onEvent } = this.#options;
+    this.#beats?.cancel();
+    let beating = false;
+    this.#beats = timers.every(everyS * 1000, () => {
+      if (beating) return;
+      beating = true;
+      this.heartbeat()
+        .catch((error: unknown) => {
+          const reason = error instanceof Error ? error.message : 'it failed';
+          if (!this.#over) onEvent({ kind: 'trouble', reason });
+        })
+        .finally(() => (beating = false));
+    });
+  }
+}
+
+function isForgotten(reply: Reply): boolean {
+  return reply.verb === 'Error' && errorOf(reply).status === 401;
 }
 
 function expected(reply: Reply, verb: Reply['verb']): Reply {
   if (reply.verb === verb) return reply;
   const { status, reason } = errorOf(reply);
   throw new SoftphoneError(status, reason);
-}
-
-function fail(): never {
-  throw new Error('a softphone is handed out only when it is logged in');
 }
