@@ -1,6 +1,6 @@
 /** The use cases of one node over a directory in memory, for tests of the flows and the edges. */
 import { randomBytes } from 'node:crypto';
-import type { Location, ServerRecord } from '../../src/base/model.ts';
+import type { Address, Location, ServerRecord } from '../../src/base/model.ts';
 import { OnlineTable } from '../../src/heartbeat/online.ts';
 import type { LoginDeps, LoginRequest } from '../../src/login/login.ts';
 import { UidLocks } from '../../src/login/locks.ts';
@@ -10,6 +10,7 @@ import { Sweep } from '../../src/login/sweep.ts';
 import { UserFinder } from '../../src/locator/find-user.ts';
 import { ServerImage } from '../../src/redirect/servers.ts';
 import { manualTime } from './clock.ts';
+import type { ManualTime } from './clock.ts';
 import { fakeDirectory } from './fake-directory.ts';
 import { silentLog } from './silent-log.ts';
 
@@ -32,15 +33,26 @@ export function serverRecord(record: Partial<ServerRecord> & { name: string }, n
 export type Flows = ReturnType<typeof flows>;
 
 export function flows(
-  options: { name?: string; usersMax?: number; directory?: ReturnType<typeof fakeDirectory> } = {},
+  options: {
+    name?: string;
+    usersMax?: number;
+    directory?: ReturnType<typeof fakeDirectory>;
+    time?: ManualTime;
+    udp?: Address;
+    onEnd?: (row: number, reason: EndReason) => void;
+  } = {},
 ) {
-  const time = manualTime();
+  const time = options.time ?? manualTime();
   const { clock } = time;
   const directory = options.directory ?? fakeDirectory();
   const nowS = () => Math.floor(clock.now() / 1000);
   const table = new OnlineTable({ capacity: 16, lifetimeMaxS: 90, nowS: nowS() });
   const me = serverRecord(
-    { name: options.name ?? 'here', usersMax: options.usersMax ?? 100, udp: { host: '127.0.0.1', port: 4321 } },
+    {
+      name: options.name ?? 'here',
+      usersMax: options.usersMax ?? 100,
+      udp: options.udp ?? { host: '127.0.0.1', port: 4321 },
+    },
     clock.now(),
   );
   const servers = new ServerImage({ directory, clock, me, users: () => table.users.count });
@@ -52,7 +64,10 @@ export function flows(
     servers,
     clock,
     later: { add: (uid, location, expectedEpoch) => void later.push({ uid, location, expectedEpoch }) },
-    onEnd: (row, reason) => void ended.push({ uid: cookies.get(row) ?? table.sessions.cookie(row), reason }),
+    onEnd: (row, reason) => {
+      ended.push({ uid: cookies.get(row) ?? table.sessions.cookie(row), reason });
+      options.onEnd?.(row, reason);
+    },
   });
   const locks = new UidLocks();
   const deps: LoginDeps = {
@@ -104,6 +119,7 @@ export function loginRequest(uid: string, more: Partial<LoginRequest> = {}): Log
     note: '',
     device: '',
     contact: '',
+    registration: '',
     hops: 0,
     sentBy: () => false,
     ...more,

@@ -1,0 +1,114 @@
+/** The UDP edge of one node over a network in memory: use cases on the fake directory, time that a test moves. */
+import { hash, randomBytes } from 'node:crypto';
+import { createCounters } from '../../src/base/counters.ts';
+import type { Address } from '../../src/base/model.ts';
+import type { DatagramSocket } from '../../src/base/ports.ts';
+import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
+import { login } from '../../src/login/login.ts';
+import { createNonces } from '../../src/login/nonces.ts';
+import { heard } from '../../src/login/presence.ts';
+import { createRateLimit } from '../../src/login/rate-limit.ts';
+import type { UseCases } from '../../src/login/use-cases.ts';
+import type { Receive, UdpDeps, UdpSettings } from '../../src/udp/server.ts';
+import { createUdp } from '../../src/udp/server.ts';
+import type { ManualTime } from './clock.ts';
+import type { fakeDirectory } from './fake-directory.ts';
+import { flows } from './flows.ts';
+import type { MemoryNetwork } from './network.ts';
+import { memoryNetwork } from './network.ts';
+
+export interface UdpNodeOptions {
+  readonly name?: string;
+  readonly usersMax?: number;
+  readonly at?: Address;
+  readonly network?: MemoryNetwork;
+  readonly time?: ManualTime;
+  readonly directory?: ReturnType<typeof fakeDirectory>;
+  readonly settings?: Partial<UdpSettings>;
+  /** Unauthenticated requests a second; 0 = no limit. */
+  readonly requestsASecond?: number;
+  /** Failed logins a minute; 0 = no limit. */
+  readonly failuresAMinute?: number;
+}
+
+export const CLUSTER_KEY = 'the-cluster-key';
+
+export async function udpNode(options: UdpNodeOptions = {}) {
+  const network = options.network ?? memoryNetwork();
+  const at = options.at ?? { host: '10.0.0.1', port: 4321 };
+  const node = flows({
+    name: options.name ?? 'vserver1',
+    udp: at,
+    ...(options.usersMax === undefined ? {} : { usersMax: options.usersMax }),
+    ...(options.directory === undefined ? {} : { directory: options.directory }),
+    ...(options.time === undefined ? {} : { time: options.time }),
+    onEnd: (row, reason) => {
+      udp.sessionEnded(socket, row, reason);
+    },
+  });
+  const logged: object[] = [];
+  const keep = (fields: object, message: string): void => void logged.push({ ...fields, message });
+  const limit = (tokens: number, periodMs: number) =>
+    createRateLimit({ tokens, periodMs, burst: Math.max(tokens, 1), sourcesMax: 64, seed: 1 });
+  const counters = createCounters();
+  const cases = { ...useCases(node) };
+  const deps: UdpDeps = {
+    cases,
+    counters,
+    nonces: createNonces(randomBytes(32)),
+    requests: limit(options.requestsASecond ?? 0, 1_000),
+    failedLogins: limit(options.failuresAMinute ?? 0, 60_000),
+    clusterKey: CLUSTER_KEY,
+    timers: node.time.timers,
+    random: node.deps.random,
+    log: { debug: keep, info: keep, warn: keep, error: keep },
+    settings: {
+      realm: 'vserver',
+      heartbeat: 30,
+      expires: 90,
+      loginDatagram: true,
+      configPasswords: false,
+      ...options.settings,
+    },
+  };
+  const udp = createUdp(deps);
+  const bind = async (port: number, receive: Receive): Promise<DatagramSocket> => {
+    const bound: DatagramSocket = await network.bind({ host: at.host, port }, (bytes, from) => {
+      receive(bound, bytes, from);
+    });
+    return bound;
+  };
+  const socket = await bind(at.port, udp.receive);
+  const alternate = await bind(at.port + 1, udp.receiveAlternate);
+  return { ...node, udp, network, at, socket, alternate, counters, logged, cases };
+}
+
+export type UdpNode = Awaited<ReturnType<typeof udpNode>>;
+
+function useCases(node: ReturnType<typeof flows>): UseCases {
+  const { table, servers, clock, directory, ends, finder } = node;
+  return {
+    clock,
+    table,
+    servers,
+    login: (request) => login(node.deps, request),
+    logout: (row) => {
+      ends.end(row, 'logout');
+    },
+    heard: (row, update) => {
+      heard(node, row, update);
+    },
+    moved: (row, wan) => {
+      table.move(row, wan);
+    },
+    locateHere: (asker, target, trace) => locateHere(table, asker, target, trace),
+    locateElsewhere: (asker, target, trace) => locateElsewhere({ table, servers, finder }, asker, target, trace),
+    async config(uid, withPasswords) {
+      const entry = await directory.find(uid);
+      if (entry === null) return null;
+      const password = withPasswords ? (entry.user.voip[0]?.password ?? '') : '';
+      const body = Buffer.from(`<CONFIG PWD="${password}">${entry.user.xmlext}</CONFIG>`);
+      return { body, etag: `"${hash('sha256', body)}"` };
+    },
+  };
+}
