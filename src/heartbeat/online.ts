@@ -146,6 +146,17 @@ export class OnlineTable {
     this.sessions.seenS[row] = nowS;
   }
 
+  /** A sign of life that also says how long the session lives from now on (a SIP registration). */
+  renew(row: number, lifetimeS: number, nowS: number): void {
+    const shorter = lifetimeS < (this.sessions.lifetimeS[row] ?? 0);
+    this.sessions.lifetimeS[row] = lifetimeS;
+    this.touch(row, nowS);
+    // A longer life is noticed when the old deadline comes round; a shorter one would be noticed too late.
+    if (!shorter) return;
+    this.#wheel.remove(row);
+    this.#wheel.add(row, nowS + lifetimeS);
+  }
+
   isOpen(row: number): boolean {
     return row >= 0 && this.sessions.state[row] === SESSION_OPEN;
   }
@@ -221,6 +232,7 @@ export class OnlineTable {
       note: text.note,
       device: text.device,
       contact: text.contact,
+      registration: text.registration,
       status: STATUSES[sessions.status[row] ?? 0] ?? 'online',
       network: NETWORKS[sessions.network[row] ?? 0] ?? 'lan',
       firewall: sessions.firewall(row),

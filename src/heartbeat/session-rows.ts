@@ -23,6 +23,8 @@ export interface DeviceText {
   readonly device: string;
   /** Contact URI of a SIP registration; '' for a native client. */
   readonly contact: string;
+  /** What else the SIP edge keeps of a registration, in its own form; '' for a native client. */
+  readonly registration: string;
 }
 
 export interface NewSession extends DeviceText {
@@ -190,12 +192,14 @@ export class SessionRows {
   }
 
   text(row: number): DeviceText {
-    const [instance = '', note = '', device = '', contact = ''] = this.#texts.text(this.#text[row] ?? 0).split(FIELD);
-    return { instance, note, device, contact };
+    const [instance = '', note = '', device = '', contact = '', registration = ''] = this.#texts
+      .text(this.#text[row] ?? 0)
+      .split(FIELD);
+    return { instance, note, device, contact, registration };
   }
 
   setText(row: number, text: DeviceText): void {
-    const bytes = Buffer.from([text.instance, text.note, text.device, text.contact].join(FIELD));
+    const bytes = Buffer.from([text.instance, text.note, text.device, text.contact, text.registration].join(FIELD));
     if (this.#text[row] !== 0 && this.#texts.get(this.#text[row] ?? 0).equals(bytes)) return;
     this.#texts.free(this.#text[row] ?? 0);
     this.#text[row] = this.#texts.put(bytes);

@@ -119,6 +119,7 @@ function loginRequest(body: LoginBody, host: string, sent: Sent): LoginRequest {
     note: body.note ?? '',
     device: readDevice(body.device ?? ''),
     contact: '',
+    registration: '',
     ...sent,
   };
 }

@@ -1,14 +1,13 @@
 /** Who fetches his CONFIG: by session, HTTP Basic (RFC 7617) or HTTP Digest (RFC 7616). */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { VserverError } from '../base/errors.ts';
-import type { User } from '../base/model.ts';
 import { isUid } from '../base/model.ts';
 import type { Entry } from '../directory/directory.ts';
-import { dummyCheck, verifiers } from '../directory/passwords.ts';
+import { dummyCheck } from '../directory/passwords.ts';
+import type { DigestAnswer } from '../login/digest.ts';
+import { digestChallenge, isDigestGood, readDigest, verifierFor } from '../login/digest.ts';
 import type { Denial } from '../login/login.ts';
 import type { HttpDeps } from './deps.ts';
-import type { DigestAlgorithm, DigestAnswer } from './digest.ts';
-import { digestChallenge, isDigestGood, readDigest } from './digest.ts';
 import type { Gates } from './gates.ts';
 
 export type UserAuth = (request: FastifyRequest, reply: FastifyReply) => Promise<string>;
@@ -87,16 +86,6 @@ function digestDenial(entry: Entry | null, answer: DigestAnswer, realm: string, 
   const ha1 = verifierFor(entry.user, answer.algorithm, realm);
   if (ha1 === null) return 'one-way-password';
   return isDigestGood(answer, method, ha1) ? undefined : 'wrong-secret';
-}
-
-/** The stored verifier, else the one of a password stored as plain text; null where the password is one-way. */
-function verifierFor({ uid, secret }: User, algorithm: DigestAlgorithm, realm: string): string | null {
-  const stored = algorithm === 'MD5' ? secret.ha1Md5 : secret.ha1Sha256;
-  if (stored !== null) return stored;
-  const { password } = secret;
-  if (password === null || password === '' || /^\{[^{}\s]+\}/.test(password)) return null;
-  const made = verifiers(uid, realm, password);
-  return algorithm === 'MD5' ? made.ha1Md5 : made.ha1Sha256;
 }
 
 async function denied(

@@ -4,7 +4,7 @@ import { isUid } from '../base/model.ts';
 import { VserverError } from '../base/errors.ts';
 import type { Clock, Random } from '../base/ports.ts';
 import type { Directory, Entry } from '../directory/directory.ts';
-import { dummyCheck, isPlainText } from '../directory/passwords.ts';
+import { dummyCheck } from '../directory/passwords.ts';
 import type { OnlineTable } from '../heartbeat/online.ts';
 import { networkOf } from '../heartbeat/online.ts';
 import type { DeviceText, NewSession } from '../heartbeat/session-rows.ts';
@@ -12,6 +12,8 @@ import { COOKIE_BYTES, KEY_BYTES } from '../heartbeat/session-rows.ts';
 import { keptOf } from '../heartbeat/user-rows.ts';
 import { admit } from '../redirect/admission.ts';
 import type { ServerImage } from '../redirect/servers.ts';
+import type { DigestAlgorithm } from './digest.ts';
+import { verifierFor } from './digest.ts';
 import type { UidLocks } from './locks.ts';
 import type { SessionEnds } from './session-ends.ts';
 import { equalSecrets, proofOf, sessionKey, verifierOf } from './proof.ts';
@@ -20,13 +22,17 @@ import { arrival } from './whereabouts.ts';
 /** How the client proves who he is. */
 export type Credential =
   | { readonly kind: 'proof'; readonly nonce: string; readonly cnonce: string; readonly proof: string }
-  | { readonly kind: 'password'; readonly password: string };
+  | { readonly kind: 'password'; readonly password: string }
+  /** SIP Digest: `isGood` says whether the response was made with this HA1. */
+  | { readonly kind: 'digest'; readonly algorithm: DigestAlgorithm; readonly isGood: (ha1: string) => boolean };
 
 export interface LoginRequest extends DeviceText {
   readonly uid: string;
   readonly credential: Credential;
   /** Where the request came from; port 0 where only an address is known (HTTP). */
   readonly source: Address;
+  /** Seconds of silence after which the session ends; absent: as the settings say. */
+  readonly lifetimeS?: number;
   readonly local: Address | null;
   readonly firewall: Firewall;
   readonly status: Status;
@@ -117,17 +123,7 @@ async function verify(
   entry: Entry | null,
   { uid, credential }: LoginRequest,
 ): Promise<Denial | { key: Buffer }> {
-  if (credential.kind === 'proof') {
-    const verifier = entry === null ? null : verifierFor(entry, deps.realm);
-    // Without a verifier the same work is done over a worthless one, so that the time tells nothing.
-    const expected = proofOf(verifier ?? verifierOf(uid, deps.realm, ''), credential.nonce, credential.cnonce, uid);
-    const equal = equalSecrets(expected, credential.proof);
-    if (verifier !== null && equal) {
-      return { key: Buffer.from(sessionKey(verifier, credential.nonce, credential.cnonce), 'hex') };
-    }
-    if (verifier !== null) return 'wrong-secret';
-    return entry === null ? 'unknown-user' : 'one-way-password';
-  }
+  if (credential.kind !== 'password') return verifyByVerifier(entry, uid, credential, deps.realm);
   if (entry === null) {
     // An unknown uid takes as long as a wrong password.
     await dummyCheck(credential.password);
@@ -137,12 +133,26 @@ async function verify(
   return good ? { key: deps.random.bytes(KEY_BYTES) } : 'wrong-secret';
 }
 
-/** The stored verifier, else the one of a password stored as plain text; null where the password is one-way. */
-function verifierFor(entry: Entry, realm: string): string | null {
-  const { password, ha1Sha256 } = entry.user.secret;
-  if (ha1Sha256 !== null) return ha1Sha256;
-  if (password === null || password === '' || !isPlainText(password)) return null;
-  return verifierOf(entry.user.uid, realm, password);
+function verifyByVerifier(
+  entry: Entry | null,
+  uid: string,
+  credential: Exclude<Credential, { kind: 'password' }>,
+  realm: string,
+): Denial | { key: Buffer } {
+  const algorithm = credential.kind === 'proof' ? 'SHA-256' : credential.algorithm;
+  const verifier = entry === null ? null : verifierFor(entry.user, algorithm, realm);
+  // Without a verifier the same work is done over a worthless one, so that the time tells nothing.
+  const ha1 = verifier ?? verifierOf(uid, realm, '');
+  const isGood =
+    credential.kind === 'digest'
+      ? credential.isGood(ha1)
+      : equalSecrets(proofOf(ha1, credential.nonce, credential.cnonce, uid), credential.proof);
+  if (entry === null) return 'unknown-user';
+  if (verifier === null) return 'one-way-password';
+  if (!isGood) return 'wrong-secret';
+  // Of a Digest login the verifier itself is kept, for the refreshes of the registration.
+  if (credential.kind === 'digest') return { key: Buffer.from(ha1.padEnd(2 * KEY_BYTES, '0'), 'hex') };
+  return { key: Buffer.from(sessionKey(ha1, credential.nonce, credential.cnonce), 'hex') };
 }
 
 function refusalOf(entry: Entry, nowMs: number): Denial | undefined {
@@ -179,7 +189,8 @@ function sessionFor(deps: LoginDeps, request: LoginRequest, key: Buffer): NewSes
     note: request.note,
     device: request.device,
     contact: request.contact,
-    lifetimeS: deps.lifetimeS,
+    registration: request.registration,
+    lifetimeS: request.lifetimeS ?? deps.lifetimeS,
   };
 }
 

@@ -142,6 +142,7 @@ function loginRequest(
     note: '',
     device: request.device ?? '',
     contact: '',
+    registration: '',
     ...sent,
   };
 }

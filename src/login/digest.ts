@@ -1,6 +1,7 @@
-/** HTTP Digest (RFC 7616): the challenge, the reading of an answer, and its check. */
+/** Digest (RFC 7616 for HTTP, RFC 8760 for SIP): the challenge, the reading of an answer, and its check. */
 import { hash } from 'node:crypto';
-import { equalSecrets } from '../directory/passwords.ts';
+import type { User } from '../base/model.ts';
+import { equalSecrets, isPlainText, verifiers } from '../directory/passwords.ts';
 
 /** The strongest first, as the RFC wants (section 3.7). */
 export const DIGEST_ALGORITHMS = ['SHA-256', 'MD5'] as const;
@@ -52,6 +53,16 @@ export function isDigestGood(answer: DigestAnswer, method: string, ha1: string):
   const ha2 = h(`${method}:${answer.uri}`);
   const expected = h(`${ha1}:${answer.nonce}:${answer.nc}:${answer.cnonce}:auth:${ha2}`);
   return equalSecrets(expected, answer.response);
+}
+
+/** HA1: the stored verifier, else of a password stored as plain text; null where the password is one-way. */
+export function verifierFor({ uid, secret }: User, algorithm: DigestAlgorithm, realm: string): string | null {
+  const stored = algorithm === 'MD5' ? secret.ha1Md5 : secret.ha1Sha256;
+  if (stored !== null) return stored;
+  const { password } = secret;
+  if (password === null || password === '' || !isPlainText(password)) return null;
+  const made = verifiers(uid, realm, password);
+  return algorithm === 'MD5' ? made.ha1Md5 : made.ha1Sha256;
 }
 
 const FIELDS_MAX = 20;
