@@ -106,11 +106,15 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
   edges = opened;
   closers.push(() => opened.close());
   core.servers.me = { ...core.servers.me, udp: opened.udp, http: opened.http };
-  await firstRenewal(config, core, secrets);
-  const prepareLater = async (): Promise<void> => {
-    prepared ||= await prepare(config, ports, directory);
-  };
-  timers = startRounds(core, ports, prepareLater);
+  let begun = await meetOthers(config, core, secrets);
+  timers = startRounds(core, ports, {
+    begun: () => begun,
+    async begin() {
+      prepared ||= await prepare(config, ports, directory);
+      begun ||= prepared && (await meetOthers(config, core, secrets));
+    },
+    stop: () => stop(false),
+  });
   const { udp, udpAlt, http } = opened;
   const running = { pid: process.pid, http, udp, startedAt: core.servers.me.startedAt };
   writeFileSync(runFilePath(config.data), `${JSON.stringify(running)}\n`, { mode: 0o600 });
@@ -155,24 +159,38 @@ function isLoopback(host: string): boolean {
   return host.startsWith('127.') || host === '::1';
 }
 
-/** The first look at the others: a node whose cluster key nobody else knows must not join them. */
-async function firstRenewal(config: Config, core: Core, secrets: Secrets): Promise<void> {
+/**
+ * The first look at the others, before they are told of this node: one whose cluster key nobody else knows must not
+ * join them. False where the directory can't be asked now; rejects with SETTINGS.
+ */
+async function meetOthers(config: Config, core: Core, secrets: Secrets): Promise<boolean> {
   try {
+    await core.servers.look();
+    const [other] = core.servers.others();
+    if (other !== undefined && secrets.clusterKeyIsOwn && !config.directory.startsWith('sqlite:')) {
+      throw new VserverError(
+        'SETTINGS',
+        `the server ${other.name} runs on this directory: set VSERVER_CLUSTER_KEY, the same on all of them`,
+      );
+    }
     await core.servers.renew();
     await core.variables.refresh();
+    return true;
   } catch (error) {
     if (!isUnavailable(error)) throw error;
-  }
-  const [other] = core.servers.others();
-  if (other !== undefined && secrets.clusterKeyIsOwn && !config.directory.startsWith('sqlite:')) {
-    throw new VserverError(
-      'SETTINGS',
-      `the server ${other.name} runs on this directory: set VSERVER_CLUSTER_KEY, the same on all of them`,
-    );
+    return false;
   }
 }
 
-function startRounds(core: Core, { timers, clock, log }: NodePorts, prepareLater: () => Promise<void>): Timer[] {
+/** What of the start has to wait where the directory is away. */
+interface Beginning {
+  readonly begun: () => boolean;
+  /** Tries it. Rejects with SETTINGS where this node may not run on the directory. */
+  readonly begin: () => Promise<void>;
+  readonly stop: () => Promise<void>;
+}
+
+function startRounds(core: Core, { timers, clock, log }: NodePorts, { begun, begin, stop }: Beginning): Timer[] {
   const round = (what: string, run: () => Promise<void>): (() => void) => {
     let running = false;
     return () => {
@@ -185,11 +203,21 @@ function startRounds(core: Core, { timers, clock, log }: NodePorts, prepareLater
         .finally(() => (running = false));
     };
   };
-  const renew = round('renewal of the server record', async () => {
-    await prepareLater();
+  const beginLater = async (): Promise<void> => {
+    if (begun()) return;
+    try {
+      await begin();
+    } catch (error) {
+      if (!(error instanceof VserverError) || error.code !== 'SETTINGS') throw error;
+      log.error({ err: error }, 'the directory is back, but this node may not run on it');
+      await stop();
+    }
+  };
+  const renew = async (): Promise<void> => {
+    if (!begun()) return;
     await core.servers.renew();
     core.variables.relist();
-  });
+  };
   return [
     timers.every(SECOND_MS, () => {
       core.table.turn(Math.floor(clock.now() / 1000), (row) => {
@@ -200,7 +228,8 @@ function startRounds(core: Core, { timers, clock, log }: NodePorts, prepareLater
       SECOND_MS,
       round('sweep', () => core.sweep.step()),
     ),
-    timers.every(RENEWAL_MS, renew),
+    timers.every(SECOND_MS, round('start on the directory', beginLater)),
+    timers.every(RENEWAL_MS, round('renewal of the server record', renew)),
     timers.every(
       VARIABLES_MS,
       round('reading of the system variables', () => core.variables.refresh()),
@@ -229,7 +258,11 @@ async function endNode(config: Config, ports: NodePorts, running: Running, logou
   const lastWrites = Promise.allSettled([core.outbox.flush(), directory.writeServer(core.servers.own())]);
   await Promise.race([lastWrites, new Promise<void>((resolve) => ports.timers.after(FLUSH_MS_MAX, resolve))]);
   await core.outbox.close();
-  await directory.close();
+  try {
+    await directory.close();
+  } catch (error) {
+    ports.log.warn({ err: error }, 'the directory could not be closed cleanly');
+  }
   await rm(runFilePath(config.data), { force: true });
   ports.log.info({}, 'vserver stopped');
 }

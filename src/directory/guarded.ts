@@ -36,8 +36,8 @@ export function guarded(inner: Directory, options: GuardOptions): GuardedDirecto
   const breaker = circuitBreaker(inner, { ...options, deadlineMs });
   let inFlight = 0;
 
-  const guard = async <T>(operation: () => Promise<T>, withinMs = deadlineMs): Promise<T> => {
-    if (!breaker.health().up) throw unavailable();
+  const guard = async <T>(operation: () => Promise<T>, withinMs = deadlineMs, whenDown = false): Promise<T> => {
+    if (!breaker.health().up && !whenDown) throw unavailable();
     if (inFlight >= inFlightMax) throw new VserverError('OVERLOADED', undefined, { retryAfter: 1 });
     inFlight++;
     try {
@@ -76,7 +76,8 @@ export function guarded(inner: Directory, options: GuardOptions): GuardedDirecto
       return inner.entries();
     },
     ping: () => guard(() => inner.ping()),
-    migrate: () => guard(() => inner.migrate(), BATCH_DEADLINE_MS),
+    // Without its tables everything else may fail and keep the circuit open.
+    migrate: () => guard(() => inner.migrate(), BATCH_DEADLINE_MS, true),
     check: () => guard(() => inner.check(), BATCH_DEADLINE_MS),
     async close() {
       breaker.close();

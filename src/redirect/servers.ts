@@ -46,6 +46,11 @@ export class ServerImage {
   /** Writes the own record and reads those of the others. Rejects where the directory is unreachable. */
   async renew(): Promise<void> {
     await this.#directory.writeServer(this.own());
+    await this.look();
+  }
+
+  /** Reads the records of the others. Rejects where the directory is unreachable. */
+  async look(): Promise<void> {
     this.#records = (await this.#directory.servers()).slice(0, SERVERS_MAX);
   }
 

@@ -65,13 +65,14 @@ export async function startNode(
   const config = loadConfig(nodeSettings(settings));
   const node = { ...(await createNode(config, { ...systemPorts(config), ...ports })), config };
   running.add(node);
-  void node.stopped.then(() => running.delete(node));
   return node;
 }
 
 /** Those that a test left running. */
 export async function stopNodes(): Promise<void> {
-  await Promise.all([...running].map((node) => node.stop(false)));
+  const nodes = [...running];
+  running.clear();
+  await Promise.all(nodes.map((node) => node.stop(false)));
 }
 
 export interface TestClient {
