@@ -200,7 +200,7 @@ describe('an unverified source never gets a reply longer than the datagram it se
   test('Error 413 where that fits, an error bare where only that fits, else nothing', () => {
     expect(client.send('Hello\r\nid: r\r\npad:xxxxxx\r\n\r\n')[0]?.first).toBe('Error 413');
     expect(client.send('Hello\r\nid: r\r\n\r\n')).toEqual([]);
-    expect(client.send('Status x\r\nid: r\r\n\r\n')[0]?.first).toBe('Error 400');
+    expect(client.send('Status xy\r\nid: r\r\n\r\n')[0]?.first).toBe('Error 400');
     expect(client.send(client.plain('Logout', ['pad: 12']))[0]?.first).toBe('Error 401');
   });
 });
