@@ -51,8 +51,8 @@ function addAdd(user: Command): void {
     .option('--alias <name>', 'the name that others see')
     .option('--region <name>', 'where he stands in the tree; made where it is missing')
     .option('--country-code <digits>', 'of a region that is made')
-    .option('--telephone <number...>')
-    .option('--mail <address...>')
+    .option('--telephone <number>', 'can be given several times', collect)
+    .option('--mail <address>', 'can be given several times', collect)
     .option(...PASSWORD_STDIN)
     .option(NO_PASSWORD, 'without a password: he can not log in until one is set')
     .addHelpText('after', ADD_HELP);
@@ -80,6 +80,10 @@ function addAdd(user: Command): void {
     );
     terminal.answer(made, `${uid} is made: ${String(made['dn'])}`);
   });
+}
+
+function collect(one: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), one];
 }
 
 const ADD_HELP = `

@@ -19,7 +19,13 @@ export interface Received {
 export interface Exchange {
   readonly local: Address;
   /** Sends until a reply with this id comes from `to` that `accept` believes; undefined after the last pause. */
-  ask(to: Address, id: string, bytes: Buffer, accept: (received: Received) => boolean): Promise<Received | undefined>;
+  ask(
+    to: Address,
+    id: string,
+    bytes: Buffer,
+    accept: (received: Received) => boolean,
+    pausesMs?: readonly number[],
+  ): Promise<Received | undefined>;
   /** Once, without waiting for anything. */
   send(to: Address, bytes: Buffer): void;
   close(): Promise<void>;
@@ -70,7 +76,7 @@ export async function openExchange({ datagrams, timers, at, onRequest }: Exchang
 
   return {
     local: socket.local,
-    ask(to, id, bytes, accept) {
+    ask(to, id, bytes, accept, pausesMs = PAUSES_MS) {
       if (waiting.size >= WAITING_MAX)
         throw new Error(`more than ${WAITING_MAX} requests wait for ${formatAddress(to)}`);
       return new Promise((resolve) => {
@@ -82,7 +88,7 @@ export async function openExchange({ datagrams, timers, at, onRequest }: Exchang
         };
         waiting.set(id, { to, accept, done });
         const attempt = (tries: number): void => {
-          const pauseMs = PAUSES_MS[tries];
+          const pauseMs = pausesMs[tries];
           if (pauseMs === undefined) {
             done(undefined);
             return;

@@ -54,6 +54,8 @@ export interface Line {
 
 /** An unverified source never gets a reply longer than what it sent: so much room is asked for. */
 const PAD_HELLO = 'x'.repeat(200);
+/** The guess is not worth a long wait. */
+const HELLO_PAUSES_MS = [300, 700, 1_000];
 const PAD_LOGIN = 'x'.repeat(400);
 /** A nonce is stale after 30 s; who is challenged again so often talks to a server that does not work. */
 const CHALLENGES_MAX = 3;
@@ -84,7 +86,7 @@ export async function findStanding(
 async function hello({ exchange, random }: Line, to: Address): Promise<Address | undefined> {
   const id = newId(random);
   const bytes = encode('Hello', '', id, { pad: PAD_HELLO });
-  const received = await exchange.ask(to, id, bytes, ({ reply }) => reply.verb === 'Hello');
+  const received = await exchange.ask(to, id, bytes, ({ reply }) => reply.verb === 'Hello', HELLO_PAUSES_MS);
   return parseAddress(received?.reply.headers.get('wan') ?? '') ?? undefined;
 }
 

@@ -3,7 +3,7 @@
  * tests, and as the example for those who write one. It logs in, keeps the session and its NAT binding alive, follows
  * Redirect and SeeAlso, logs in again where the server forgot it, and believes nothing that is not signed.
  */
-import { parseAddress } from '../../base/address.ts';
+import { formatAddress, parseAddress } from '../../base/address.ts';
 import type { Address, Status } from '../../base/model.ts';
 import type { Datagrams, Random, Timer, Timers } from '../../base/ports.ts';
 import { macOf } from '../../login/proof.ts';
@@ -190,7 +190,7 @@ export class Softphone {
     const before = this.#session;
     const places = before === undefined ? [server] : [before.server, ...before.others, server];
     const standing = await findStanding({ exchange: this.#exchange, random }, server, alternate, ownHosts);
-    let failure = new SoftphoneError(0, 'no server answers');
+    let failure = new SoftphoneError(0, `${formatAddress(server)} does not answer`);
     for (const place of places) {
       const met = await this.#logInAt(place, standing);
       if (met.kind === 'welcome') {
