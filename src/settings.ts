@@ -1,6 +1,7 @@
 /** The table of settings: how each is called, read and explained. README's table is held equal to this one by a test. */
 import { hostname } from 'node:os';
 import { isIP } from 'node:net';
+import { DEFAULT_ATTRIBUTE_NAMES } from './directory/attribute-names.ts';
 
 /** How one setting is called, read and explained; README's table is held equal to this one by a test. */
 export interface Setting<T = unknown> {
@@ -50,6 +51,7 @@ const pairs = (value: string): Readonly<Record<string, string>> =>
   Object.fromEntries(
     list(value).map((item) => {
       const [key = '', name = ''] = item.split('=', 2);
+      if (!(key in DEFAULT_ATTRIBUTE_NAMES)) throw new Unfit(`knows no field ${key} (docs/operations.md lists them)`);
       if (!/^[A-Za-z][A-Za-z0-9-]*$/.test(name)) throw new Unfit(`must be field=attribute pairs: ${item}`);
       return [key, name];
     }),
