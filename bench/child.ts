@@ -18,6 +18,8 @@ interface Answer {
 }
 
 const STOP_MS_MAX = 10_000;
+/** Where the programs leave their CPU profiles (docs/performance.md); none are made where it is not set. */
+const PROFILES = process.env['BENCH_PROFILE'];
 export const canPin = spawnSync('taskset', ['-c', '0', 'true']).status === 0;
 
 /** `cores` as taskset names them (`0`, `0-1`); without taskset the system chooses. */
@@ -37,7 +39,16 @@ export async function startChild(
   },
 ): Promise<Child> {
   const file = fileURLToPath(new URL(`processes/${name}.ts`, import.meta.url));
-  const node = [process.execPath, ...(options.node ?? []), '--import', 'tsx', file, ...(options.args ?? [])];
+  const profile = PROFILES === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${PROFILES}`];
+  const node = [
+    process.execPath,
+    ...profile,
+    ...(options.node ?? []),
+    '--import',
+    'tsx',
+    file,
+    ...(options.args ?? []),
+  ];
   const child = spawn(...pinned(options.cores, node), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { ...withoutSettings(), ...options.env },

@@ -110,6 +110,7 @@ function addUser(): void {
     note: '',
     device: DEVICE,
     contact: '',
+    registration: '',
     lifetimeS: EXPIRES_S,
   };
   rows.push(core.table.open(who, session, secondNow()));
