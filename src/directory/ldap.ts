@@ -18,6 +18,7 @@ import { ldapUsers } from './ldap-users.ts';
 import type { LdapUsers } from './ldap-users.ts';
 import { checkTree, treeEntries } from './ldap-upkeep.ts';
 import { checkStored } from './passwords.ts';
+import { changedUser } from './user-changes.ts';
 import { validateUser, validateVariable } from './validate.ts';
 
 export interface LdapOptions {
@@ -156,17 +157,7 @@ async function change(
   const found = await users.locate(uid, ['*']);
   if (found === null) return 'unknown';
   const before = await users.userOf(found);
-  const after: User = {
-    ...before,
-    basic: { ...before.basic, ...changes.basic },
-    contact: { ...before.contact, ...changes.contact },
-    service: { ...before.service, ...changes.service },
-    forwarding: { ...before.forwarding, ...changes.forwarding },
-    lists: { ...before.lists, ...changes.lists },
-    secret: changes.secret ?? before.secret,
-    voip: changes.voip ?? before.voip,
-    xmlext: changes.xmlext ?? before.xmlext,
-  };
+  const after = changedUser(before, changes);
   refuseInvalid(after);
   const old = mapping.userToAttributes(before, names);
   const fresh = mapping.userToAttributes(after, names);
@@ -174,7 +165,9 @@ async function change(
   const touched = [...new Set([...old.keys(), ...fresh.keys()])].filter((name) => !FIXED.has(name) && differs(name));
   if (touched.length === 0) return 'changed';
   const modifications = touched.map((name) => toChange('replace', name, fresh.get(name) ?? []));
-  await tree.modify(found.dn, [...missingClass(found.attributes), ...modifications]);
+  // A plain entry stays plain as long as its own classes can hold what is written.
+  const ours = touched.some((name) => name.startsWith('vs') || name === 'xmlext');
+  await tree.modify(found.dn, [...(ours ? missingClass(found.attributes) : []), ...modifications]);
   return 'changed';
 }
 
