@@ -1,5 +1,5 @@
 /** The command line as people use it: the built command in processes of its own. */
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { answerOf, ensureBuilt, errorOf, newPlace } from './support-cli.ts';
@@ -58,7 +58,7 @@ describe('with a node that runs', () => {
     const client = place.begin(['client', 'login', '10043939', ...server, '--password-stdin']);
     client.child.stdin?.write('secret\n');
     await client.seen('stderr', /Logged in at/);
-    const sessions = answerOf<{ sessions: { uid: string }[] }>(await place.run(['sessions', '--json']));
+    const sessions = answerOf(await place.run(['sessions', '--json'])) as { sessions: { uid: string }[] };
     expect(sessions.sessions.map(({ uid }) => uid)).toEqual(['10043939']);
     const found = answerOf(await place.run(['locate', '08610043939', '--explain', '--as', '10017676', '--json']));
     expect(found).toMatchObject({ uid: '10043939', status: 'online' });
@@ -104,13 +104,13 @@ describe('with a node that runs', () => {
     });
     await place.run(['user', 'passwd', '20000001', '--password-stdin'], { input: 'second\n' });
     const client = ['client', 'login', '20000001', '--server', printed(/UDP +(\S+)/), '--password-stdin', '--json'];
-    const { results } = answerOf<{ results: unknown[] }>(
+    const { results } = answerOf(
       await place.run([...client, '--do', 'servers', '--do', 'locate 10017676'], { input: 'second\n' }),
-    );
+    ) as { results: unknown[] };
     expect(results).toMatchObject([{ servers: [expect.any(String)] }, { answer: 'Offline', uid: '10017676' }]);
-    const page = answerOf<{ users: { uid: string }[] }>(
-      await place.run(['user', 'list', 'Zo', '--by', 'alias', '--json']),
-    );
+    const page = answerOf(await place.run(['user', 'list', 'Zo', '--by', 'alias', '--json'])) as {
+      users: { uid: string }[];
+    };
     expect(page.users.map(({ uid }) => uid)).toEqual(['20000001']);
     expect((await place.run(['user', 'del', '20000001'])).code).toBe(0);
     const gone = await place.run(['user', 'show', '20000001', '--json']);
@@ -122,7 +122,6 @@ describe('with a node that runs', () => {
     expect(good.code).toBe(0);
     expect(answerOf(good)).toMatchObject({ errors: 0 });
     const token = join(place.data, 'admin-token');
-    const { chmodSync } = await import('node:fs');
     chmodSync(token, 0o644);
     const bad = await place.run(['check']);
     chmodSync(token, 0o600);
@@ -161,7 +160,7 @@ describe('without a node', () => {
   afterAll(() => place.clear());
 
   test('an import can be run again, and a dry run writes nothing', async () => {
-    const again = answerOf<{ counts: Record<string, number> }>(await place.run(['import', SAMPLE, '--json']));
+    const again = answerOf(await place.run(['import', SAMPLE, '--json'])) as { counts: Record<string, number> };
     expect(again.counts['added']).toBe(0);
     const ldif = 'dn: uid=x1,ou=usa,ou=users,dc=netbbq,dc=com\nobjectClass: inetOrgPerson\nuid: x1\n';
     const dry = await place.run(['import', '-', '--dry-run'], { input: ldif });
@@ -215,7 +214,7 @@ describe('without a node', () => {
     const env = { VSERVER_ADMIN_TOKEN: 'a-token-that-nobody-sees' };
     const shown = await place.run(['settings', '--json'], { env });
     expect(shown.stdout).not.toContain(env.VSERVER_ADMIN_TOKEN);
-    const { settings } = answerOf<{ settings: Record<string, string>[] }>(shown);
+    const { settings } = answerOf(shown) as { settings: Record<string, string>[] };
     expect(settings).toContainEqual(
       expect.objectContaining({ env: 'VSERVER_ADMIN_TOKEN', value: '(set)', source: 'environment' }),
     );

@@ -116,9 +116,9 @@ function launched(command: string, args: readonly string[], env: Record<string, 
 }
 
 /** The one JSON document of the answer. */
-export function answerOf<T = Record<string, unknown>>({ code, stdout, stderr }: Finished): T {
+export function answerOf({ code, stdout, stderr }: Finished): Record<string, unknown> {
   if (stdout === '') throw new Error(`no answer, exit code ${code}: ${stderr}`);
-  return JSON.parse(stdout) as T;
+  return JSON.parse(stdout) as Record<string, unknown>;
 }
 
 /** The error that --json writes. */
