@@ -1,0 +1,93 @@
+/** The header names that the server treats apart from others (RFC 3261 20; compact forms of 7.3.3 and later RFCs). */
+
+/** Numbers of the known headers. Those up to LAST_SINGLE may come only once in a message. */
+export const FROM = 1;
+export const TO = 2;
+export const CALL_ID = 3;
+export const CSEQ = 4;
+export const MAX_FORWARDS = 5;
+export const CONTENT_LENGTH = 6;
+export const EXPIRES = 7;
+export const CONTENT_TYPE = 8;
+export const LAST_SINGLE = 24;
+export const VIA = 25;
+export const CONTACT = 26;
+export const ROUTE = 27;
+export const RECORD_ROUTE = 28;
+
+const SINGLE: readonly (readonly string[])[] = [
+  ['From', 'f'],
+  ['To', 't'],
+  ['Call-ID', 'i'],
+  ['CSeq'],
+  ['Max-Forwards'],
+  ['Content-Length', 'l'],
+  ['Expires'],
+  ['Content-Type', 'c'],
+  ['Content-Disposition'],
+  ['Date'],
+  ['Event', 'o'],
+  ['MIME-Version'],
+  ['Min-Expires'],
+  ['Refer-To', 'r'],
+  ['Referred-By', 'b'],
+  ['Replaces'],
+  ['Reply-To'],
+  ['Retry-After'],
+  ['Session-Expires', 'x'],
+  ['SIP-ETag'],
+  ['SIP-If-Match'],
+  ['Subject', 's'],
+  ['Subscription-State'],
+  ['Timestamp'],
+];
+
+/** Each value stands for itself: a comma separates values, and the header may be repeated. */
+const LISTS: readonly (readonly string[])[] = [
+  ['Via', 'v'],
+  ['Contact', 'm'],
+  ['Route'],
+  ['Record-Route'],
+  ['Accept'],
+  ['Accept-Encoding'],
+  ['Accept-Language'],
+  ['Alert-Info'],
+  ['Allow'],
+  ['Allow-Events', 'u'],
+  ['Call-Info'],
+  ['Content-Encoding', 'e'],
+  ['Content-Language'],
+  ['Error-Info'],
+  ['In-Reply-To'],
+  ['P-Asserted-Identity'],
+  ['Path'],
+  ['Proxy-Require'],
+  ['Reason'],
+  ['Require'],
+  ['Security-Client'],
+  ['Service-Route'],
+  ['Supported', 'k'],
+  ['Unsupported'],
+  ['Warning'],
+];
+
+const NUMBERS = new Map<string, number>();
+const LONG_NAMES = new Map<string, string>();
+[...SINGLE, ...LISTS].forEach((names, index) => {
+  const [long = ''] = names;
+  for (const name of names) {
+    LONG_NAMES.set(name.toLowerCase(), long.toLowerCase());
+    // The usual spellings are found without changing the case first.
+    for (const spelling of [name, name.toLowerCase()]) NUMBERS.set(spelling, index + 1);
+  }
+});
+
+/** The number of a header, whatever its case and form; 0 where it is none of the above. */
+export function headerNumber(name: string): number {
+  return NUMBERS.get(name) ?? NUMBERS.get(name.toLowerCase()) ?? 0;
+}
+
+/** Whether a comma separates values of the header with this number. */
+export function isList(number: number): boolean {
+  return number > LAST_SINGLE;
+}

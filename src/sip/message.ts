@@ -1,0 +1,345 @@
+/**
+ * SIP messages, read lazily: one pass finds where the headers are and checks what RFC 3261 is strict about; values
+ * become strings and objects only where they are asked for.
+ *
+ * The text of a message is latin1, one character a byte, and a copy: the datagram may be overwritten afterwards.
+ */
+import type { Address } from '../base/model.ts';
+import {
+  CALL_ID,
+  CONTACT,
+  CONTENT_LENGTH,
+  CONTENT_TYPE,
+  CSEQ,
+  EXPIRES,
+  FROM,
+  MAX_FORWARDS,
+  TO,
+  VIA,
+} from './header-names.ts';
+import { scanHead, SipHead } from './head.ts';
+import { parseNameAddr, parseNameAddrs } from './name-addr.ts';
+import type { NameAddr } from './name-addr.ts';
+import { DIGIT, isToken, parseNumber, skip, SPACE } from './syntax.ts';
+import { parseUri } from './uri.ts';
+import type { Uri } from './uri.ts';
+import { parseVia } from './via.ts';
+import type { Via } from './via.ts';
+
+export const MESSAGE_BYTES_MAX = 64 * 1024;
+export const CSEQ_MAX = 2 ** 31 - 1;
+export const EXPIRES_MAX = 2 ** 32 - 1;
+
+export interface CSeq {
+  readonly number: number;
+  readonly method: string;
+}
+
+export interface ParseOptions {
+  /** The message was cut from a stream: Content-Length is required and must be right. */
+  readonly stream?: boolean;
+  /** Where the message came from: goes as `received` and `rport` into the Via of its responses. */
+  readonly source?: Address;
+}
+
+/** What requests and responses have in common. */
+abstract class SipMessage extends SipHead {
+  readonly topVia: Via;
+  readonly from: NameAddr;
+  readonly to: NameAddr;
+  readonly callId: string;
+  readonly cseq: CSeq;
+  /** Opaque; a copy. */
+  readonly body: Buffer;
+
+  constructor(parts: Parts) {
+    super(parts.head.text, parts.head.fields);
+    this.topVia = parts.topVia;
+    this.from = parts.from;
+    this.to = parts.to;
+    this.callId = parts.callId;
+    this.cseq = parts.cseq;
+    this.body = parts.body;
+  }
+
+  get fromTag(): string | undefined {
+    return this.from.params.get('tag');
+  }
+
+  get toTag(): string | undefined {
+    return this.to.params.get('tag');
+  }
+
+  get contentType(): string | undefined {
+    return this.find(CONTENT_TYPE) < 0 ? undefined : this.header('Content-Type');
+  }
+
+  /** Seconds; undefined without the header, and MALFORMED_EXPIRES where it says no number (RFC 3261 10.3, 20.19). */
+  get expires(): number | undefined {
+    const field = this.find(EXPIRES);
+    if (field < 0) return undefined;
+    const number = parseNumber(this.text, this.fields[field + 2] ?? 0, this.fields[field + 3] ?? 0, EXPIRES_MAX);
+    return number < 0 ? MALFORMED_EXPIRES : number;
+  }
+
+  /** `'*'`, the contacts in their order (none: empty), or null where one is malformed. */
+  contacts(): readonly NameAddr[] | '*' | null {
+    const first = this.find(CONTACT);
+    if (first < 0) return [];
+    const { fields, text } = this;
+    const list: NameAddr[] = [];
+    for (let i = first; i < fields.length; i += 4) {
+      if (fields[i] !== CONTACT) continue;
+      const value = text.slice(fields[i + 2], fields[i + 3]);
+      if (value === '*') return this.headers('Contact').length === 1 ? '*' : null;
+      const some = parseNameAddrs(value);
+      if (some === null) return null;
+      list.push(...some);
+    }
+    return list;
+  }
+}
+/** What an `expires` that is no number counts as. */
+export const MALFORMED_EXPIRES = 3_600;
+
+export class SipRequest extends SipMessage {
+  readonly kind = 'request';
+  readonly method: string;
+  /** As written. */
+  readonly requestUri: string;
+  readonly uri: Uri;
+  /** null where the header is missing (RFC 2543 knows none): count it as 70. */
+  readonly maxForwards: number | null;
+  /** null where the caller of parseMessage did not say. */
+  readonly source: Address | null;
+
+  constructor(parts: Parts, method: string, uri: Uri, maxForwards: number | null, source: Address | null) {
+    super(parts);
+    this.method = method;
+    this.requestUri = uri.text;
+    this.uri = uri;
+    this.maxForwards = maxForwards;
+    this.source = source;
+  }
+}
+
+export class SipResponse extends SipMessage {
+  readonly kind = 'response';
+  /** 100–699. */
+  readonly status: number;
+  readonly reason: string;
+
+  constructor(parts: Parts, status: number, reason: string) {
+    super(parts);
+    this.status = status;
+    this.reason = reason;
+  }
+}
+
+/** A request that is wrong but can be answered: give it to makeResponse with its status and reason. */
+export class SipProblem extends SipHead {
+  readonly kind = 'problem';
+  readonly status: number;
+  readonly reason: string;
+  readonly method: string;
+  /** null where it is malformed: it is answered as it stands. */
+  readonly topVia: Via | null;
+  readonly source: Address | null;
+
+  constructor(head: SipHead, fault: Fault, method: string, topVia: Via | null, source: Address | null) {
+    super(head.text, head.fields);
+    this.status = fault.status;
+    this.reason = fault.reason;
+    this.method = method;
+    this.topVia = topVia;
+    this.source = source;
+  }
+}
+
+interface Parts {
+  readonly head: SipHead;
+  readonly topVia: Via;
+  readonly from: NameAddr;
+  readonly to: NameAddr;
+  readonly callId: string;
+  readonly cseq: CSeq;
+  readonly body: Buffer;
+}
+
+interface Fault {
+  readonly status: number;
+  readonly reason: string;
+}
+
+/**
+ * Reads one message, whole in `bytes`. null where it is none, or where no answer may be sent (RFC 3261 8.2.6, 17.1.1.2,
+ * 18.1.2, 18.3): responses and ACKs that are malformed, requests without a Via. Never throws.
+ */
+export function parseMessage(bytes: Buffer, options: ParseOptions = {}): SipRequest | SipResponse | SipProblem | null {
+  const start = leadingLines(bytes);
+  const tooLong = bytes.length > MESSAGE_BYTES_MAX;
+  const text = bytes.toString('latin1', start, tooLong ? MESSAGE_BYTES_MAX : bytes.length);
+  const lf = text.indexOf('\n');
+  const lineEnd = text.charCodeAt(lf - 1) === 0x0d ? lf - 1 : lf;
+  if (lf < 0) return null;
+  if (text.startsWith('SIP/')) return tooLong ? null : parseResponse(bytes, start, text, lineEnd, lf + 1, options);
+  const line = parseRequestLine(text, lineEnd);
+  if (line === null) return null;
+  const scan = scanHead(text, lf + 1);
+  const head = new SipHead(text, scan.fields);
+  const source = options.source ?? null;
+  const via = readVia(head);
+  const problem = (fault: Fault): SipProblem | null =>
+    line.method === 'ACK' || via === undefined ? null : new SipProblem(head, fault, line.method, via, source);
+  if (tooLong) return problem({ status: 513, reason: 'Message Too Large' });
+  if (line.fault !== null) return problem(line.fault);
+  if (lineEnd === lf) return problem(bad('Bad Line End'));
+  if (scan.fault !== null) return problem(bad(scan.fault));
+  const parts = readParts(head, via, bytes, start + scan.bodyAt, options.stream === true);
+  if ('status' in parts) return problem(parts);
+  if (parts.cseq.method !== line.method) return problem(bad('CSeq Method Differs'));
+  const maxForwards = readMaxForwards(head);
+  if (maxForwards === undefined) return problem(bad('Bad Max-Forwards'));
+  const uri = parseUri(line.uri);
+  if (uri === null || (uri.scheme !== 'other' && uri.scheme !== 'tel' && uri.headers !== '')) {
+    return problem(bad('Bad Request-URI'));
+  }
+  return new SipRequest(parts, line.method, uri, maxForwards, source);
+}
+
+function bad(reason: string): Fault {
+  return { status: 400, reason };
+}
+
+/** How many bytes of CRLF stand before the start line: they are ignored (RFC 3261 7.5). */
+function leadingLines(bytes: Buffer): number {
+  let at = 0;
+  while (bytes[at] === 0x0d || bytes[at] === 0x0a) at++;
+  return at;
+}
+
+interface RequestLine {
+  readonly method: string;
+  readonly uri: string;
+  readonly fault: Fault | null;
+}
+
+/** null where the line is not of SIP at all. */
+function parseRequestLine(text: string, end: number): RequestLine | null {
+  const methodEnd = text.indexOf(' ');
+  const uriEnd = text.lastIndexOf(' ', end - 1);
+  if (methodEnd > 0 && uriEnd > methodEnd && end - uriEnd === 8 && text.startsWith('SIP/2.0', uriEnd + 1)) {
+    const method = text.slice(0, methodEnd);
+    const uri = text.slice(methodEnd + 1, uriEnd);
+    return isToken(method) ? { method, uri, fault: null } : null;
+  }
+  const match = LOOSE_REQUEST_LINE.exec(text.slice(0, Math.min(end, START_LINE_MAX)));
+  if (match === null) return null;
+  const [line, method = '', version = ''] = match;
+  const other = version !== '2.0';
+  const strict = line.split(' ');
+  const fault = other
+    ? { status: 505, reason: 'Version Not Supported' }
+    : strict.length === 3
+      ? null
+      : bad('Bad Request Line');
+  return { method, uri: strict[1] ?? '', fault };
+}
+const START_LINE_MAX = 8_192;
+const LOOSE_REQUEST_LINE = /^[ \t]*([\w.!%*+`'~-]+)[ \t][^\0-\x1f]*[ \t]SIP\/(\d+\.\d+)[ \t]*$/i;
+
+function parseResponse(
+  bytes: Buffer,
+  start: number,
+  text: string,
+  lineEnd: number,
+  headAt: number,
+  options: ParseOptions,
+): SipResponse | null {
+  const match = STATUS_LINE.exec(text.slice(0, Math.min(lineEnd, START_LINE_MAX)));
+  if (match === null) return null;
+  const scan = scanHead(text, headAt);
+  if (scan.fault !== null) return null;
+  const head = new SipHead(text, scan.fields);
+  const parts = readParts(head, readVia(head), bytes, start + scan.bodyAt, options.stream === true);
+  if ('status' in parts) return null;
+  return new SipResponse(parts, Number(match[1]), match[2] ?? '');
+}
+const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d) ([^\r]*)$/i;
+
+/** The first Via; null where it is malformed, undefined where there is none. */
+function readVia(head: SipHead): Via | null | undefined {
+  const field = head.find(VIA);
+  return field < 0 ? undefined : parseVia(head.text, head.fields[field + 2], head.fields[field + 3]);
+}
+
+/** The headers that every message has (RFC 3261 8.1.1, 20), checked, and the body. */
+function readParts(
+  head: SipHead,
+  topVia: Via | null | undefined,
+  bytes: Buffer,
+  bodyAt: number,
+  stream: boolean,
+): Parts | Fault {
+  if (topVia === null || topVia === undefined) return bad('Bad Via');
+  const from = readAddress(head, FROM);
+  if (from === null) return bad('Bad From');
+  const to = readAddress(head, TO);
+  if (to === null) return bad('Bad To');
+  const callId = readCallId(head);
+  if (callId === '') return bad('Bad Call-ID');
+  const cseq = readCSeq(head);
+  if (cseq === null) return bad('Bad CSeq');
+  const present = bytes.length - bodyAt;
+  const length = readContentLength(head);
+  if (length === undefined || (length === null && stream)) return bad('Bad Content-Length');
+  if (length !== null && (stream ? length !== present : length > present)) return bad('Wrong Content-Length');
+  const body =
+    bytes.length === bodyAt || length === 0
+      ? NO_BODY
+      : Buffer.from(bytes.subarray(bodyAt, bodyAt + (length ?? present)));
+  return { head, topVia, from, to, callId, cseq, body };
+}
+const NO_BODY = Buffer.alloc(0);
+
+function readAddress(head: SipHead, number: number): NameAddr | null {
+  const field = head.find(number);
+  return field < 0 ? null : parseNameAddr(head.text, head.fields[field + 2], head.fields[field + 3]);
+}
+
+/** '' where it is missing or holds a space or control character. */
+function readCallId(head: SipHead): string {
+  const field = head.find(CALL_ID);
+  const callId = field < 0 ? '' : head.text.slice(head.fields[field + 2], head.fields[field + 3]);
+  return CALL_ID_WORD.test(callId) ? callId : '';
+}
+const CALL_ID_WORD = /^[^\0-\x20\x7f-\xff,;=&$#|^]+$/;
+
+function readCSeq(head: SipHead): CSeq | null {
+  const field = head.find(CSEQ);
+  if (field < 0) return null;
+  const at = head.fields[field + 2] ?? 0;
+  const end = head.fields[field + 3] ?? 0;
+  const digitsEnd = skip(head.text, at, end, DIGIT);
+  const number = parseNumber(head.text, at, digitsEnd, CSEQ_MAX);
+  const methodAt = skip(head.text, digitsEnd, end, SPACE);
+  const method = head.text.slice(methodAt, end);
+  return number < 0 || methodAt === digitsEnd || !isToken(method) ? null : { number, method };
+}
+
+/** null where there is none, undefined where it is no number. */
+function readContentLength(head: SipHead): number | null | undefined {
+  return readNumber(head, CONTENT_LENGTH, Number.MAX_SAFE_INTEGER);
+}
+
+/** As readContentLength; 0–255 (RFC 3261 20.22). */
+function readMaxForwards(head: SipHead): number | null | undefined {
+  return readNumber(head, MAX_FORWARDS, 255);
+}
+
+function readNumber(head: SipHead, header: number, max: number): number | null | undefined {
+  const field = head.find(header);
+  if (field < 0) return null;
+  const number = parseNumber(head.text, head.fields[field + 2] ?? 0, head.fields[field + 3] ?? 0, max);
+  return number < 0 ? undefined : number;
+}
