@@ -92,8 +92,12 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
     edges?.sessionEnded(row, reason);
   });
   closers.push(() => core.outbox.close());
-  const restoring = { table: core.table, directory, clock, log, server: config.name };
-  const restored = await restoreSnapshot(snapshotPath(config), restoring);
+  const restored = await restoreSnapshot(snapshotPath(config), {
+    ...{ table: core.table, directory, clock, log, server: config.name },
+    onSilent: (row) => {
+      core.ends.end(row, 'silence');
+    },
+  });
   if (restored.taken + restored.left > 0) log.info(restored, 'sessions taken back after the restart');
 
   let markStopped: () => void = () => undefined;

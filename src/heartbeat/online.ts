@@ -273,13 +273,14 @@ export class OnlineTable {
     }
   }
 
-  /** Takes back a session of the snapshot. */
-  restore(saved: Saved, nowS: number): void {
+  /** Takes back a session of the snapshot; its row. */
+  restore(saved: Saved, nowS: number): number {
     const { sessions } = this;
     const row = this.open(saved, saved.session, nowS);
     sessions.loginS[row] = saved.loginS;
     sessions.seenS[row] = saved.seenS;
     [sessions.seqHighest[row], sessions.seqMaskLow[row], sessions.seqMaskHigh[row]] = saved.window;
+    return row;
   }
 
   #setNetwork(row: number): void {

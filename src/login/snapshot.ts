@@ -41,6 +41,8 @@ export interface RestoreDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly server: string;
+  /** Ends a session that fell silent before or during the restart: its logout is still to be written. */
+  readonly onSilent: (row: number) => void;
 }
 
 /** `left`: too old, or logged in elsewhere meanwhile. */
@@ -55,6 +57,8 @@ export interface Counts {
  */
 export async function restoreSnapshot(path: string, deps: RestoreDeps): Promise<Counts> {
   const counts = { taken: 0, left: 0 };
+  // Ended when all devices of their users are there.
+  const silent: number[] = [];
   let batch: Saved[] = [];
   try {
     const lines = createInterface({ input: createReadStream(path), crlfDelay: Infinity });
@@ -68,29 +72,32 @@ export async function restoreSnapshot(path: string, deps: RestoreDeps): Promise<
       }
       batch.push(parse(line));
       if (batch.length < BATCH) continue;
-      await takeBack(batch, deps, counts);
+      await takeBack(batch, deps, counts, silent);
       batch = [];
     }
-    await takeBack(batch, deps, counts);
+    await takeBack(batch, deps, counts, silent);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return counts;
     deps.log.warn({ err: error }, 'session snapshot unreadable: its users log in again');
   }
+  for (const row of silent) deps.onSilent(row);
   await rm(path, { force: true });
   return counts;
 }
 
-async function takeBack(batch: readonly Saved[], deps: RestoreDeps, counts: Counts): Promise<void> {
+async function takeBack(batch: readonly Saved[], deps: RestoreDeps, counts: Counts, silent: number[]): Promise<void> {
   const nowS = Math.floor(deps.clock.now() / 1000);
-  const young = batch.filter((saved) => saved.seenS + saved.session.lifetimeS > nowS);
-  const known = await glimpses(young, deps.directory);
-  const holding = young.filter(({ profile, epoch }) => {
-    const glimpse = known?.get(profile.uid);
-    return known === undefined || (glimpse?.epoch === epoch && glimpse.server === deps.server);
-  });
-  for (const saved of holding) deps.table.restore(saved, nowS);
-  counts.taken += holding.length;
-  counts.left += batch.length - holding.length;
+  const known = await glimpses(batch, deps.directory);
+  for (const saved of batch) {
+    const glimpse = known?.get(saved.profile.uid);
+    const holds = known === undefined || (glimpse?.epoch === saved.epoch && glimpse.server === deps.server);
+    const isYoung = saved.seenS + saved.session.lifetimeS > nowS;
+    if (holds) {
+      const row = deps.table.restore(saved, nowS);
+      if (!isYoung) silent.push(row);
+    }
+    counts[holds && isYoung ? 'taken' : 'left']++;
+  }
 }
 
 async function glimpses(

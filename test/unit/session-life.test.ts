@@ -264,6 +264,12 @@ describe('the sweep over the online users', () => {
 
 describe('a restart of the node', () => {
   const path = () => join(mkdtempSync(join(tmpdir(), 'vserver-')), 'sessions');
+  const restoring = (f: Flows) => ({
+    ...{ table: f.table, directory: f.directory, clock: f.clock, log: silentLog, server: 'here' },
+    onSilent: (row: number) => {
+      f.ends.end(row, 'silence');
+    },
+  });
 
   it('is unnoticed by those who are young enough and logged in nowhere else', async () => {
     const before = flows();
@@ -283,13 +289,17 @@ describe('a restart of the node', () => {
     const after = flows({ directory: before.directory });
     await after.time.advance(50_000 + 41_000);
     expect(before.table.sessions.seenS[gone]).toBeLessThan(after.nowS() - 90);
-    const deps = { table: after.table, directory: after.directory, clock: after.clock, log: silentLog, server: 'here' };
+    const deps = restoring(after);
     expect(await restoreSnapshot(file, deps)).toEqual({ taken: 1, left: 2 });
     const again = after.table.findOpen(device.cookie);
     expect({ ...after.table.device(again), row }).toEqual(device);
     expect(Buffer.from(after.table.sessions.key(again))).toEqual(key);
     expect(after.table.sessions.seqHighest[again]).toBe(7);
     expect(() => statSync(file)).toThrow();
+    // Nobody else will write the logout of the one who fell silent meanwhile.
+    expect(after.table.count).toBe(1);
+    const logoutAt = (before.table.sessions.seenS[gone] ?? 0) * 1000;
+    expect(after.later).toMatchObject([{ uid: 'gone', location: { server: null, logoutAt }, expectedEpoch: 1 }]);
   });
 
   it('takes back everybody where the directory is away: the sweep will see', async () => {
@@ -300,13 +310,13 @@ describe('a restart of the node', () => {
     await saveSnapshot(file, before.table, 'here');
     const after = flows({ directory: before.directory });
     after.directory.down = true;
-    const deps = { table: after.table, directory: after.directory, clock: after.clock, log: silentLog, server: 'here' };
+    const deps = restoring(after);
     expect(await restoreSnapshot(file, deps)).toEqual({ taken: 1, left: 0 });
   });
 
   it('survives a snapshot that is cut, of another server, or missing', async () => {
     const f = flows();
-    const deps = { table: f.table, directory: f.directory, clock: f.clock, log: silentLog, server: 'here' };
+    const deps = restoring(f);
     const file = path();
     expect(await restoreSnapshot(file, deps)).toEqual({ taken: 0, left: 0 });
     writeFileSync(file, '{"format":"vserver-sessions-1","server":"here"}\n{"profile":{"uid"');
