@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { equalSecrets, httpToken, macOf, proofOf, sessionKey, verifierOf } from '../../src/login/proof.ts';
+import { equalMacs, equalSecrets, httpToken, macOf, proofOf, sessionKey, verifierOf } from '../../src/login/proof.ts';
 
 const K = '304214cdcc8101944a81a02138c3c72b9c9f58b55b83730cfdadb67ab59a141e';
 
@@ -63,5 +63,18 @@ describe('equalSecrets', () => {
     expect(equalSecrets('abc', 'abd')).toBe(false);
     expect(equalSecrets('abc', 'abcd')).toBe(false);
     expect(equalSecrets('', 'a')).toBe(false);
+  });
+});
+
+describe('equalMacs', () => {
+  const mac = '63229a15d35c32ec7b162b2159751fde';
+  it('takes upper case for lower case, and nothing else for equal', () => {
+    expect(equalMacs(mac, mac.toUpperCase())).toBe(true);
+    expect(equalMacs(mac, mac.slice(1))).toBe(false);
+    expect(equalMacs('', '')).toBe(false);
+    const digits = [...'0123456789abcdef'];
+    for (const a of digits) {
+      for (const b of digits) expect(equalMacs(a + mac.slice(1), b + mac.slice(1))).toBe(a === b);
+    }
   });
 });
