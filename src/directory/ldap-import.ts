@@ -1,14 +1,16 @@
 /** Applying LDIF records to an LDAP tree: many at once, in order where the order matters. */
 import { ResultCodeError } from 'ldapts';
+import type { Change } from 'ldapts';
 import { VserverError } from '../base/errors.ts';
-import { NO_REGION, uidOf, userFromAttributes } from './attributes.ts';
+import { NO_REGION, uidOf, userFromAttributes, variableFromAttributes } from './attributes.ts';
+import type { AttributeNames } from './attribute-names.ts';
 import type { Applied, Attributes, LdifRecord, Modification } from './directory.ts';
 import { firstRdn, normalDn, parentDn, relativeTo } from './dn.ts';
 import { classifyEntry } from './entry-kinds.ts';
 import type { LdapContext } from './ldap.ts';
 import { isResult, RESULT, toChange } from './ldap-tree.ts';
 import { applyModifications } from './modifications.ts';
-import { validateUser } from './validate.ts';
+import { validateUser, validateVariable } from './validate.ts';
 
 const IN_FLIGHT_MAX = 32;
 
@@ -60,7 +62,8 @@ async function applyOne(context: LdapContext, record: LdifRecord, taken: Map<str
         taken.clear();
         return { outcome: 'removed' };
       case 'modrdn': {
-        if (!change.deleteOldRdn) return failed('an LDAP directory renames with deleteoldrdn: 1 only');
+        if (!change.deleteOldRdn)
+          return failed('an LDAP directory renames with deleteoldrdn: 1 only; keep the old name by a modify after it');
         // ldapts parts the new DN at its first comma, so the parent is always named.
         const target = `${change.newRdn},${change.newSuperior ?? parentDn(dn)}`;
         await context.pool.use((client) =>
@@ -83,18 +86,15 @@ async function addEntry(
   attributes: Attributes,
   taken: Map<string, string>,
 ): Promise<Applied> {
-  if (classifyEntry(dn, attributes, names) === 'user') {
-    const uid = uidOf(dn, attributes, names);
-    const owner = taken.get(uid);
-    if (owner !== undefined) {
-      if (normalDn(owner) === normalDn(dn)) return { outcome: 'unchanged' };
-      return failed(`the uid is taken by ${owner}`);
-    }
-    const { user, problems } = userFromAttributes(dn, attributes, NO_REGION, names);
-    const broken = [...problems, ...validateUser(user)];
-    if (broken.length > 0) return failed(broken.join('; '));
-    taken.set(uid, dn);
+  const uid = classifyEntry(dn, attributes, names) === 'user' ? uidOf(dn, attributes, names) : null;
+  const owner = uid === null ? undefined : taken.get(uid);
+  if (owner !== undefined) {
+    if (normalDn(owner) === normalDn(dn)) return { outcome: 'unchanged' };
+    return failed(`the uid is taken by ${owner}`);
   }
+  const broken = brokenRules(dn, attributes, names);
+  if (broken.length > 0) return failed(broken.join('; '));
+  if (uid !== null) taken.set(uid, dn);
   try {
     await tree.addWithParents(dn, attributes);
     return { outcome: 'added' };
@@ -111,22 +111,46 @@ async function modifyEntry(
 ): Promise<Applied> {
   const [found] = await tree.search(dn, 'base', '(objectClass=*)', ['*']);
   if (found === undefined) return failed('no such entry');
-  if (classifyEntry(dn, found.attributes, names) === 'user') {
-    const modified = applyModifications(found.attributes, modifications);
-    // The server compares values by its own rules and has the last word on those; the record's rules are ours.
-    if (modified.outcome === 'modified') {
-      const { user, problems } = userFromAttributes(dn, modified.attributes, NO_REGION, names);
-      const broken = [...problems, ...validateUser(user)];
-      if (broken.length > 0) return failed(broken.join('; '));
-    }
-  }
-  const changes = [];
-  for (const { operation, attribute, values } of modifications) {
-    if (operation === 'increment') return failed('increment is not supported on an LDAP directory');
-    changes.push(toChange(operation, attribute, values));
-  }
+  const modified = applyModifications(found.attributes, modifications);
+  // The server compares values by its own rules and has the last word on those; the record's rules are ours.
+  const broken = modified.outcome === 'modified' ? brokenRules(dn, modified.attributes, names) : [];
+  if (broken.length > 0) return failed(broken.join('; '));
+  const changes = changesOf(found.attributes, modifications);
+  if (typeof changes === 'string') return failed(changes);
   await tree.modify(found.dn, changes);
   return { outcome: 'changed' };
+}
+
+/** The rules of DIRECTORY.md that an entry would break, in plain words. */
+function brokenRules(dn: string, attributes: Attributes, names: AttributeNames): readonly string[] {
+  const kind = classifyEntry(dn, attributes, names);
+  if (kind === 'user') {
+    const { user, problems } = userFromAttributes(dn, attributes, NO_REGION, names);
+    return [...problems, ...validateUser(user)];
+  }
+  if (kind !== 'variable') return [];
+  const variable = variableFromAttributes(attributes, names);
+  return variable === null ? ['a variable needs its cn'] : validateVariable(variable.name, variable.value);
+}
+
+/**
+ * The same for the server; why not, where that can't be done. ldapts knows no increment (RFC 4525), so it is made of
+ * the values as they were read: it fails where somebody else changed them meanwhile.
+ */
+function changesOf(present: Attributes, modifications: readonly Modification[]): Change[] | string {
+  const changes: Change[] = [];
+  let attributes = present;
+  for (const modification of modifications) {
+    const { operation, attribute, values } = modification;
+    const modified = applyModifications(attributes, [modification]);
+    if (operation === 'increment') {
+      if (modified.outcome !== 'modified') return `${attribute} can not be incremented: ${modified.outcome}`;
+      const [before, after] = [attributes, modified.attributes].map((all) => all.get(attribute.toLowerCase()) ?? []);
+      changes.push(toChange('delete', attribute, before ?? []), toChange('add', attribute, after ?? []));
+    } else changes.push(toChange(operation, attribute, values));
+    if (modified.outcome === 'modified') attributes = modified.attributes;
+  }
+  return changes;
 }
 
 function failed(reason: string): Applied {

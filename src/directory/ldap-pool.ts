@@ -8,6 +8,8 @@ import type { Timers } from '../base/ports.ts';
 
 const IN_FLIGHT_MAX = 1_024;
 const RETRY_AFTER = 5;
+const BINDS_MAX = 8;
+const BINDS_WAITING_MAX = 256;
 
 export interface PoolOptions {
   /** `ldap://host:port` or `ldaps://host:port`; a path is not looked at. */
@@ -30,7 +32,10 @@ export interface LdapPool {
   use<T>(operation: (client: Client) => Promise<T>): Promise<T>;
   /** A bound connection for one caller, for as long as he reads from it. */
   lease(): Promise<Client>;
-  /** Whether the server takes this password; '' never does (RFC 4513 section 5.1.2). */
+  /**
+   * Whether the server takes this password; '' never does (RFC 4513 section 5.1.2). Each bind has a connection of its
+   * own, so only a few run at once and only so many wait for one of them: OVERLOADED beyond.
+   */
   bindAs(dn: string, password: string): Promise<boolean>;
   close(): void;
 }
@@ -45,6 +50,7 @@ export function ldapPool(options: PoolOptions): LdapPool {
   const slots = new Set<Slot>();
   let waiting = 0;
   let closed = false;
+  const inTurn = turns();
 
   const discard = (slot: Slot): void => {
     slots.delete(slot);
@@ -97,10 +103,19 @@ export function ldapPool(options: PoolOptions): LdapPool {
     },
     async bindAs(dn, password) {
       if (dn === '' || password === '') return false;
-      try {
+      let late = false;
+      const bind = async (): Promise<void> => {
+        // Nobody waits for the answer any more.
+        if (late) return;
         hangUp(await dial(options, dn, password));
+      };
+      try {
+        await withDeadline(inTurn(bind), deadlineMs, timers, () => {
+          late = true;
+        });
         return true;
       } catch (error) {
+        if (error instanceof VserverError) throw error;
         // 48: inappropriateAuthentication, 49: invalidCredentials, 32: noSuchObject, 53: the account is locked.
         if (error instanceof ResultCodeError && [32, 48, 49, 53].includes(error.code)) return false;
         throw unavailable(error);
@@ -115,6 +130,25 @@ export function ldapPool(options: PoolOptions): LdapPool {
 
 export function unavailable(cause: unknown): VserverError {
   return new VserverError('DIRECTORY_UNAVAILABLE', undefined, { cause, retryAfter: RETRY_AFTER });
+}
+
+/** Runs BINDS_MAX at once, the others in the order in which they came. */
+function turns(): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (work) => {
+    if (waiting.length >= BINDS_WAITING_MAX) throw new VserverError('OVERLOADED', undefined, { retryAfter: 1 });
+    if (running < BINDS_MAX) running++;
+    // Who ends hands his place on, so nobody can slip in between.
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next();
+    }
+  };
 }
 
 /** A slot whose connection still stands: one that the server closed while it was idle is replaced. */

@@ -11,7 +11,9 @@ import { unavailable } from './ldap-pool.ts';
 
 /** RFC 4511 appendix A. */
 export const RESULT = {
+  sizeLimitExceeded: 4,
   noSuchAttribute: 16,
+  undefinedAttributeType: 17,
   attributeOrValueExists: 20,
   noSuchObject: 32,
   entryAlreadyExists: 68,
@@ -27,7 +29,10 @@ export interface Found {
 export type Values = readonly (string | Buffer)[];
 
 export interface LdapTree {
-  /** [] where the base does not exist. */
+  /**
+   * [] where the base does not exist. Rejects with OVERLOADED where the server would not give all of it, and with
+   * DIRECTORY_UNAVAILABLE where it may not be read.
+   */
   search(base: string, scope: 'base' | 'one' | 'sub', filter: Filter | string, wanted: string[]): Promise<Found[]>;
   add(dn: string, attributes: Attributes): Promise<void>;
   modify(dn: string, changes: Change[]): Promise<void>;
@@ -63,20 +68,17 @@ export function ldapTree(pool: LdapPool, base: string, names: AttributeNames): L
     addWithParents,
     async search(from, scope, filter, attributes) {
       try {
-        const { searchEntries } = await pool.use((client) =>
-          client.search(from, { scope, filter, attributes, sizeLimit: SEARCH_MAX }),
-        );
+        // With a size limit of its own ldapts would not tell that entries are missing; the deadline bounds the answer.
+        const { searchEntries } = await pool.use((client) => client.search(from, { scope, filter, attributes }));
         return searchEntries.map(toFound);
       } catch (error) {
         if (isResult(error, RESULT.noSuchObject)) return [];
-        throw asFailure(error);
+        throw asReadFailure(error);
       }
     },
     modify: (dn, changes) => pool.use((client) => client.modify(dn, changes)),
   };
 }
-/** Entries a search at most; the server may set a lower limit. */
-const SEARCH_MAX = 200_000;
 
 export function toFound(entry: LdapEntry): Found {
   const { dn, ...rest } = entry;
@@ -128,6 +130,16 @@ export function asFailure(error: unknown): unknown {
   if (REFUSAL_CODES.includes(error.code)) {
     return new VserverError('INVALID_RECORD', `the LDAP server refuses the record: ${error.message}`, { cause: error });
   }
+  return unavailable(error);
+}
+
+/** The same for a read: a server that refuses it is of no more use than one that is down. */
+export function asReadFailure(error: unknown): unknown {
+  if (isResult(error, RESULT.sizeLimitExceeded)) {
+    const detail = 'the LDAP server cuts the answer at its size limit: search for more letters, or raise the limit';
+    return new VserverError('OVERLOADED', detail, { cause: error });
+  }
+  if (error instanceof VserverError) return error;
   return unavailable(error);
 }
 

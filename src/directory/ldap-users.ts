@@ -1,5 +1,5 @@
 /** Users of an LDAP tree: finding them by uid, byte by byte, and reading what their entries say. */
-import { AndFilter, FilterParser, OrFilter, SubstringFilter } from 'ldapts';
+import { AndFilter, FilterParser, OrFilter, PresenceFilter, SubstringFilter } from 'ldapts';
 import type { Filter } from 'ldapts';
 import { isUid } from '../base/model.ts';
 import type { Region, User } from '../base/model.ts';
@@ -25,6 +25,8 @@ export interface LdapUsersOptions {
 }
 
 export interface LdapUsers {
+  /** Matches every user below `usersBase`. */
+  readonly everyone: Filter;
   /** The entry of exactly this uid; null where there is none. */
   locate(uid: string, wanted: string[]): Promise<Found | null>;
   /** Entries of these uids, each compared byte by byte. */
@@ -81,7 +83,10 @@ export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers 
   const locate = async (uid: string, wanted: string[]): Promise<Found | null> =>
     (await locateAll([uid], wanted)).get(uid) ?? null;
 
+  const everyone = only(new PresenceFilter({ attribute: names.uid }));
+
   return {
+    everyone,
     locate,
     locateAll,
     regions,
@@ -100,11 +105,8 @@ export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers 
     },
     async search({ field, prefix, limit, after }) {
       const attribute = names[field];
-      const filter =
-        prefix === ''
-          ? FilterParser.parseString(`(${names.uid}=*)`)
-          : new SubstringFilter({ attribute, initial: prefix });
-      const found = await tree.search(usersBase, 'sub', only(filter), [names.uid, attribute]);
+      const filter = prefix === '' ? everyone : only(new SubstringFilter({ attribute, initial: prefix }));
+      const found = await tree.search(usersBase, 'sub', filter, [names.uid, attribute]);
       const begins = (entry: Found): boolean => prefix === '' || hasPrefix(entry, attribute, prefix, field === 'uid');
       const matching = found.filter(begins).map(({ dn, attributes }) => uidOf(dn, attributes, names));
       // An own order, since LDAP has none: pages go on behind the last uid of the page before.

@@ -166,10 +166,13 @@ async function change(
   if (touched.length === 0) return 'changed';
   const modifications = touched.map((name) => toChange('replace', name, fresh.get(name) ?? []));
   // A plain entry stays plain as long as its own classes can hold what is written.
-  const ours = touched.some((name) => name.startsWith('vs') || name === 'xmlext');
+  const ours = touched.some((name) => OURS.test(name));
   await tree.modify(found.dn, [...(ours ? missingClass(found.attributes) : []), ...modifications]);
   return 'changed';
 }
+
+/** Attributes that an inetOrgPerson can't have and a vserverUser can. */
+const OURS = /^(?:vs.*|xmlext|co)$/;
 
 function missingClass(attributes: ReadonlyMap<string, readonly (string | Buffer)[]>): ReturnType<typeof toChange>[] {
   const classes = attributes.get('objectclass') ?? [];
