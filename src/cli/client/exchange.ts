@@ -93,10 +93,10 @@ export async function openExchange({ datagrams, timers, at, onRequest }: Exchang
             done(undefined);
             return;
           }
-          socket.send(bytes, to);
           timer = timers.after(pauseMs, () => {
             attempt(tries + 1);
           });
+          socket.send(bytes, to);
         };
         attempt(0);
       });

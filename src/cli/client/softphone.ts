@@ -178,7 +178,8 @@ export class Softphone {
     const { cookie, key, server } = session;
     const ok = encodeSigned(key, macOf, 'Ok', '', received.reply.id, { cookie, seq: ++session.seq });
     this.#exchange.send(server, ok);
-    if (this.#over || errorOf(received.reply).status !== 409) return;
+    // Logging in again replaces the session that the server may still hold: that takeover is our own.
+    if (this.#over || this.#loggingIn !== undefined || errorOf(received.reply).status !== 409) return;
     this.#over = true;
     this.#beats?.cancel();
     this.#options.onEvent({ kind: 'taken-over' });
