@@ -19,7 +19,9 @@ export const RESULT = {
   entryAlreadyExists: 68,
 } as const;
 const READ_ONLY_CODES = [8, 50, 53];
-const REFUSAL_CODES = [17, 18, 19, 20, 21, 16, 34, 64, 65, 66, 67, 69, 71];
+const REFUSAL_CODES = [16, 18, 19, 20, 21, 34, 64, 66, 67, 69, 71];
+/** undefinedAttributeType and objectClassViolation: the server has no schema for it. */
+const NO_PLACE_CODES = [17, 65];
 
 export interface Found {
   readonly dn: string;
@@ -127,6 +129,10 @@ export function asFailure(error: unknown): unknown {
   if (error instanceof VserverError) return error;
   if (!(error instanceof ResultCodeError)) return unavailable(error);
   if (READ_ONLY_CODES.includes(error.code)) return new VserverError('READ_ONLY', undefined, { cause: error });
+  // OpenLDAP's word for an object class that it does not know is invalidAttributeSyntax.
+  if (NO_PLACE_CODES.includes(error.code) || (error.code === 21 && error.message.startsWith('objectClass:'))) {
+    return new VserverError('READ_ONLY', 'the schema of the LDAP server has no place for it', { cause: error });
+  }
   if (REFUSAL_CODES.includes(error.code)) {
     return new VserverError('INVALID_RECORD', `the LDAP server refuses the record: ${error.message}`, { cause: error });
   }

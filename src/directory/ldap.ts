@@ -162,7 +162,10 @@ async function change(
   const old = mapping.userToAttributes(before, names);
   const fresh = mapping.userToAttributes(after, names);
   const differs = (name: string): boolean => JSON.stringify(old.get(name)) !== JSON.stringify(fresh.get(name));
-  const touched = [...new Set([...old.keys(), ...fresh.keys()])].filter((name) => !FIXED.has(name) && differs(name));
+  // The settings may have a field in one of them.
+  const mapped = new Set(Object.values(names).map((name) => name.toLowerCase()));
+  const free = (name: string): boolean => !FIXED.has(name) || mapped.has(name);
+  const touched = [...new Set([...old.keys(), ...fresh.keys()])].filter((name) => free(name) && differs(name));
   if (touched.length === 0) return 'changed';
   const modifications = touched.map((name) => toChange('replace', name, fresh.get(name) ?? []));
   // A plain entry stays plain as long as its own classes can hold what is written.

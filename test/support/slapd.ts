@@ -13,9 +13,14 @@ const LDIF = fileURLToPath(new URL('../../ldif', import.meta.url));
 export const SUFFIX = 'dc=netbbq,dc=com';
 export const ROOT_DN = `cn=admin,${SUFFIX}`;
 export const ROOT_PASSWORD = 'admin-secret';
+/** The tree of a server that knows nothing of vserver, and who may read it. */
+export const PLAIN_SUFFIX = 'dc=example,dc=org';
+export const READER_DN = `cn=reader,${PLAIN_SUFFIX}`;
+/** Entries that the plain server gives for one search. */
+export const PLAIN_SIZE_LIMIT = 20;
 
 export interface Slapd {
-  /** `ldap://127.0.0.1:port/dc=netbbq,dc=com`. */
+  /** `ldap://127.0.0.1:port/dc=netbbq,dc=com`, or with PLAIN_SUFFIX. */
   readonly url: string;
   readonly ldapsUrl: string;
   /** PEM file of the self-signed certificate. */
@@ -29,7 +34,7 @@ export interface Slapd {
   stop(): Promise<void>;
 }
 
-/** `plain`: no schema of ours, and anonymous or user binds may only read. */
+/** `plain`: no schema of ours, nothing for the anonymous, and READER_DN may read all but passwords, and not write. */
 export async function startSlapd(options: { readonly plain?: boolean } = {}): Promise<Slapd> {
   const binary = ['/usr/sbin/slapd', '/usr/lib/openldap/slapd', '/usr/local/libexec/slapd'].find((path) =>
     existsSync(path),
@@ -37,7 +42,9 @@ export async function startSlapd(options: { readonly plain?: boolean } = {}): Pr
   if (binary === undefined) throw new Error('slapd is missing: apt-get install slapd ldap-utils');
   const folder = mkdtempSync(join(tmpdir(), 'vserver-slapd-'));
   const certificate = makeCertificate(folder);
-  writeConfig(folder, options.plain === true);
+  const plain = options.plain === true;
+  const suffix = plain ? PLAIN_SUFFIX : SUFFIX;
+  writeConfig(folder, plain, suffix);
   const [port, tlsPort] = [await freePort(), await freePort()];
   const urls = `ldap://127.0.0.1:${port}/ ldaps://127.0.0.1:${tlsPort}/`;
   let child: ChildProcess | undefined;
@@ -61,12 +68,12 @@ export async function startSlapd(options: { readonly plain?: boolean } = {}): Pr
   await start();
 
   return {
-    url: `ldap://127.0.0.1:${port}/${SUFFIX}`,
-    ldapsUrl: `ldaps://127.0.0.1:${tlsPort}/${SUFFIX}`,
+    url: `ldap://127.0.0.1:${port}/${suffix}`,
+    ldapsUrl: `ldaps://127.0.0.1:${tlsPort}/${suffix}`,
     certificate,
     add(ldif) {
       const source = 'file' in ldif ? ['-f', ldif.file] : [];
-      const args = ['-x', '-H', `ldap://127.0.0.1:${port}`, '-D', ROOT_DN, '-w', ROOT_PASSWORD, ...source];
+      const args = ['-x', '-H', `ldap://127.0.0.1:${port}`, '-D', `cn=admin,${suffix}`, '-w', ROOT_PASSWORD, ...source];
       const { status, stderr } = spawnSync('ldapadd', args, {
         input: 'text' in ldif ? ldif.text : '',
         encoding: 'utf8',
@@ -87,7 +94,7 @@ export async function startSlapd(options: { readonly plain?: boolean } = {}): Pr
   };
 }
 
-function writeConfig(folder: string, plain: boolean): void {
+function writeConfig(folder: string, plain: boolean, suffix: string): void {
   const data = join(folder, 'data');
   mkdirSync(data);
   const schemas = ['core', 'cosine', 'inetorgperson'].map((name) => `include /etc/ldap/schema/${name}.schema`);
@@ -99,10 +106,11 @@ function writeConfig(folder: string, plain: boolean): void {
     'moduleload back_mdb',
     `TLSCertificateFile ${join(folder, 'cert.pem')}`,
     `TLSCertificateKeyFile ${join(folder, 'key.pem')}`,
-    'sizelimit unlimited',
+    plain ? `sizelimit ${PLAIN_SIZE_LIMIT}` : 'sizelimit unlimited',
+    ...(plain ? ['disallow bind_anon', 'require authc'] : []),
     'database mdb',
-    `suffix "${SUFFIX}"`,
-    `rootdn "${ROOT_DN}"`,
+    `suffix "${suffix}"`,
+    `rootdn "cn=admin,${suffix}"`,
     `rootpw ${ROOT_PASSWORD}`,
     `directory ${data}`,
     'maxsize 1073741824',
@@ -112,7 +120,7 @@ function writeConfig(folder: string, plain: boolean): void {
     'index uid eq,pres,sub',
     'index displayName,telephoneNumber,mail eq,sub',
     'access to attrs=userPassword by anonymous auth by * none',
-    'access to * by * read',
+    plain ? `access to * by dn.exact="${READER_DN}" read by * none` : 'access to * by * read',
   ];
   writeFileSync(join(folder, 'slapd.conf'), `${config.join('\n')}\n`, { mode: 0o600 });
 }
