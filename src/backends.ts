@@ -1,5 +1,6 @@
 /** Opens the directory that the settings name: the one place that knows all backends. */
 import { readFileSync } from 'node:fs';
+import { VserverError } from './base/errors.ts';
 import type { Clock, Log, Timers } from './base/ports.ts';
 import type { Config } from './config.ts';
 import type { AttributeNames } from './directory/attribute-names.ts';
@@ -9,6 +10,7 @@ import { layered } from './directory/layered.ts';
 import { openLdap } from './directory/ldap.ts';
 import { openMysql } from './directory/mysql.ts';
 import { openSqlite } from './directory/sqlite.ts';
+import { SETTINGS } from './settings.ts';
 
 export interface BackendPorts {
   readonly clock: Clock;
@@ -23,7 +25,12 @@ export interface BackendPorts {
 export async function openDirectory(config: Config, ports: BackendPorts): Promise<Directory> {
   const first = await openOne(config.directory, config, ports);
   if (config.state === '') return first;
-  return layered(first, await openOne(config.state, config, ports));
+  try {
+    return layered(first, await openOne(config.state, config, ports));
+  } catch (error) {
+    await first.close();
+    throw error;
+  }
 }
 
 function openOne(url: string, config: Config, ports: BackendPorts): Promise<Directory> {
@@ -39,12 +46,20 @@ function openOne(url: string, config: Config, ports: BackendPorts): Promise<Dire
     bindDn: config.ldapBindDn,
     password: config.ldapPassword,
     startTls: config.ldapStartTls,
-    ...(config.ldapCa !== '' && { tls: { ca: readFileSync(config.ldapCa, 'utf8') } }),
+    ...(config.ldapCa !== '' && { tls: { ca: readAuthority(config.ldapCa) } }),
     userFilter: config.ldapUserFilter,
     usersBase: config.ldapUsersBase,
     names: attributeNames(config),
     readOnly: config.ldapReadOnly,
   });
+}
+
+function readAuthority(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new VserverError('SETTINGS', `${SETTINGS.ldapCa.env}: ${path} can't be read`, { cause: error });
+  }
 }
 
 /** The defaults, but for what the settings name otherwise. */

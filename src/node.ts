@@ -71,7 +71,8 @@ export async function createNode(config: Config, ports: NodePorts = systemPorts(
   try {
     return await startNode(config, ports, closers);
   } catch (error) {
-    for (const close of closers.reverse()) await close();
+    // What can't be closed must not hide why the start failed.
+    for (const close of closers.reverse()) await close().catch(() => undefined);
     throw error;
   }
 }
@@ -258,8 +259,7 @@ async function endNode(config: Config, ports: NodePorts, running: Running, logou
     const saved = await saveSnapshot(snapshotPath(config), core.table, config.name);
     ports.log.info({ saved }, 'sessions kept for the next start');
   }
-  core.servers.setState('off');
-  const lastWrites = Promise.allSettled([core.outbox.flush(), directory.writeServer(core.servers.own())]);
+  const lastWrites = Promise.allSettled([core.outbox.flush(), core.servers.leave()]);
   await Promise.race([lastWrites, new Promise<void>((resolve) => ports.timers.after(FLUSH_MS_MAX, resolve))]);
   await core.outbox.close();
   try {

@@ -1,7 +1,9 @@
 /** The secrets that a node makes for itself: one file each in the data folder, readable by its owner only. */
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { VserverError } from './base/errors.ts';
 import type { Random } from './base/ports.ts';
+import { SETTINGS } from './settings.ts';
 
 const SECRET_BYTES = 24;
 
@@ -12,17 +14,24 @@ export interface Secrets {
   readonly clusterKeyIsOwn: boolean;
 }
 
-/** Makes the data folder (0700) and what is missing in it. */
+/** Makes the data folder (0700) and what is missing in it. Throws SETTINGS where it can't be used. */
 export function ensureSecrets(
   config: { data: string; adminToken: string; clusterKey: string },
   random: Random,
 ): Secrets {
-  mkdirSync(config.data, { recursive: true, mode: 0o700 });
-  return {
-    adminToken: config.adminToken || ensureSecret(adminTokenPath(config.data), random),
-    clusterKey: config.clusterKey || ensureSecret(join(config.data, 'cluster-key'), random),
-    clusterKeyIsOwn: config.clusterKey === '',
-  };
+  try {
+    mkdirSync(config.data, { recursive: true, mode: 0o700 });
+    return {
+      adminToken: config.adminToken || ensureSecret(adminTokenPath(config.data), random),
+      clusterKey: config.clusterKey || ensureSecret(join(config.data, 'cluster-key'), random),
+      clusterKeyIsOwn: config.clusterKey === '',
+    };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : '';
+    throw new VserverError('SETTINGS', `the data folder can't be used (${reason}): set ${SETTINGS.data.env}`, {
+      cause: error,
+    });
+  }
 }
 
 /** Where a generated admin token stands; the command line reads it there. */

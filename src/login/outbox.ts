@@ -14,8 +14,6 @@ const WAITING_MAX = 1_000_000;
 
 export interface Outbox {
   add(uid: string, location: Location, expectedEpoch: number): void;
-  /** A newer login of the user was written here: what waits for him has no meaning any more. */
-  cancel(uid: string): void;
   /** How many users wait for a write. */
   waiting(): number;
   /** Tries all that waits, once; resolves when nothing is on its way any more. */
@@ -101,7 +99,6 @@ export async function openOutbox(options: {
       journal.note(uid);
       pump();
     },
-    cancel: drop,
     waiting: () => waiting.size,
     flush: () =>
       new Promise((resolve) => {

@@ -86,9 +86,18 @@ export class Sweep {
     if (row < 0 || locks.isBusy(uid)) return;
     if (glimpse === undefined) {
       ends.endAll(uid, 'removed');
-    } else if (glimpse.epoch > (table.users.epoch[row] ?? 0) && glimpse.server !== name) {
-      ends.endAll(uid, 'elsewhere');
-    } else if (table.users.stamp(row).version !== digestOf(glimpse.version)) {
+      return;
+    }
+    if (glimpse.epoch > (table.users.epoch[row] ?? 0)) {
+      if (glimpse.server !== name) {
+        ends.endAll(uid, 'elsewhere');
+        return;
+      }
+      // A login here was refused because the write took too long, and then it was written all the same: with the
+      // older epoch the logout of the devices that stayed would be lost.
+      table.users.epoch[row] = glimpse.epoch;
+    }
+    if (table.users.stamp(row).version !== digestOf(glimpse.version)) {
       this.#deps.onChanged(uid);
       const entry = await directory.find(uid);
       if (entry !== null) this.#takeOver(entry);

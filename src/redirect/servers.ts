@@ -20,6 +20,7 @@ export class ServerImage {
   readonly #clock: Clock;
   readonly #users: () => number;
   #state: ServerState = 'on';
+  #announced = false;
   #records: readonly ServerRecord[] = [];
 
   constructor(options: { directory: Directory; clock: Clock; me: Identity; users: () => number }) {
@@ -46,7 +47,14 @@ export class ServerImage {
   /** Writes the own record and reads those of the others. Rejects where the directory is unreachable. */
   async renew(): Promise<void> {
     await this.#directory.writeServer(this.own());
+    this.#announced = true;
     await this.look();
+  }
+
+  /** The last word of this server: that it is off. Nothing where it never was in the list. */
+  async leave(): Promise<void> {
+    this.#state = 'off';
+    if (this.#announced) await this.#directory.writeServer(this.own());
   }
 
   /** Reads the records of the others. Rejects where the directory is unreachable. */

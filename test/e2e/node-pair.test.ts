@@ -168,7 +168,7 @@ describe.each(Object.entries(DIRECTORY_SERVERS))('two nodes over %s', (_kind, st
     expect((await server.eye.find(ONE))?.location.server?.name).toBe('b');
   });
 
-  it('redirect from a full node to one with room, and back to nobody who came from there', async () => {
+  it('redirect from a full node to one with room', async () => {
     const full = await startNamed('full', { VSERVER_MAX_USERS: '1' });
     await meet(a, b, full);
     await client.welcome(full.udp, ONE);
@@ -196,5 +196,15 @@ describe.each(Object.entries(DIRECTORY_SERVERS))('two nodes over %s', (_kind, st
       message: expect.stringMatching(/VSERVER_CLUSTER_KEY/) as string,
     });
     expect((await server.eye.servers()).map(({ name }) => name)).not.toContain('stranger');
+  });
+
+  it('are left alone by a node without their key that started while the directory was away', async () => {
+    await server.kill();
+    const stranger = await startNode({ ...server.settings, VSERVER_NAME: 'stranger' });
+    await server.back();
+    await stranger.stopped;
+    const names = async (): Promise<string[]> => (await server.eye.servers()).map(({ name }) => name);
+    await expect.poll(names, { timeout: 5_000 }).toContain('a');
+    expect(await names()).not.toContain('stranger');
   });
 });

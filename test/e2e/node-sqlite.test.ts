@@ -114,6 +114,26 @@ describe('the first start on an empty folder', () => {
     expect(second.headers.get('wan')).toBe(first.headers.get('wan'));
   });
 
+  it('serves IPv6 the same way', async () => {
+    const node = await startNode({ VSERVER_LISTEN: '::1' });
+    const six = await openClient('::1');
+    const mine = await six.welcome(node.udp, SAMPLE_USER.uid);
+    expect(mine.welcome?.headers.get('wan')).toMatch(/^\[::1\]:\d+$/);
+    const other = await httpLogin(node, OTHER);
+    const found = await http(`${node.http}/v1/locate/${SAMPLE_USER.uid}`, { token: other.token });
+    expect(found.json).toMatchObject({ wan: mine.welcome?.headers.get('wan') });
+    await six.close();
+  });
+
+  it('reads the system variables anew when it is told to', async () => {
+    const node = await startNode();
+    const mine = await client.welcome(node.udp, SAMPLE_USER.uid);
+    expect((await mine.ask('Config')).body).toContain('NAME="MAIN_URL" VALUE="http://www.example.com"');
+    await node.directory.writeVariable('MAIN_URL', 'http://www.example.org');
+    await node.reload();
+    expect((await mine.ask('Config')).body).toContain('NAME="MAIN_URL" VALUE="http://www.example.org"');
+  });
+
   it('makes no file that others than its owner may read', async () => {
     const node = await startNode();
     await client.welcome(node.udp, SAMPLE_USER.uid);
@@ -178,6 +198,9 @@ describe('a start that can not be', () => {
     await refused({ VSERVER_HEARTBEAT: '90', VSERVER_EXPIRES: '60' }, /VSERVER_EXPIRES .*VSERVER_HEARTBEAT/);
     await refused({ VSERVER_LISTEN: '0.0.0.0' }, /VSERVER_ADVERTISE/);
     await refused({ VSERVER_LISTEN: '192.0.2.1' }, /VSERVER_LISTEN/);
+    await refused({ VSERVER_DATA: '/dev/null/data' }, /VSERVER_DATA/);
+    const ldap = { VSERVER_DIRECTORY: 'ldap://127.0.0.1:1/dc=netbbq,dc=com' };
+    await refused({ ...ldap, VSERVER_LDAP_CA: '/nowhere/ca.pem' }, /VSERVER_LDAP_CA.*\/nowhere\/ca\.pem/);
     await refused({ VSERVER_HTTP_CERT: '/nowhere/cert.pem', VSERVER_HTTP_KEY: '/nowhere/key.pem' }, /\/nowhere\//);
   });
 });

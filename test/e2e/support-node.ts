@@ -111,10 +111,10 @@ export function isSession(answer: TestSession | Reply): answer is TestSession {
   return 'cookie' in answer;
 }
 
-/** A socket on 127.0.0.1. */
-export async function openClient(): Promise<TestClient> {
-  const socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
+/** A socket on loopback. */
+export async function openClient(host: '127.0.0.1' | '::1' = '127.0.0.1'): Promise<TestClient> {
+  const socket = createSocket(host === '::1' ? 'udp6' : 'udp4');
+  socket.bind(0, host);
   await once(socket, 'listening');
   const joiner = createPartJoiner();
   const waiting = new Map<string, (message: Buffer, reply: Reply) => void>();

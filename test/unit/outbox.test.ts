@@ -159,20 +159,6 @@ it('a newer write of the same user replaces the one that waits, and follows the 
   expect(directory.calls.filter((call) => call === 'writeLocation')).toHaveLength(3);
 });
 
-it('a cancelled write is not tried, after a restart neither', async () => {
-  await online('a');
-  directory.down = true;
-  const before = await open();
-  before.add('a', at(7), 1);
-  await settle();
-  before.cancel('a');
-  await before.close();
-  directory.down = false;
-  const after = await open();
-  await after.flush();
-  expect([written('a'), after.waiting()]).toEqual([null, 0]);
-});
-
 it('what can never be written is given up with a word in the log', async () => {
   directory.writeLocation = () => Promise.reject(new VserverError('READ_ONLY'));
   const outbox = await open();

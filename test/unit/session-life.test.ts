@@ -241,6 +241,18 @@ describe('the sweep over the online users', () => {
     expect(f.later).toEqual([]);
   });
 
+  it('takes over the epoch of a login here that was refused as too late and written all the same', async () => {
+    const f = flows();
+    f.directory.put({ uid: 'a' });
+    const row = await loggedIn(f, 'a');
+    const location = (await f.directory.find('a'))?.location ?? NOWHERE;
+    await f.directory.writeLocation('a', { ...location, epoch: 2 }, 1);
+    await wholePass(f);
+    expect(f.ended).toEqual([]);
+    f.ends.end(row, 'logout');
+    expect(f.later).toMatchObject([{ uid: 'a', expectedEpoch: 2 }]);
+  });
+
   it('ends an account when its time comes', async () => {
     const f = flows();
     f.directory.put({ uid: 'a', service: { ...plain.service, expiresAt: f.clock.now() + 20_000 } });
