@@ -7,7 +7,6 @@ import { VserverError } from '../base/errors.ts';
 import { systemClock, systemDatagrams } from '../base/system.ts';
 import type { Config } from '../config.ts';
 import type { Directory, Finding } from '../directory/directory.ts';
-import { createLog } from '../logger.ts';
 import { SETTINGS } from '../settings.ts';
 import { act, withDirectory } from './context.ts';
 import { EXIT, EXIT_CODES_HELP } from './failures.ts';
@@ -124,6 +123,7 @@ function dataFindings({ data }: Config): Finding[] {
 
 async function portFindings(config: Config): Promise<Finding[]> {
   const { listen: host } = config;
+  const { createLog } = await import('../logger.ts');
   const datagrams = systemDatagrams(createLog('silent'));
   const udp = async (port: number): Promise<void> => {
     await (await datagrams.bind({ host, port }, () => undefined)).close();

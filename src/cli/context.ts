@@ -4,7 +4,6 @@ import { systemClock, systemTimers } from '../base/system.ts';
 import type { Config } from '../config.ts';
 import { loadConfig } from '../config.ts';
 import type { Directory } from '../directory/directory.ts';
-import { createLog } from '../logger.ts';
 import type { Terminal } from './terminal.ts';
 import { createTerminal } from './terminal.ts';
 
@@ -37,7 +36,7 @@ export async function withDirectory<T>(
   run: (directory: Directory) => Promise<T>,
   asItIs = false,
 ): Promise<T> {
-  const { openDirectory } = await import('../backends.ts');
+  const [{ openDirectory }, { createLog }] = [await import('../backends.ts'), await import('../logger.ts')];
   const log = createLog(config.logLevel === 'debug' ? 'debug' : 'error');
   const directory = await openDirectory(config, { clock: systemClock, timers: systemTimers, log });
   try {

@@ -1,18 +1,9 @@
 /** The commands that show one thing: settings, config, sessions, servers, and what migrate has done. */
 import type { Command } from 'commander';
-import { createCounters } from '../base/counters.ts';
-import { VserverError } from '../base/errors.ts';
-import { systemClock } from '../base/system.ts';
-import { systemVariables } from '../config-xml/system-variables.ts';
-import { userConfigs } from '../config-xml/user-config.ts';
 import { loadConfig } from '../config.ts';
 import type { Config } from '../config.ts';
-import type { Directory } from '../directory/directory.ts';
-import { records } from '../directory/records.ts';
-import { serverText } from '../http/session-routes.ts';
-import { createLog } from '../logger.ts';
-import { SILENCE_MS_MAX } from '../redirect/servers.ts';
 import { SETTINGS } from '../settings.ts';
+import type { ShownServer } from './by-directory.ts';
 import { act, withDirectory } from './context.ts';
 import { EXIT_CODES_HELP } from './failures.ts';
 import { findNode, needNode } from './node-api.ts';
@@ -92,23 +83,11 @@ export function addConfig(program: Command): void {
       `\nExamples:\n  vserver config 10017676\n  vserver config 10017676 --json\n\n${EXIT_CODES_HELP}`,
     );
   act(command, async ({ terminal, config }, [uid = '']) => {
+    const { configOf } = await import('./by-directory.ts');
     const { etag, body } = await withDirectory(config(), (directory) => configOf(directory, uid));
     const xml = body.toString('utf8');
     terminal.answer({ uid, etag, xml }, xml);
   });
-}
-
-async function configOf(directory: Directory, uid: string) {
-  const log = createLog('warn');
-  const nowMs = systemClock.now();
-  const servers = await directory.servers();
-  const running = servers.filter((one) => one.state === 'on' && nowMs - one.seenAt <= SILENCE_MS_MAX);
-  const variables = systemVariables({ directory, servers: () => running, log });
-  await variables.refresh();
-  const cache = records(directory, systemClock);
-  const document = await userConfigs({ records: cache, variables, counters: createCounters(), log })(uid, false);
-  if (document === null) throw new VserverError('NO_SUCH_USER');
-  return document;
 }
 
 type Session = Record<'uid' | 'instance' | 'status' | 'network' | 'wan' | 'loginAt' | 'seenAt', string | undefined>;
@@ -135,15 +114,6 @@ export function addSessions(program: Command): void {
   });
 }
 
-interface ShownServer {
-  readonly name: string;
-  readonly udp: string;
-  readonly http: string;
-  readonly state: string;
-  readonly users: number;
-  readonly usersMax: number;
-}
-
 export function addServers(program: Command): void {
   const command = program
     .command('servers')
@@ -152,6 +122,7 @@ export function addServers(program: Command): void {
   act(command, async ({ terminal, config }) => {
     const settings = config();
     const node = findNode(settings);
+    const { storedServers } = await import('./by-directory.ts');
     const { servers } =
       node === null
         ? { servers: await withDirectory(settings, storedServers) }
@@ -159,12 +130,4 @@ export function addServers(program: Command): void {
     const rows = servers.map((one) => [one.name, one.udp, one.http, one.state, `${one.users}/${one.usersMax}`]);
     terminal.answer({ servers }, table(['name', 'udp', 'http', 'state', 'users'], rows));
   });
-}
-
-async function storedServers(directory: Directory): Promise<ShownServer[]> {
-  const nowMs = systemClock.now();
-  const servers = await directory.servers();
-  // The last word of a server that fell silent does not hold any more.
-  const asSeen = servers.map((one) => (nowMs - one.seenAt > SILENCE_MS_MAX ? { ...one, state: 'off' as const } : one));
-  return asSeen.map((one) => serverText(one) as ShownServer);
 }

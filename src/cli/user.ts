@@ -3,13 +3,18 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { SearchField } from '../directory/directory.ts';
 import { SEARCH_FIELDS } from '../directory/directory.ts';
+import type { Config } from '../config.ts';
 import { act } from './context.ts';
 import { CommandError, EXIT, EXIT_CODES_HELP } from './failures.ts';
 import { FIELDS_HELP, readChanges } from './fields.ts';
 import { askPassword } from './password.ts';
 import { outline, table } from './terminal.ts';
-import type { ShownUser } from './users.ts';
-import { withUsers } from './users.ts';
+import type { ShownUser, Users } from './users.ts';
+
+/** Loaded when it is needed: most commands do without. */
+async function withUsers<T>(config: Config, run: (users: Users) => Promise<T>): Promise<T> {
+  return (await import('./users.ts')).withUsers(config, run);
+}
 
 const PASSWORD_STDIN = ['--password-stdin', 'the password is the first line of stdin'] as const;
 const NO_PASSWORD = '--no-password';

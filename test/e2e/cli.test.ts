@@ -245,26 +245,4 @@ describe('without a node', () => {
     const { code, stderr } = await place.run(['user', 'list', '--json'], { env });
     expect({ code, secret: stderr.includes('nothing') }).toEqual({ code: 4, secret: false });
   });
-
-  test('every command has help with examples and exit codes', async () => {
-    const commands = [
-      'start',
-      'stop',
-      'check',
-      'settings',
-      'migrate',
-      'import',
-      'export',
-      'locate',
-      'config',
-      'sessions',
-      'servers',
-    ];
-    for (const name of [...commands, 'user add', 'user set', 'client login']) {
-      const { code, stdout } = await place.run([...name.split(' '), '--help']);
-      expect({ name, code }).toEqual({ name, code: 0 });
-      expect(stdout).toContain('Examples:');
-      expect(stdout).toContain('Exit codes:');
-    }
-  });
 });

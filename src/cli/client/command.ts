@@ -5,7 +5,6 @@ import type { Command } from 'commander';
 import { canonicalHost, formatAddress } from '../../base/address.ts';
 import type { Address } from '../../base/model.ts';
 import { systemDatagrams, systemRandom, systemTimers } from '../../base/system.ts';
-import { createLog } from '../../logger.ts';
 import type { Context } from '../context.ts';
 import { act } from '../context.ts';
 import { CommandError, EXIT, EXIT_CODES_HELP } from '../failures.ts';
@@ -84,7 +83,7 @@ async function firstOf({ lines }: Source): Promise<string> {
   return first.value;
 }
 
-function connect(
+async function connect(
   { terminal }: Context,
   login: { uid: string; password: string; server: Address; alternate: Address; instance: string },
   over: AbortController,
@@ -97,6 +96,7 @@ function connect(
     if (!terminal.json) terminal.say(text);
     if (event.kind === 'taken-over') over.abort();
   };
+  const { createLog } = await import('../../logger.ts');
   return softphone({
     ...login,
     bind: { host, port: 0 },
