@@ -52,6 +52,16 @@ it('an import has a minute', async () => {
   expect(await answer).toMatchObject({ code: 'DIRECTORY_UNAVAILABLE' });
 });
 
+it('while the directory counts as down its schema is brought up to date all the same', async () => {
+  const { inner, directory } = setup();
+  inner.down = true;
+  for (let i = 0; i < 3; i++) await failing(directory.find('a'));
+  inner.down = false;
+  expect(await failing(directory.find('a'))).toMatchObject({ code: 'DIRECTORY_UNAVAILABLE' });
+  inner.migrate = () => Promise.resolve(['tables']);
+  expect(await directory.migrate()).toEqual(['tables']);
+});
+
 it('more operations at once than allowed are refused without asking the directory', async () => {
   const { inner, directory } = setup(2);
   inner.held = true;
