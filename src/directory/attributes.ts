@@ -37,8 +37,8 @@ export function userFromAttributes(
     dn,
     secret: {
       password: passwordOf(attributes, names),
-      ha1Md5: hexOf(read, 'ha1Md5', 32),
-      ha1Sha256: hexOf(read, 'ha1Sha256', 64),
+      ha1Md5: hexOf(read, names, 'ha1Md5', 32),
+      ha1Sha256: hexOf(read, names, 'ha1Sha256', 64),
     },
     basic: {
       alias: read.text('alias'),
@@ -70,10 +70,10 @@ export function userFromAttributes(
       unreachable: read.text('forwardUnreachable'),
     },
     lists: {
-      buddies: uidsOf(read, 'buddy'),
-      blocked: uidsOf(read, 'blocked'),
-      asked: uidsOf(read, 'buddyAsked'),
-      asking: uidsOf(read, 'buddyAsking'),
+      buddies: uidsOf(read, names, 'buddy'),
+      blocked: uidsOf(read, names, 'blocked'),
+      asked: uidsOf(read, names, 'buddyAsked'),
+      asking: uidsOf(read, names, 'buddyAsking'),
     },
     voip: voipOf(read, names),
     xmlext: read.text('xmlext'),
@@ -282,11 +282,11 @@ function parseVoipAccount(text: string): { n: number; account: VoipAccount } | n
   return { n, account: { type, enabled, servers, e164, outbound, property, ttl, password } };
 }
 
-function uidsOf(read: Reader, field: AttributeName): readonly string[] {
+function uidsOf(read: Reader, names: AttributeNames, field: AttributeName): readonly string[] {
   const values = read.texts(field);
   const uids = values.filter(isUid);
-  if (uids.length < values.length) read.problems.push(`${field}: a value is no uid`);
-  if (uids.length > LIST_ENTRIES_MAX) read.problems.push(`${field}: too many values`);
+  if (uids.length < values.length) read.problems.push(`${names[field]}: a value is no uid`);
+  if (uids.length > LIST_ENTRIES_MAX) read.problems.push(`${names[field]}: too many values`);
   return uids.slice(0, LIST_ENTRIES_MAX);
 }
 
@@ -303,11 +303,11 @@ function passwordOf(attributes: Attributes, names: AttributeNames): string | nul
   return typeof value === 'string' ? value : value.toString('utf8');
 }
 
-function hexOf(read: Reader, field: AttributeName, length: number): string | null {
+function hexOf(read: Reader, names: AttributeNames, field: AttributeName, length: number): string | null {
   const value = read.text(field).toLowerCase();
   if (value === '') return null;
   if (value.length === length && /^[0-9a-f]+$/.test(value)) return value;
-  read.problems.push(`${field} is no hash`);
+  read.problems.push(`${names[field]} is no hash`);
   return null;
 }
 

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -25,8 +25,8 @@ export interface Slapd {
   readonly ldapsUrl: string;
   /** PEM file of the self-signed certificate. */
   readonly certificate: string;
-  /** ldapadd with LDIF text or a file; throws with its message where it fails. */
-  add(ldif: { readonly text: string } | { readonly file: string }): void;
+  /** ldapadd with LDIF text or a file, by ROOT_DN if no other; throws with its message where it fails. */
+  add(ldif: { readonly text: string } | { readonly file: string }, bindDn?: string): void;
   kill(): Promise<void>;
   restart(): Promise<void>;
   pause(): void;
@@ -34,8 +34,16 @@ export interface Slapd {
   stop(): Promise<void>;
 }
 
-/** `plain`: no schema of ours, nothing for the anonymous, and READER_DN may read all but passwords, and not write. */
-export async function startSlapd(options: { readonly plain?: boolean } = {}): Promise<Slapd> {
+export interface SlapdOptions {
+  readonly plain?: boolean;
+  readonly cnConfig?: boolean;
+}
+
+/**
+ * `cnConfig`: configured by cn=config, which ROOT_PASSWORD may write, and without our schema yet.
+ * `plain`: no schema of ours, nothing for the anonymous, and READER_DN may read all but passwords, and not write.
+ */
+export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
   const binary = ['/usr/sbin/slapd', '/usr/lib/openldap/slapd', '/usr/local/libexec/slapd'].find((path) =>
     existsSync(path),
   );
@@ -44,13 +52,18 @@ export async function startSlapd(options: { readonly plain?: boolean } = {}): Pr
   const certificate = makeCertificate(folder);
   const plain = options.plain === true;
   const suffix = plain ? PLAIN_SUFFIX : SUFFIX;
-  writeConfig(folder, plain, suffix);
+  const data = join(folder, 'data');
+  mkdirSync(data);
+  const config =
+    options.cnConfig === true
+      ? writeCnConfig(folder, join(dirname(binary), 'slapadd'))
+      : writeConfig(folder, plain, suffix);
   const [port, tlsPort] = [await freePort(), await freePort()];
   const urls = `ldap://127.0.0.1:${port}/ ldaps://127.0.0.1:${tlsPort}/`;
   let child: ChildProcess | undefined;
 
   const start = async (): Promise<void> => {
-    child = spawn(binary, ['-d', '0', '-f', join(folder, 'slapd.conf'), '-h', urls], { stdio: 'ignore' });
+    child = spawn(binary, ['-d', '0', ...config, '-h', urls], { stdio: 'ignore' });
     for (let tries = 0; !(await answers(port)); tries++) {
       if (tries > 500 || child.exitCode !== null) throw new Error('slapd does not start');
       await wait(10);
@@ -71,9 +84,9 @@ export async function startSlapd(options: { readonly plain?: boolean } = {}): Pr
     url: `ldap://127.0.0.1:${port}/${suffix}`,
     ldapsUrl: `ldaps://127.0.0.1:${tlsPort}/${suffix}`,
     certificate,
-    add(ldif) {
+    add(ldif, bindDn = `cn=admin,${suffix}`) {
       const source = 'file' in ldif ? ['-f', ldif.file] : [];
-      const args = ['-x', '-H', `ldap://127.0.0.1:${port}`, '-D', `cn=admin,${suffix}`, '-w', ROOT_PASSWORD, ...source];
+      const args = ['-x', '-H', `ldap://127.0.0.1:${port}`, '-D', bindDn, '-w', ROOT_PASSWORD, ...source];
       const { status, stderr } = spawnSync('ldapadd', args, {
         input: 'text' in ldif ? ldif.text : '',
         encoding: 'utf8',
@@ -94,9 +107,7 @@ export async function startSlapd(options: { readonly plain?: boolean } = {}): Pr
   };
 }
 
-function writeConfig(folder: string, plain: boolean, suffix: string): void {
-  const data = join(folder, 'data');
-  mkdirSync(data);
+function writeConfig(folder: string, plain: boolean, suffix: string): string[] {
   const schemas = ['core', 'cosine', 'inetorgperson'].map((name) => `include /etc/ldap/schema/${name}.schema`);
   if (!plain) schemas.push(`include ${join(LDIF, 'vserver.schema')}`);
   const config = [
@@ -112,7 +123,7 @@ function writeConfig(folder: string, plain: boolean, suffix: string): void {
     `suffix "${suffix}"`,
     `rootdn "cn=admin,${suffix}"`,
     `rootpw ${ROOT_PASSWORD}`,
-    `directory ${data}`,
+    `directory ${join(folder, 'data')}`,
     'maxsize 1073741824',
     // A test needs no durability.
     'dbnosync',
@@ -122,7 +133,30 @@ function writeConfig(folder: string, plain: boolean, suffix: string): void {
     'access to attrs=userPassword by anonymous auth by * none',
     plain ? `access to * by dn.exact="${READER_DN}" read by * none` : 'access to * by * read',
   ];
-  writeFileSync(join(folder, 'slapd.conf'), `${config.join('\n')}\n`, { mode: 0o600 });
+  const file = join(folder, 'slapd.conf');
+  writeFileSync(file, `${config.join('\n')}\n`, { mode: 0o600 });
+  return ['-f', file];
+}
+
+function writeCnConfig(folder: string, slapadd: string): string[] {
+  const [file, target] = [join(folder, 'config.ldif'), join(folder, 'slapd.d')];
+  mkdirSync(target);
+  const schemas = ['core', 'cosine', 'inetorgperson'].map((name) => `include: file:///etc/ldap/schema/${name}.ldif`);
+  const entries = [
+    'dn: cn=config\nobjectClass: olcGlobal\ncn: config',
+    'dn: cn=module{0},cn=config\nobjectClass: olcModuleList\nolcModulePath: /usr/lib/ldap\nolcModuleLoad: back_mdb',
+    'dn: cn=schema,cn=config\nobjectClass: olcSchemaConfig\ncn: schema',
+    ...schemas,
+    `dn: olcDatabase={0}config,cn=config\nobjectClass: olcDatabaseConfig\nolcRootPW: ${ROOT_PASSWORD}`,
+    [
+      'dn: olcDatabase={1}mdb,cn=config\nobjectClass: olcDatabaseConfig\nobjectClass: olcMdbConfig',
+      `olcSuffix: ${SUFFIX}\nolcRootDN: ${ROOT_DN}\nolcRootPW: ${ROOT_PASSWORD}`,
+      `olcDbDirectory: ${join(folder, 'data')}\nolcDbIndex: uid eq,pres,sub`,
+    ].join('\n'),
+  ];
+  writeFileSync(file, `${entries.join('\n\n')}\n`, { mode: 0o600 });
+  execFileSync(slapadd, ['-n', '0', '-F', target, '-l', file], { stdio: 'pipe' });
+  return ['-F', target];
 }
 
 function makeCertificate(folder: string): string {
