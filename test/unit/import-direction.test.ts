@@ -8,7 +8,7 @@ const SRC = normalize(join(import.meta.dirname, '../../src'));
 const LAYERS: readonly (readonly string[])[] = [
   ['main.ts', 'cli'],
   ['node.ts', 'edges.ts', 'core.ts', 'backends.ts', 'sample.ts', 'secrets.ts', 'logger.ts', 'config.ts', 'settings.ts'],
-  ['udp', 'http'],
+  ['udp', 'http', 'sip'],
   ['login', 'admin'],
   ['heartbeat', 'redirect', 'locator', 'config-xml', 'directory'],
   ['base'],
@@ -17,6 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
 /** Only the composition may touch the real world, and only it knows which backends there are. */
 const RESERVED: Readonly<Record<string, readonly string[]>> = {
   'base/system.ts': ['node.ts', 'cli'],
+  'base/system-streams.ts': ['node.ts'],
   'directory/ldap.ts': ['backends.ts'],
   'directory/mysql.ts': ['backends.ts'],
   'directory/sqlite.ts': ['backends.ts'],
