@@ -148,9 +148,8 @@ export class SessionRows {
   }
 
   cookie(row: number): string {
-    let text = '';
-    for (let i = 0; i < 4; i++) text += (this.#cookie[row * 4 + i] ?? 0).toString(16).padStart(8, '0');
-    return text;
+    for (let i = 0; i < 4; i++) cookieBytes.writeUInt32BE(this.#cookie[row * 4 + i] ?? 0, i * 4);
+    return cookieBytes.toString('hex');
   }
 
   /** A view on the 32 bytes, valid until the next session is opened or closed. */
@@ -238,3 +237,4 @@ export class SessionRows {
 }
 
 const scratch = new Uint8Array(ADDRESS_BYTES);
+const cookieBytes = Buffer.alloc(COOKIE_BYTES);
