@@ -20,7 +20,7 @@ import {
 import { scanHead, SipHead } from './head.ts';
 import { parseNameAddr, parseNameAddrs } from './name-addr.ts';
 import type { NameAddr } from './name-addr.ts';
-import { DIGIT, isToken, parseNumber, skip, SPACE } from './syntax.ts';
+import { decodeUtf8, DIGIT, isToken, parseNumber, skip, SPACE } from './syntax.ts';
 import { parseUri } from './uri.ts';
 import type { Uri } from './uri.ts';
 import { parseVia } from './via.ts';
@@ -263,7 +263,7 @@ function parseResponse(
   const head = new SipHead(text, scan.fields);
   const parts = readParts(head, readVia(head), bytes, start + scan.bodyAt, options.stream === true);
   if ('status' in parts) return null;
-  return new SipResponse(parts, Number(match[1]), match[2] ?? '');
+  return new SipResponse(parts, Number(match[1]), decodeUtf8(match[2] ?? ''));
 }
 const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d) ([^\r]*)$/i;
 

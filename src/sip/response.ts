@@ -24,6 +24,7 @@ export function makeResponse(
   let head = `SIP/2.0 ${status} ${encodeUtf8(reason)}\r\n`;
   let others = '';
   let firstVia = true;
+  let copied = 0;
   for (let i = 0; i < fields.length; i += 4) {
     const number = fields[i];
     if (number !== VIA && number !== FROM && number !== TO && number !== CALL_ID && number !== CSEQ) continue;
@@ -31,7 +32,12 @@ export function makeResponse(
     if (number === VIA) {
       head += firstVia ? `Via: ${firstViaValue(request, value)}\r\n` : `Via: ${value}\r\n`;
       firstVia = false;
-    } else if (number === FROM) others += `From: ${value}\r\n`;
+      continue;
+    }
+    // Of a header that wrongly comes twice, the first.
+    if ((copied & (1 << number)) !== 0) continue;
+    copied |= 1 << number;
+    if (number === FROM) others += `From: ${value}\r\n`;
     else if (number === TO) others += `To: ${value}${tagFor(request, status, value, toTag)}\r\n`;
     else if (number === CALL_ID) others += `Call-ID: ${value}\r\n`;
     else others += `CSeq: ${value}\r\n`;

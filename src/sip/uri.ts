@@ -104,7 +104,8 @@ export function hostEndAt(text: string, at: number, end: number): number {
 export function parseHost(text: string, at: number, end: number): string | null {
   if (end === at || end - at > 255) return null;
   if (text.charCodeAt(at) === 0x5b) {
-    const six = text.slice(at + 1, end - 1);
+    // The grammar of RFC 3261 allows a third colon before an IPv4 part, and it must be borne (RFC 5118 4.10).
+    const six = text.slice(at + 1, end - 1).replace(/:::(?=\d+\.)/, '::');
     return isIPv6(six) && !six.includes('%') ? canonicalHost(six) : null;
   }
   const host = text.slice(at, end).toLowerCase();

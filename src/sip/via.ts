@@ -1,6 +1,6 @@
 /** Via (RFC 3261 20.42) with rport and received (RFC 3581). */
 import type { Address } from '../base/model.ts';
-import { DIGIT, formatParams, itemEnd, parseNumber, parseParams, skip, SPACE, TOKEN, trimEnd } from './syntax.ts';
+import { DIGIT, formatParams, itemEnd, parseNumber, parseParams, skip, SPACE, TOKEN } from './syntax.ts';
 import type { Params } from './syntax.ts';
 import { hostEndAt, parseHost } from './uri.ts';
 
@@ -17,6 +17,11 @@ export interface Via {
 
 /** The branch of RFC 3261 begins so; any other is of RFC 2543 and may not be unique. */
 export const BRANCH_COOKIE = 'z9hG4bK';
+
+/** Whether the branch identifies the transaction (RFC 3261 17.2.3; the cookie alone does not, RFC 4475 3.2.1). */
+export function isUniqueBranch(branch: string): boolean {
+  return branch.length > BRANCH_COOKIE.length && branch.startsWith(BRANCH_COOKIE);
+}
 
 /** The first Via in `at`–`end`; null where it is malformed. What follows its comma is not looked at. */
 export function parseVia(text: string, at = 0, end = text.length): Via | null {
@@ -88,9 +93,4 @@ export function parseVias(text: string): Via[] | null {
     if (end >= text.length) return list;
     at = end + 1;
   }
-}
-
-/** Where the first Via of the text ends. */
-export function firstViaEnd(text: string): number {
-  return trimEnd(text, 0, itemEnd(text, 0, text.length));
 }
