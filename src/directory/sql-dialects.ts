@@ -13,25 +13,29 @@ export interface Dialect {
   upsert(key: string, columns: readonly string[]): string;
   index(name: string, table: string, columns: string): string;
   /**
-   * Triggers that count `users.version` up on every change of a user or of the rows that are his, and keep the
-   * search keys of rows that somebody else wrote, so that changes behind the program's back are seen too.
+   * Triggers that count `users.version` up on every change of a user or of the rows that are his, forget the copy
+   * of those rows (`users.attached`), and keep the search keys of rows that somebody else wrote, so that changes
+   * behind the program's back are seen too.
    */
   readonly triggers: readonly string[];
 }
 
-const CHILDREN = ['contacts', 'voip_accounts', 'buddies'];
-const TOUCH = 'UPDATE users SET version = version + 1 WHERE uid =';
+/**
+ * The tables of what hangs on a user, and the column that only rows of the program fill. It brings the user up to date
+ * itself where it inserts: an import has several rows a user.
+ */
+const CHILDREN = [
+  ['contacts', 'value_key'],
+  ['voip_accounts', 'own'],
+  ['buddies', 'own'],
+] as const;
+const TOUCH = 'UPDATE users SET version = version + 1, attached = NULL WHERE uid =';
 
 /** Each column with a search key: its table, itself, its key. */
 const KEYED = [
   ['users', 'alias', 'alias_key'],
   ['contacts', 'value', 'value_key'],
 ] as const;
-
-/** Rows with a search key come from the program, which counts up itself: an import has two of them a user. */
-function isKeyed(table: string): boolean {
-  return table === 'contacts';
-}
 
 export const SQLITE: Dialect = {
   types: { uid: 'TEXT', key: 'TEXT', text: 'TEXT', int: 'INTEGER', bigint: 'INTEGER' },
@@ -44,8 +48,8 @@ export const SQLITE: Dialect = {
   triggers: [
     `CREATE TRIGGER IF NOT EXISTS users_version AFTER UPDATE ON users WHEN NEW.version = OLD.version
      BEGIN ${TOUCH} NEW.uid; END`,
-    ...CHILDREN.flatMap((table) => [
-      `CREATE TRIGGER IF NOT EXISTS ${table}_insert AFTER INSERT ON ${table}${isKeyed(table) ? ' WHEN NEW.value_key IS NULL' : ''}
+    ...CHILDREN.flatMap(([table, ours]) => [
+      `CREATE TRIGGER IF NOT EXISTS ${table}_insert AFTER INSERT ON ${table} WHEN NEW.${ours} IS NULL
        BEGIN ${TOUCH} NEW.uid; END`,
       `CREATE TRIGGER IF NOT EXISTS ${table}_update AFTER UPDATE ON ${table}
        BEGIN ${TOUCH} OLD.uid; ${TOUCH} NEW.uid; END`,
@@ -83,8 +87,15 @@ export const MYSQL: Dialect = {
       `IF NEW.value_key IS NULL THEN SET NEW.value_key = LOWER(NEW.value); ${TOUCH} NEW.uid; END IF;`,
     ),
     ...trigger('contacts_rekey', 'BEFORE UPDATE ON contacts', keep('value', 'value_key', 'NEW.value <> OLD.value')),
-    ...CHILDREN.flatMap((table) => [
-      ...(isKeyed(table) ? [] : trigger(`${table}_insert`, `AFTER INSERT ON ${table}`, `${TOUCH} NEW.uid;`)),
+    ...CHILDREN.flatMap(([table, ours]) => [
+      // That of contacts stands above: one trigger an event.
+      ...(table === 'contacts'
+        ? []
+        : trigger(
+            `${table}_insert`,
+            `AFTER INSERT ON ${table}`,
+            `IF NEW.${ours} IS NULL THEN ${TOUCH} NEW.uid; END IF;`,
+          )),
       ...trigger(`${table}_update`, `AFTER UPDATE ON ${table}`, `${TOUCH} OLD.uid; ${TOUCH} NEW.uid;`),
       ...trigger(`${table}_delete`, `AFTER DELETE ON ${table}`, `${TOUCH} OLD.uid;`),
     ]),

@@ -7,7 +7,10 @@ import type { Entry, Page, Query } from './directory.ts';
 import { formatRdn } from './dn.ts';
 import type { Dialect } from './sql-dialects.ts';
 import type { SqlRow, SqlRunner, SqlValue } from './sql-driver.ts';
+import type { Attached } from './sql-rows.ts';
 import {
+  attachedFrom,
+  attachedOf,
   CHILD_TABLES,
   fieldsOf,
   LOCATION_COLUMNS,
@@ -44,15 +47,8 @@ const USER = `JSON_ARRAY(${FIELDS.map(([, source]) => source).join(', ')})`;
 const NAMES = FIELDS.map(([name]) => name);
 const JOINS = 'LEFT JOIN regions r ON r.name = u.region LEFT JOIN locations l ON l.uid = u.uid';
 
-/** The user with his location, and a row for everything that hangs on him: one statement, no temporary table. */
-const FIND = [
-  `SELECT 'users' AS of_table, ${USER} AS fields FROM users u ${JOINS} WHERE u.uid = ?`,
-  ...CHILD_TABLES.map(
-    ({ table, columns }) =>
-      `SELECT '${table}' AS of_table, JSON_ARRAY(${columns.join(', ')}) AS fields FROM ${table} WHERE uid = ?`,
-  ),
-].join(' UNION ALL ');
-const FIND_VALUES = 1 + CHILD_TABLES.length;
+/** The user with his location and, where it is known, all that hangs on him: one row. */
+const FIND = `SELECT ${USER} AS fields, u.attached FROM users u ${JOINS} WHERE u.uid = ?`;
 
 function userRow(row: SqlRow): SqlRow {
   const values = fieldsOf(row);
@@ -70,30 +66,31 @@ function childrenSql(users: number): string {
   ).join(' UNION ALL ');
 }
 /** Few sizes, so that few statements are prepared. */
-const PAGE_SIZES = [16, 128, SEARCH_LIMIT_MAX];
+const PAGE_SIZES = [1, 16, 128, SEARCH_LIMIT_MAX];
 
 export function sqlReader(dialect: Dialect, log: Log, baseDn: string): SqlReader {
   const dn = (uid: string, region: string): string => userDn(uid, region, baseDn);
   const warn = (problems: readonly string[], of: object): void => {
     if (problems.length > 0) log.warn({ ...of, columns: problems }, 'columns of the directory that can not be read');
   };
-  const toUser = (row: SqlRow, children: readonly SqlRow[]): User => {
+  const toUser = (row: SqlRow, attached: Attached): User => {
     const problems: string[] = [];
-    const user = readUser(row, children, dn, problems);
+    const user = readUser(row, attached, dn, problems);
     warn(problems, { uid: user.uid });
     return user;
   };
 
   const find = async (db: SqlRunner, uid: string): Promise<Entry | null> => {
     if (!isUid(uid)) return null;
-    const rows = await db.query(FIND, Array<string>(FIND_VALUES).fill(uid));
-    const found = rows.find((row) => row['of_table'] === 'users');
+    const [found] = await db.query(FIND, [uid]);
     if (found === undefined) return null;
+    // What hangs on him may change between the two reads: it is no older than the version then.
+    const attached = attachedOf(found) ?? attachedFrom((await childrenOf(db, [uid])).get(uid) ?? []);
     const row = userRow(found);
     const problems: string[] = [];
     const where = readLocation(row, problems);
     warn(problems, { uid });
-    return { user: toUser(row, rows), location: where, version: String(row['version']) };
+    return { user: toUser(row, attached), location: where, version: String(row['version']) };
   };
 
   return {
@@ -108,7 +105,7 @@ export function sqlReader(dialect: Dialect, log: Log, baseDn: string): SqlReader
       const { sql, values } = pageOf(query, limit + 1);
       // The page is cut out of the index first; only its users are read then.
       const rows = await db.query(
-        `SELECT ${USER} AS fields, page.k AS page_key, page.uid FROM (${sql}) page JOIN users u ON u.uid = page.uid ${JOINS}
+        `SELECT ${USER} AS fields, u.attached, page.k AS page_key, page.uid FROM (${sql}) page JOIN users u ON u.uid = page.uid ${JOINS}
          ORDER BY page.k, page.uid`,
         values,
       );
@@ -117,9 +114,11 @@ export function sqlReader(dialect: Dialect, log: Log, baseDn: string): SqlReader
       const next = rows.length > limit && last !== undefined ? formatCursor(last['page_key'], last['uid']) : null;
       const children = await childrenOf(
         db,
-        shown.map((row) => String(row['uid'])),
+        shown.filter((row) => attachedOf(row) === null).map((row) => String(row['uid'])),
       );
-      return { users: shown.map((row) => toUser(userRow(row), children.get(String(row['uid'])) ?? [])), next };
+      const attached = (row: SqlRow): Attached =>
+        attachedOf(row) ?? attachedFrom(children.get(String(row['uid'])) ?? []);
+      return { users: shown.map((row) => toUser(userRow(row), attached(row))), next };
     },
     async regions(db) {
       const rows = await db.query('SELECT name, country_code FROM regions ORDER BY name', []);

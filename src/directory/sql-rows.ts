@@ -57,7 +57,7 @@ export const CHILD_TABLES: readonly ChildTable[] = [
   },
   {
     table: 'voip_accounts',
-    columns: ['position', 'type', 'enabled', 'servers', 'e164', 'outbound', 'property', 'ttl', 'password'],
+    columns: ['position', 'type', 'enabled', 'servers', 'e164', 'outbound', 'property', 'ttl', 'password', 'own'],
     rows: ({ voip }) =>
       voip.map((account, i) => [
         i,
@@ -69,14 +69,48 @@ export const CHILD_TABLES: readonly ChildTable[] = [
         account.property,
         account.ttl,
         account.password,
+        1,
       ]),
   },
   {
     table: 'buddies',
-    columns: ['list', 'position', 'buddy'],
-    rows: ({ lists }) => LIST_NAMES.flatMap((list) => lists[list].map((buddy, i) => [list, i, buddy])),
+    columns: ['list', 'position', 'buddy', 'own'],
+    rows: ({ lists }) => LIST_NAMES.flatMap((list) => lists[list].map((buddy, i) => [list, i, buddy, 1])),
   },
 ];
+
+/** A user's rows of CHILD_TABLES, in their order. */
+export type Attached = readonly (readonly (readonly unknown[])[])[];
+
+const NOTHING: Attached = CHILD_TABLES.map(() => []);
+const NOTHING_TEXT = '';
+/** Well below the 65,535 bytes of a TEXT in MySQL, with 3 bytes a character at most. */
+const ATTACHED_CHARACTERS_MAX = 16_384;
+
+/** What `users.attached` keeps of a user; null where it is too much, and is read from the tables. */
+export function attachedText(user: User): string | null {
+  const rows = CHILD_TABLES.map((child) => child.rows(user));
+  if (rows.every((ofTable) => ofTable.length === 0)) return NOTHING_TEXT;
+  const text = JSON.stringify(rows);
+  return text.length > ATTACHED_CHARACTERS_MAX ? null : text;
+}
+
+/** Of a row with `attached`; null where the tables have to be read. */
+export function attachedOf({ attached }: SqlRow): Attached | null {
+  if (typeof attached !== 'string') return null;
+  if (attached === NOTHING_TEXT) return NOTHING;
+  try {
+    return JSON.parse(attached) as Attached;
+  } catch {
+    // Not what we wrote.
+    return null;
+  }
+}
+
+/** From rows with the name of their table and its columns as JSON. */
+export function attachedFrom(rows: readonly SqlRow[]): Attached {
+  return CHILD_TABLES.map(({ table }) => rows.filter((row) => row['of_table'] === table).map(fieldsOf));
+}
 
 /** How a search compares: without regard to case, and no longer than a key may be. */
 export function searchKey(text: string): string {
@@ -84,10 +118,10 @@ export function searchKey(text: string): string {
   return key.length <= 255 ? key : Array.from(key).slice(0, 255).join('');
 }
 
-/** From the rows that FIND and a page give (sql-read.ts). `problems` names what can't be read. */
+/** From the row that FIND and a page give (sql-read.ts). `problems` names what can't be read. */
 export function readUser(
   row: SqlRow,
-  children: readonly SqlRow[],
+  [contacts = [], accounts = [], lists = []]: Attached,
   dn: (uid: string, region: string) => string,
   problems: string[],
 ): User {
@@ -95,7 +129,6 @@ export function readUser(
   const uid = read.text('uid');
   const region = read.text('region');
   const { service, forwarding } = userDefaults(uid);
-  const contacts = childRows(children, 'contacts');
   return {
     uid,
     region,
@@ -135,8 +168,8 @@ export function readUser(
       noAnswerSeconds: read.integer('forward_no_answer_seconds', 1, 600, forwarding.noAnswerSeconds),
       unreachable: read.text('forward_unreachable'),
     },
-    lists: readLists(childRows(children, 'buddies')),
-    voip: readVoip(childRows(children, 'voip_accounts'), problems),
+    lists: readLists(lists),
+    voip: readVoip(accounts, problems),
     xmlext: read.text('xmlext'),
   };
 }
@@ -144,11 +177,6 @@ export function readUser(
 /** The values of a row that came as JSON: parsed by MySQL's driver, as text from MariaDB and SQLite. */
 export function fieldsOf({ fields }: SqlRow): readonly unknown[] {
   return (typeof fields === 'string' ? JSON.parse(fields) : fields) as unknown[];
-}
-
-/** The values of the rows of one of CHILD_TABLES. */
-function childRows(children: readonly SqlRow[], table: string): readonly (readonly unknown[])[] {
-  return children.filter((row) => row['of_table'] === table).map(fieldsOf);
 }
 
 function readLists(rows: readonly (readonly unknown[])[]): Lists {

@@ -43,6 +43,8 @@ function firstTables(dialect: Dialect): readonly string[] {
       ...['always', 'busy', 'no_answer', 'unreachable'].map((name) => `forward_${name} ${empty}`),
       `forward_no_answer_seconds ${int} NOT NULL DEFAULT 20`,
       `xmlext ${empty}`,
+      // What stands in the tables below, once more in one text, so that a login reads one row; null: read them.
+      `attached ${text}`,
     ]),
     ...userTables(dialect, table),
     table('servers', [
@@ -88,6 +90,8 @@ function userTables({ types: { uid, key, text, int, bigint } }: Dialect, table: 
       `type ${key} NOT NULL`,
       `enabled ${int} NOT NULL DEFAULT 1`,
       ...['servers', 'e164', 'outbound', 'property', 'ttl', 'password'].map((name) => `${name} ${empty}`),
+      // 1 in a row of ours, whose user we bring up to date ourselves; null where somebody else made it.
+      `own ${int}`,
       'PRIMARY KEY (uid, position)',
       ofUser,
     ]),
@@ -97,6 +101,7 @@ function userTables({ types: { uid, key, text, int, bigint } }: Dialect, table: 
       `list ${key} NOT NULL`,
       `position ${int} NOT NULL`,
       `buddy ${uid} NOT NULL`,
+      `own ${int}`,
       'PRIMARY KEY (uid, list, position)',
       ofUser,
     ]),

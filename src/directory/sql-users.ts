@@ -1,7 +1,7 @@
 /** Writing users: rows into `users` and the tables that hang on it. All of it inside a transaction. */
 import type { User } from '../base/model.ts';
 import type { SqlRunner, SqlValue, Written } from './sql-driver.ts';
-import { CHILD_TABLES, searchKey, userColumns } from './sql-rows.ts';
+import { attachedText, CHILD_TABLES, searchKey, userColumns } from './sql-rows.ts';
 import type { ChildTable } from './sql-rows.ts';
 
 /** Rows an INSERT; few sizes, so that few statements are prepared. */
@@ -32,7 +32,11 @@ export function insertSql(table: string, columns: readonly string[], rows: numbe
 
 /** New users with all that is theirs; 'duplicate' where one of the uids is taken: the caller gives up then. */
 export async function insertUsers(tx: SqlRunner, users: readonly User[]): Promise<Written> {
-  const rows = users.map((user) => ({ ...userColumns(user), alias_key: searchKey(user.basic.alias) }));
+  const rows = users.map((user) => ({
+    ...userColumns(user),
+    alias_key: searchKey(user.basic.alias),
+    attached: attachedText(user),
+  }));
   const columns = Object.keys(rows[0] ?? {});
   const written = await insertRows(
     tx,
@@ -73,7 +77,13 @@ export async function updateUser(tx: SqlRunner, before: User, after: User): Prom
   }
   let replaced = false;
   for (const child of CHILD_TABLES) replaced = (await replaceRows(tx, child, before, after)) || replaced;
-  if (replaced) await tx.run('UPDATE users SET version = version + 1 WHERE uid = ?', [after.uid]);
+  // Last, since the triggers forget it: SQLite's fire for the rows of a renamed user too.
+  if (replaced || after.uid !== before.uid) {
+    await tx.run('UPDATE users SET version = version + 1, attached = ? WHERE uid = ?', [
+      attachedText(after),
+      after.uid,
+    ]);
+  }
   return replaced || changed.length > 0 ? 'changed' : 'unchanged';
 }
 

@@ -60,15 +60,19 @@ describe('SQLite', () => {
   });
 
   it.each([
-    "UPDATE users SET enabled = 0 WHERE uid = 'u1'",
+    "INSERT INTO buddies (uid, list, position, buddy) VALUES ('u1', 'buddies', 99, 'u2')",
+    "INSERT INTO voip_accounts (uid, position, type) VALUES ('u1', 7, 'SIP')",
+    "UPDATE users SET enabled = 1 - enabled WHERE uid = 'u1'",
     "DELETE FROM buddies WHERE uid = 'u1'",
     "UPDATE voip_accounts SET password = 'x' WHERE uid = 'u1'",
     "INSERT INTO contacts (uid, kind, position, value) VALUES ('u1', 'telephone', 7, '+49')",
-  ])('shows a change behind its back in the version: %s', async (statement) => {
+  ])('shows a change behind its back, in the version too: %s', async (statement) => {
     await make(directory, 'u1', fullUser('u1'));
-    const before = (await directory.find('u1'))?.version;
+    const before = await directory.find('u1');
     behind.exec(statement);
-    expect((await directory.find('u1'))?.version).not.toBe(before);
+    const after = await directory.find('u1');
+    expect(after?.version).not.toBe(before?.version);
+    expect(after?.user).not.toEqual(before?.user);
   });
 
   it('keeps the version when only the location is written', async () => {
