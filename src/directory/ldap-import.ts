@@ -7,7 +7,7 @@ import type { AttributeNames } from './attribute-names.ts';
 import type { Applied, Attributes, LdifRecord, Modification } from './directory.ts';
 import { firstRdn, normalDn, parentDn, relativeTo } from './dn.ts';
 import { classifyEntry } from './entry-kinds.ts';
-import type { LdapContext } from './ldap.ts';
+import type { LdapContext } from './ldap-context.ts';
 import { isResult, RESULT, toChange } from './ldap-tree.ts';
 import { applyModifications } from './modifications.ts';
 import { validateUser, validateVariable } from './validate.ts';

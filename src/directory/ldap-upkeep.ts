@@ -4,7 +4,7 @@ import { isUnavailable, VserverError } from '../base/errors.ts';
 import { LOCATION_FIELDS } from './attribute-names.ts';
 import type { Finding, LdifRecord } from './directory.ts';
 import { classifyEntry } from './entry-kinds.ts';
-import type { LdapContext } from './ldap.ts';
+import type { LdapContext } from './ldap-context.ts';
 import { asFailure, asReadFailure, isResult, RESULT, toChange, toFound } from './ldap-tree.ts';
 
 const PAGE_SIZE = 500;

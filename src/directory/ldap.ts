@@ -9,13 +9,11 @@ import { DEFAULT_ATTRIBUTE_NAMES, LOCATION_FIELDS } from './attribute-names.ts';
 import type { AttributeNames } from './attribute-names.ts';
 import type { Directory, UserChanges } from './directory.ts';
 import { formatRdn } from './dn.ts';
+import type { LdapContext } from './ldap-context.ts';
 import { ldapImport } from './ldap-import.ts';
 import { ldapPool } from './ldap-pool.ts';
-import type { LdapPool } from './ldap-pool.ts';
 import { asFailure, containerAttributes, equals, isResult, ldapTree, RESULT, toChange } from './ldap-tree.ts';
-import type { LdapTree } from './ldap-tree.ts';
 import { ldapUsers } from './ldap-users.ts';
-import type { LdapUsers } from './ldap-users.ts';
 import { checkTree, treeEntries } from './ldap-upkeep.ts';
 import { checkStored } from './passwords.ts';
 import { changedUser } from './user-changes.ts';
@@ -39,15 +37,6 @@ export interface LdapOptions {
   readonly clock: Clock;
   readonly deadlineMs?: number;
   readonly connectionsMax?: number;
-}
-
-export interface LdapContext {
-  readonly base: string;
-  readonly usersBase: string;
-  readonly names: AttributeNames;
-  readonly pool: LdapPool;
-  readonly tree: LdapTree;
-  readonly users: LdapUsers;
 }
 
 /** Opens nothing yet: the first operation connects, so that a node starts while the server is down. */
