@@ -3,6 +3,7 @@ import { VserverError } from '../base/errors.ts';
 import type { Counters } from '../base/counters.ts';
 import type { Address, ServerRecord } from '../base/model.ts';
 import type { DatagramSocket, Log, Random, Timers } from '../base/ports.ts';
+import { answerStun, isStun } from '../base/stun.ts';
 import { createUsedNonces } from '../login/nonces.ts';
 import type { Nonces, UsedNonces } from '../login/nonces.ts';
 import { macOf } from '../login/proof.ts';
@@ -23,7 +24,6 @@ import { refusalOf } from './replies.ts';
 import { createReplyMemory } from './reply-memory.ts';
 import type { ReplyMemory } from './reply-memory.ts';
 import { onSigned } from './signed.ts';
-import { answerStun, isStun } from './stun.ts';
 import { helloReply, onUnsigned } from './unsigned.ts';
 
 export interface UdpSettings {

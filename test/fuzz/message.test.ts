@@ -8,7 +8,7 @@ import type { Headers } from '../../src/udp/encode.ts';
 import { decode } from '../../src/udp/message.ts';
 import type { Request } from '../../src/udp/message.ts';
 import { createPartJoiner } from '../../src/udp/parts.ts';
-import { answerStun } from '../../src/udp/stun.ts';
+import { answerStun } from '../../src/base/stun.ts';
 
 const RUNS = 100_000;
 const HEX32 = '00112233445566778899aabbccddeeff';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { crc32 } from 'node:zlib';
-import { answerStun, isStun } from '../../src/udp/stun.ts';
+import { answerStun, isStun } from '../../src/base/stun.ts';
 
 const hex = (text: string) => Buffer.from(text.replaceAll(/\s/g, ''), 'hex');
 const TRANSACTION = 'b7e7a701bc34d686fa87dfae';

@@ -1,7 +1,7 @@
 /** STUN Binding requests (RFC 8489), so that a client can learn its outer address on the same port. */
 import { crc32 } from 'node:zlib';
-import { ADDRESS_BYTES, writeAddress } from '../base/address.ts';
-import type { Address } from '../base/model.ts';
+import { ADDRESS_BYTES, writeAddress } from './address.ts';
+import type { Address } from './model.ts';
 
 const HEADER_BYTES = 20;
 const MAGIC_COOKIE = 0x2112a442;
