@@ -12,6 +12,7 @@ import { formatRdn } from './dn.ts';
 import type { LdapContext } from './ldap-context.ts';
 import { ldapImport } from './ldap-import.ts';
 import { ldapPool } from './ldap-pool.ts';
+import type { LdapPool } from './ldap-pool.ts';
 import { asFailure, containerAttributes, equals, isResult, ldapTree, RESULT, toChange } from './ldap-tree.ts';
 import { ldapUsers } from './ldap-users.ts';
 import { checkTree, treeEntries } from './ldap-upkeep.ts';
