@@ -19,6 +19,8 @@ export function isXmlText(text: string): boolean {
  * and depth. null where it may, else the reason.
  */
 export function checkFragment(xml: string): string | null {
+  // Most users have none, and an import checks every one.
+  if (xml === '') return null;
   if (xml.length > FRAGMENT_BYTES_MAX || Buffer.byteLength(xml) > FRAGMENT_BYTES_MAX) {
     return `longer than ${FRAGMENT_BYTES_MAX} bytes`;
   }

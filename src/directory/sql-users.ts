@@ -17,11 +17,23 @@ export async function insertRows(
   let done = 0;
   while (done < rows.length) {
     const size = INSERT_SIZES.find((candidate) => candidate <= rows.length - done) ?? 1;
-    const written = await tx.run(insertSql(table, columns, size), rows.slice(done, done + size).flat());
+    const values: SqlValue[] = [];
+    for (const row of rows.slice(done, done + size)) values.push(...row);
+    const written = await tx.run(batchSql(table, columns, size), values);
     if (typeof written === 'string') return written;
     done += size;
   }
   return done;
+}
+
+/** The statements of insertRows, whose long texts an import needs again and again: a dozen, as a table always has the same columns. */
+const batches = new Map<string, string>();
+
+function batchSql(table: string, columns: readonly string[], rows: number): string {
+  const key = `${table} ${rows}`;
+  const sql = batches.get(key) ?? insertSql(table, columns, rows);
+  batches.set(key, sql);
+  return sql;
 }
 
 /** `INSERT INTO table (…) VALUES (?, …), (?, …)`. */
