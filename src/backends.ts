@@ -26,7 +26,7 @@ export async function openDirectory(config: Config, ports: BackendPorts): Promis
   const first = await openOne(config.directory, config, ports);
   if (config.state === '') return first;
   try {
-    return layered(first, await openOne(config.state, config, ports));
+    return layered(first, await openOne(config.state, config, ports), attributeNames(config));
   } catch (error) {
     await first.close();
     throw error;

@@ -15,7 +15,7 @@ export interface ReplyText {
 }
 
 /** `ticket`: for the server that a `SeeAlso` names. */
-export function locatedReply(located: Located, ticketFor: (uid: string, server: ServerRecord) => string): ReplyText {
+export function locatedReply(located: Located, ticketFor: (server: ServerRecord) => string): ReplyText {
   switch (located.kind) {
     case 'user':
       return userReply(located);
@@ -23,7 +23,7 @@ export function locatedReply(located: Located, ticketFor: (uid: string, server: 
       return {
         verb: 'SeeAlso',
         argument: formatAddress(located.server.udp),
-        headers: { ticket: ticketFor(located.uid, located.server) },
+        headers: { ticket: ticketFor(located.server) },
       };
     case 'offline':
       return {

@@ -10,6 +10,7 @@ import { SESSION_OPEN } from '../heartbeat/session-rows.ts';
 import { equalMacs, equalSecrets, macOf } from '../login/proof.ts';
 import type { UseCases } from '../login/use-cases.ts';
 import { byLoad } from '../redirect/servers.ts';
+import type { UdpContext } from './context.ts';
 import { encodeSigned } from './encode.ts';
 import { DATAGRAM_BYTES_MAX } from './message.ts';
 import type { Request } from './message.ts';
@@ -17,7 +18,6 @@ import type { Inbound } from './outbound.ts';
 import { sendUnverified, sendVerified } from './outbound.ts';
 import { errorReply, locatedReply, serversReply } from './replies.ts';
 import type { ReplyText } from './replies.ts';
-import type { UdpContext } from './server.ts';
 
 /** A probe proves a source for one to two of these spans. */
 const PROBE_SPAN_S = 30;
@@ -151,7 +151,7 @@ function heartbeatReply(context: UdpContext, row: number, asked: Asked, nowS: nu
   const next = servers.state === 'draining' ? successor(servers) : undefined;
   if (next === undefined) return { verb: 'Ok', argument: '', headers: { wan } };
   const uid = table.uidOf(row);
-  const ticket = context.ticketsFor(uid, 'login', 0)(uid, next);
+  const ticket = context.ticketsFor('login', uid, uid, 0)(next);
   return { verb: 'Redirect', argument: formatAddress(next.udp), headers: { ticket } };
 }
 
@@ -175,7 +175,7 @@ function isProbe(context: UdpContext, probe: string, asked: Asked, nowS: number)
 function locate(context: UdpContext, target: string, row: number, asked: Asked): void {
   const { cases } = context;
   const asker = cases.table.uidOf(row);
-  const ticketFor = context.ticketsFor(asker, 'locate', 0);
+  const ticketFor = context.ticketsFor('locate', asker, target, 0);
   const here = cases.locateHere(asker, target);
   if (here === undefined) {
     const located = cases.locateElsewhere(asker, target);

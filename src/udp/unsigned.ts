@@ -8,13 +8,13 @@ import type { LoginOutcome } from '../login/login.ts';
 import { macOf } from '../login/proof.ts';
 import { namedAsker } from '../locator/asker.ts';
 import { checkTicket, HOPS_MAX } from '../redirect/tickets.ts';
+import type { UdpContext } from './context.ts';
 import { encode, encodeSigned } from './encode.ts';
 import type { Request } from './message.ts';
 import type { Inbound } from './outbound.ts';
 import { sendError, sendUnverified } from './outbound.ts';
 import { locatedReply, refusalOf, serversReply } from './replies.ts';
 import type { ReplyText } from './replies.ts';
-import type { UdpContext } from './server.ts';
 
 /** Failed logins are answered at multiples of this after they came: the time tells nothing of the reason. */
 const DENIAL_GRID_MS = 200;
@@ -162,7 +162,7 @@ function welcome(
   let reply: Buffer;
   if (outcome.kind === 'redirect') {
     const uid = request.argument;
-    const ticket = context.ticketsFor(uid, 'login', context.sentOn(request.ticket, uid, nowMs).hops)(uid, outcome.to);
+    const ticket = context.ticketsFor('login', uid, uid, context.sentOn(request.ticket, uid, nowMs).hops)(outcome.to);
     reply = encodeSigned(key, macOf, 'Redirect', formatAddress(outcome.to.udp), inbound.id, { ticket });
   } else {
     reply = encodeSigned(key, macOf, 'Welcome', request.argument, inbound.id, {
@@ -204,7 +204,7 @@ function withTicket(context: UdpContext, request: Request, inbound: Inbound, tex
     return;
   }
   const asker = namedAsker(cases.table, ticket.asker, target);
-  const ticketFor = context.ticketsFor(asker, 'locate', ticket.hops);
+  const ticketFor = context.ticketsFor('locate', asker, target, ticket.hops);
   const here = cases.locateHere(asker, target);
   Promise.resolve(here ?? cases.locateElsewhere(asker, target)).then(
     (located) => {

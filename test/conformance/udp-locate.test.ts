@@ -145,6 +145,16 @@ describe('SeeAlso', () => {
     expect((await client.one(client.plain('Servers', [ticket, PAD]), TWO)).first).toBe('Servers 2');
   });
 
+  test('its ticket is good for the number by which the user was asked for', async () => {
+    one.directory.put({ uid: 'bob', region: 'china', countryCode: '86' });
+    one.directory.regions = () => Promise.resolve([{ name: 'china', countryCode: '86' }]);
+    await friend.login('bob', [], TWO);
+    const reply = await locate('086bob');
+    expect(reply.first).toBe('SeeAlso 10.0.0.2:4321');
+    const ticket = `ticket: ${reply.headers['ticket'] ?? ''}`;
+    expect((await client.one(client.plain('Locate 086bob', [ticket, PAD]), TWO)).first).toBe('User bob');
+  });
+
   test('and only there, only for that user, only to look, and for 60 s', async () => {
     const ticket = await seeAlso();
     const first = async (text: string, to = TWO) => {
