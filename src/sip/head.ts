@@ -86,7 +86,7 @@ export function scanHead(text: string, start: number): Scan {
     const colon = text.charCodeAt(nameEnd) === 0x3a ? nameEnd : skip(text, nameEnd, end, SPACE);
     if (nameEnd === at || colon >= end || text.charCodeAt(colon) !== 0x3a) fault ??= 'Bad Header Line';
     else {
-      const number = headerNumber(text.slice(at, nameEnd));
+      const number = headerNumber(text, at, nameEnd);
       if (number !== 0 && number <= LAST_SINGLE) {
         const bit = 1 << number;
         if ((seen & bit) !== 0) fault ??= `Repeated ${text.slice(at, nameEnd)}`;

@@ -71,20 +71,37 @@ const LISTS: readonly (readonly string[])[] = [
   ['Warning'],
 ];
 
-const NUMBERS = new Map<string, number>();
-const LONG_NAMES = new Map<string, string>();
+interface Known {
+  readonly name: string;
+  readonly number: number;
+}
+
+/** By length and first letter, so that a name is compared with one or two others and no string is made of it. */
+const BUCKETS: readonly Known[][] = Array.from({ length: 1024 }, () => []);
 [...SINGLE, ...LISTS].forEach((names, index) => {
-  const [long = ''] = names;
   for (const name of names) {
-    LONG_NAMES.set(name.toLowerCase(), long.toLowerCase());
-    // The usual spellings are found without changing the case first.
-    for (const spelling of [name, name.toLowerCase()]) NUMBERS.set(spelling, index + 1);
+    BUCKETS[bucketOf(name, 0, name.length)]?.push({ name: name.toLowerCase(), number: index + 1 });
   }
 });
 
-/** The number of a header, whatever its case and form; 0 where it is none of the above. */
-export function headerNumber(name: string): number {
-  return NUMBERS.get(name) ?? NUMBERS.get(name.toLowerCase()) ?? 0;
+function bucketOf(text: string, at: number, end: number): number {
+  return ((end - at) << 5) | (text.charCodeAt(at) & 31);
+}
+
+/** The number of the header named in `at`–`end`, whatever its case and form; 0 where it is none of the above. */
+export function headerNumber(text: string, at = 0, end = text.length): number {
+  const bucket = BUCKETS[bucketOf(text, at, end)];
+  if (bucket === undefined) return 0;
+  for (const known of bucket) if (sameName(text, at, known.name)) return known.number;
+  return 0;
+}
+
+/** `name` is in lower case; of the characters of a token only letters have the bit that makes the difference. */
+function sameName(text: string, at: number, name: string): boolean {
+  for (let i = 0; i < name.length; i++) {
+    if ((text.charCodeAt(at + i) | 0x20) !== name.charCodeAt(i)) return false;
+  }
+  return true;
 }
 
 /** Whether a comma separates values of the header with this number. */

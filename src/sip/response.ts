@@ -21,7 +21,7 @@ export function makeResponse(
   toTag?: string,
 ): Buffer {
   const { text, fields } = request;
-  let head = `SIP/2.0 ${status} ${encodeUtf8(reason)}\r\n`;
+  let head = `SIP/2.0 ${status} ${oneLine(reason)}\r\n`;
   let others = '';
   let firstVia = true;
   let copied = 0;
@@ -43,12 +43,18 @@ export function makeResponse(
     else others += `CSeq: ${value}\r\n`;
   }
   head += others;
-  for (const [name, value] of extraHeaders) head += `${name}: ${encodeUtf8(value)}\r\n`;
+  for (const [name, value] of extraHeaders) head += `${name}: ${oneLine(value)}\r\n`;
   head += `Content-Length: ${body?.length ?? 0}\r\n\r\n`;
   const bytes = Buffer.allocUnsafe(head.length + (body?.length ?? 0));
   bytes.write(head, 'latin1');
   if (body !== undefined) bytes.set(body, head.length);
   return bytes;
+}
+
+/** Whoever adds a header has taken care of what he puts into it; a line end would be another header. */
+function oneLine(text: string): string {
+  if (text.includes('\n') || text.includes('\r')) throw new Error('line end in a header');
+  return encodeUtf8(text);
 }
 
 /** The first Via header with what was noted at its receipt; the further Vias of the same line stay as they are. */

@@ -5,6 +5,8 @@
  * characters of its text have the same offsets; UTF-8 is decoded only where a value is read.
  */
 
+import { isUtf8 } from 'node:buffer';
+
 export const TOKEN = 1;
 export const SPACE = 2;
 export const DIGIT = 4;
@@ -61,27 +63,38 @@ export function isToken(text: string): boolean {
 
 /** `at` is the offset of a `"`. The offset behind the closing quote, or -1 where there is none. */
 export function quotedEnd(text: string, at: number, end: number): number {
-  for (let i = at + 1; i < end; i++) {
-    const code = text.charCodeAt(i);
-    if (code === 0x5c) i++;
-    else if (code === 0x22) return i + 1;
+  let i = at + 1;
+  for (;;) {
+    const quote = text.indexOf('"', i);
+    if (quote < 0 || quote >= end) return -1;
+    // The quote counts where an even number of backslashes stands before it.
+    let backslashes = 0;
+    while (text.charCodeAt(quote - 1 - backslashes) === 0x5c && quote - 1 - backslashes > at) backslashes++;
+    if (backslashes % 2 === 0) return quote + 1;
+    i = quote + 1;
   }
-  return -1;
 }
 
 /** What a quoted string (with its quotes) says. */
 export function unquote(quoted: string): string {
-  return quoted.slice(1, -1).replace(/\\([^])/g, '$1');
+  const text = quoted.slice(1, -1);
+  return text.includes('\\') ? text.replace(/\\([^])/g, '$1') : text;
 }
 
 export function quote(text: string): string {
   return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 
-/** Latin1 text that holds UTF-8 bytes, as the text that they say; bytes that are no UTF-8 become U+FFFD. */
-export function decodeUtf8(bytes: string): string {
-  return NOT_ASCII.test(bytes) ? Buffer.from(bytes, 'latin1').toString('utf8') : bytes;
+/**
+ * Latin1 text that holds UTF-8 bytes, as the text that they say. Bytes that are no UTF-8 stay as they are (old phones
+ * send Latin-1), and so does text that has been decoded before.
+ */
+export function decodeUtf8(text: string): string {
+  if (!NOT_ASCII.test(text) || NOT_LATIN1.test(text)) return text;
+  const bytes = Buffer.from(text, 'latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : text;
 }
+const NOT_LATIN1 = /[^\0-\xff]/;
 
 /** The reverse of decodeUtf8: text as latin1 that holds its UTF-8 bytes. */
 export function encodeUtf8(text: string): string {

@@ -137,7 +137,7 @@ function parseUriParams(text: string, at: number, end: number): Params | null {
   return params;
 }
 
-/** Decodes `%hh`; null where a `%` is followed by anything else. Bytes that are no UTF-8 become U+FFFD. */
+/** Decodes `%hh`; null where a `%` is followed by anything else. Bytes that are no UTF-8 are taken as Latin-1. */
 function unescape(text: string): string | null {
   if (!text.includes('%')) return text;
   if (/%(?![0-9A-Fa-f]{2})/.test(text)) return null;
