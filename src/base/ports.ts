@@ -47,3 +47,48 @@ export interface Datagrams {
   /** Binds `at` (port 0 = a free one). Rejects with the system's error where it is taken or not ours. */
   bind(at: Address, onDatagram: DatagramHandler): Promise<DatagramSocket>;
 }
+
+/** A certificate chain and its private key. */
+export interface Pem {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/** A connection of bytes in order: TCP, or TLS over it. */
+export interface StreamConnection {
+  /** Bytes that were written and that the system has not taken yet. */
+  readonly buffered: number;
+  /** Takes the bytes over: they must not be changed afterwards. Nothing happens on a closed connection. */
+  write(bytes: Uint8Array): void;
+  /** Closes when what was written has gone out, which the other end may put off for ever. */
+  end(): void;
+  /** Closes at once. */
+  destroy(): void;
+}
+
+/** What one connection calls. */
+export interface StreamHandlers {
+  /** It can be written to (TLS: the handshake is done). Not called where it closes before. */
+  onOpen(connection: StreamConnection, local: Address): void;
+  /** `bytes` is only valid during the call. */
+  onBytes(bytes: Buffer): void;
+  /** Last, and always; whichever end closed. */
+  onClosed(): void;
+}
+
+/** A connection arrived (TLS: its handshake is still to come); null closes it at once. */
+export type StreamAccept = (remote: Address) => StreamHandlers | null;
+
+export interface StreamListener {
+  readonly local: Address;
+  /** New connections get this certificate. Only for TLS. */
+  renew(pem: Pem): void;
+  /** Stops listening and closes all connections. */
+  close(): Promise<void>;
+}
+
+/** The network of streams: the real one, or the one in memory of the tests. */
+export interface Streams {
+  /** Listens at `at` (port 0 = a free one), with TLS where `pem` is given. Rejects as Datagrams.bind does. */
+  listen(at: Address, pem: Pem | null, accept: StreamAccept): Promise<StreamListener>;
+}

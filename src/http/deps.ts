@@ -1,5 +1,6 @@
 /** What the HTTP edge is given: use cases and ports. Each part of it takes only what it needs of this. */
 import type { Admin } from '../admin/admin.ts';
+import type { TlsFiles } from '../base/certificate.ts';
 import type { Log, Random, Timers } from '../base/ports.ts';
 import type { Directory } from '../directory/directory.ts';
 import type { Nonces } from '../login/nonces.ts';
@@ -21,11 +22,6 @@ export interface HttpSettings {
   readonly insecure: boolean;
   /** PEM files; null: plain HTTP. */
   readonly tls: TlsFiles | null;
-}
-
-export interface TlsFiles {
-  readonly certFile: string;
-  readonly keyFile: string;
 }
 
 /** One thing that the node can't work without. */

@@ -1,12 +1,13 @@
 /** The HTTP edge: decode → use case → encode (PROTOCOL.md section 2). Several may live in one process. */
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance } from 'fastify';
 import { canonicalHost } from '../base/address.ts';
+import { readPem, watchCertificate } from '../base/certificate.ts';
 import type { Address } from '../base/model.ts';
+import type { Pem } from '../base/ports.ts';
 import { adminRoutes } from './admin-routes.ts';
-import { type Pem, readPem, watchCertificate } from './certificate.ts';
 import { configRoutes } from './config-routes.ts';
 import type { HttpDeps } from './deps.ts';
 import { createGates } from './gates.ts';
@@ -85,8 +86,11 @@ export async function createHttp(deps: HttpDeps): Promise<HttpServer> {
     async listen({ host, port }) {
       await app.listen({ host, port });
       const bound = app.server.address() as AddressInfo;
-      if (settings.tls !== null && 'setSecureContext' in app.server) {
-        stopWatching = watchCertificate(app.server as never, settings.tls, timers, log);
+      const { server } = app;
+      if (settings.tls !== null && server instanceof TlsServer) {
+        stopWatching = watchCertificate(settings.tls, timers, log, (fresh) => {
+          server.setSecureContext(fresh);
+        });
       }
       return { host: canonicalHost(bound.address), port: bound.port };
     },

@@ -1,15 +1,14 @@
 /** TLS from files: a renewed certificate is taken without a restart, a broken one is not taken. */
 import { readFile, stat } from 'node:fs/promises';
-import { createSecureContext, type Server as TlsServer } from 'node:tls';
-import type { Log, Timers } from '../base/ports.ts';
-import { VserverError } from '../base/errors.ts';
-import type { TlsFiles } from './deps.ts';
+import { createSecureContext } from 'node:tls';
+import { VserverError } from './errors.ts';
+import type { Log, Pem, Timers } from './ports.ts';
 
 const LOOK_MS = 5_000;
 
-export interface Pem {
-  readonly cert: Buffer;
-  readonly key: Buffer;
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
 }
 
 /** Rejects with SETTINGS where the files can't be read or don't fit one another. */
@@ -25,8 +24,8 @@ export async function readPem({ certFile, keyFile }: TlsFiles): Promise<Pem> {
   }
 }
 
-/** Looks at the files now and then; answers how to end it. */
-export function watchCertificate(server: TlsServer, files: TlsFiles, timers: Timers, log: Log): () => void {
+/** Looks at the files now and then and hands over what is new; answers how to end it. */
+export function watchCertificate(files: TlsFiles, timers: Timers, log: Log, take: (pem: Pem) => void): () => void {
   let known: string | undefined;
   let busy = false;
   const look = async (): Promise<void> => {
@@ -37,7 +36,7 @@ export function watchCertificate(server: TlsServer, files: TlsFiles, timers: Tim
     // What the server started with was read just before.
     if (first) return;
     try {
-      server.setSecureContext(await readPem(files));
+      take(await readPem(files));
       log.info({ file: files.certFile }, 'renewed certificate taken');
     } catch (error) {
       log.warn({ err: error, file: files.certFile }, 'new certificate not usable, the old one stays');
