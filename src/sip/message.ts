@@ -5,35 +5,19 @@
  * The text of a message is latin1, one character a byte, and a copy: the datagram may be overwritten afterwards.
  */
 import type { Address } from '../base/model.ts';
-import {
-  CALL_ID,
-  CONTACT,
-  CONTENT_LENGTH,
-  CONTENT_TYPE,
-  CSEQ,
-  EXPIRES,
-  FROM,
-  MAX_FORWARDS,
-  TO,
-  VIA,
-} from './header-names.ts';
+import { CONTACT, CONTENT_TYPE, EXPIRES } from './header-names.ts';
 import { scanHead, SipHead } from './head.ts';
-import { parseNameAddr, parseNameAddrs } from './name-addr.ts';
+import { parseNameAddrs } from './name-addr.ts';
 import type { NameAddr } from './name-addr.ts';
-import { decodeUtf8, DIGIT, isToken, parseNumber, skip, SPACE } from './syntax.ts';
+import { bad, readMaxForwards, readParts, readVia } from './required-headers.ts';
+import type { CSeq, Fault, Parts } from './required-headers.ts';
+import { decodeUtf8, isToken, parseNumber } from './syntax.ts';
 import { parseUri } from './uri.ts';
 import type { Uri } from './uri.ts';
-import { parseVia } from './via.ts';
 import type { Via } from './via.ts';
 
 export const MESSAGE_BYTES_MAX = 64 * 1024;
-export const CSEQ_MAX = 2 ** 31 - 1;
 export const EXPIRES_MAX = 2 ** 32 - 1;
-
-export interface CSeq {
-  readonly number: number;
-  readonly method: string;
-}
 
 export interface ParseOptions {
   /** The message was cut from a stream: Content-Length is required and must be right. */
@@ -156,21 +140,6 @@ export class SipProblem extends SipHead {
   }
 }
 
-interface Parts {
-  readonly head: SipHead;
-  readonly topVia: Via;
-  readonly from: NameAddr;
-  readonly to: NameAddr;
-  readonly callId: string;
-  readonly cseq: CSeq;
-  readonly body: Buffer;
-}
-
-interface Fault {
-  readonly status: number;
-  readonly reason: string;
-}
-
 /**
  * Reads one message, whole in `bytes`. null where it is none, or where no answer may be sent (RFC 3261 8.2.6, 17.1.1.2,
  * 18.1.2, 18.3): responses and ACKs that are malformed, requests without a Via. Never throws.
@@ -205,10 +174,6 @@ export function parseMessage(bytes: Buffer, options: ParseOptions = {}): SipRequ
     return problem(bad('Bad Request-URI'));
   }
   return new SipRequest(parts, line.method, uri, maxForwards, source);
-}
-
-function bad(reason: string): Fault {
-  return { status: 400, reason };
 }
 
 /** How many bytes of CRLF stand before the start line: they are ignored (RFC 3261 7.5). */
@@ -266,80 +231,3 @@ function parseResponse(
   return new SipResponse(parts, Number(match[1]), decodeUtf8(match[2] ?? ''));
 }
 const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d) ([^\r]*)$/i;
-
-/** The first Via; null where it is malformed, undefined where there is none. */
-function readVia(head: SipHead): Via | null | undefined {
-  const field = head.find(VIA);
-  return field < 0 ? undefined : parseVia(head.text, head.fields[field + 2], head.fields[field + 3]);
-}
-
-/** The headers that every message has (RFC 3261 8.1.1, 20), checked, and the body. */
-function readParts(
-  head: SipHead,
-  topVia: Via | null | undefined,
-  bytes: Buffer,
-  bodyAt: number,
-  stream: boolean,
-): Parts | Fault {
-  if (topVia === null || topVia === undefined) return bad('Bad Via');
-  const from = readAddress(head, FROM);
-  if (from === null) return bad('Bad From');
-  const to = readAddress(head, TO);
-  if (to === null) return bad('Bad To');
-  const callId = readCallId(head);
-  if (callId === '') return bad('Bad Call-ID');
-  const cseq = readCSeq(head);
-  if (cseq === null) return bad('Bad CSeq');
-  const present = bytes.length - bodyAt;
-  const length = readContentLength(head);
-  if (length === undefined || (length === null && stream)) return bad('Bad Content-Length');
-  if (length !== null && (stream ? length !== present : length > present)) return bad('Wrong Content-Length');
-  const body =
-    bytes.length === bodyAt || length === 0
-      ? NO_BODY
-      : Buffer.from(bytes.subarray(bodyAt, bodyAt + (length ?? present)));
-  return { head, topVia, from, to, callId, cseq, body };
-}
-const NO_BODY = Buffer.alloc(0);
-
-function readAddress(head: SipHead, number: number): NameAddr | null {
-  const field = head.find(number);
-  return field < 0 ? null : parseNameAddr(head.text, head.fields[field + 2], head.fields[field + 3]);
-}
-
-/** '' where it is missing or holds a space or control character. */
-function readCallId(head: SipHead): string {
-  const field = head.find(CALL_ID);
-  const callId = field < 0 ? '' : head.text.slice(head.fields[field + 2], head.fields[field + 3]);
-  return CALL_ID_WORD.test(callId) ? callId : '';
-}
-const CALL_ID_WORD = /^[^\0-\x20\x7f-\xff,;=&$#|^]+$/;
-
-function readCSeq(head: SipHead): CSeq | null {
-  const field = head.find(CSEQ);
-  if (field < 0) return null;
-  const at = head.fields[field + 2] ?? 0;
-  const end = head.fields[field + 3] ?? 0;
-  const digitsEnd = skip(head.text, at, end, DIGIT);
-  const number = parseNumber(head.text, at, digitsEnd, CSEQ_MAX);
-  const methodAt = skip(head.text, digitsEnd, end, SPACE);
-  const method = head.text.slice(methodAt, end);
-  return number < 0 || methodAt === digitsEnd || !isToken(method) ? null : { number, method };
-}
-
-/** null where there is none, undefined where it is no number. */
-function readContentLength(head: SipHead): number | null | undefined {
-  return readNumber(head, CONTENT_LENGTH, Number.MAX_SAFE_INTEGER);
-}
-
-/** As readContentLength; 0–255 (RFC 3261 20.22). */
-function readMaxForwards(head: SipHead): number | null | undefined {
-  return readNumber(head, MAX_FORWARDS, 255);
-}
-
-function readNumber(head: SipHead, header: number, max: number): number | null | undefined {
-  const field = head.find(header);
-  if (field < 0) return null;
-  const number = parseNumber(head.text, head.fields[field + 2] ?? 0, head.fields[field + 3] ?? 0, max);
-  return number < 0 ? undefined : number;
-}

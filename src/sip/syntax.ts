@@ -4,7 +4,6 @@
  * All functions work on text in which a character is a byte (latin1), so that the bytes of a message and the
  * characters of its text have the same offsets; UTF-8 is decoded only where a value is read.
  */
-
 import { isUtf8 } from 'node:buffer';
 
 export const TOKEN = 1;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { parseMessage, SipProblem, SipRequest, SipResponse } from '../../src/sip/message.ts';
-import type { ParseOptions } from '../../src/sip/message.ts';
+import { parseMessage, SipRequest, SipResponse } from '../../src/sip/message.ts';
+import type { ParseOptions , SipProblem} from '../../src/sip/message.ts';
 import { makeResponse } from '../../src/sip/response.ts';
 
 const LINES = {
