@@ -76,11 +76,13 @@ export function scanHead(text: string, start: number): Scan {
   let seen = 0;
   let at = start;
   for (;;) {
-    const line = logicalLine(text, at);
+    const lf = text.indexOf('\n', at);
+    const line = logicalLineEnd(text, at, lf);
     if (line < 0) return { fields, bodyAt: text.length, fault: fault ?? 'Headers Not Ended' };
     const clean = text.charCodeAt(line - 1) === 0x0d;
     const end = clean ? line - 1 : line;
-    if (!clean || !onlyFolds(text, at, end)) fault ??= 'Bad Line End';
+    const simple = clean && lf === line && text.indexOf('\r', at) === end;
+    if (!simple && !(clean && onlyFolds(text, at, end))) fault ??= 'Bad Line End';
     if (end === at) return { fields, bodyAt: line + 1, fault };
     const nameEnd = skip(text, at, end, TOKEN);
     const colon = text.charCodeAt(nameEnd) === 0x3a ? nameEnd : skip(text, nameEnd, end, SPACE);
@@ -110,20 +112,23 @@ interface Scan {
   readonly fault: string | null;
 }
 
-/** The offset of the LF that ends the line at `at` with the lines folded into it; -1 where none does. */
-function logicalLine(text: string, at: number): number {
-  let lf = text.indexOf('\n', at);
+/**
+ * The offset of the LF that ends the line at `at` with the lines folded into it; -1 where none does. `lf` is that of
+ * the first LF from `at` on.
+ */
+function logicalLineEnd(text: string, at: number, lf: number): number {
   // An empty line ends the headers, whatever the body begins with.
   if (lf === at || (lf === at + 1 && text.charCodeAt(at) === 0x0d)) return lf;
-  while (lf >= 0) {
-    const next = text.charCodeAt(lf + 1);
-    if (next !== 0x20 && next !== 0x09) return lf;
-    lf = text.indexOf('\n', lf + 1);
+  let end = lf;
+  while (end >= 0) {
+    const next = text.charCodeAt(end + 1);
+    if (next !== 0x20 && next !== 0x09) return end;
+    end = text.indexOf('\n', end + 1);
   }
   return -1;
 }
 
-/** Whether each CR of the line is followed by LF and each LF preceded by CR. */
+/** Whether each CR of a folded line is followed by LF and each LF preceded by CR. */
 function onlyFolds(text: string, at: number, end: number): boolean {
   let i = at;
   for (;;) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseMessage, SipRequest, SipResponse } from '../../src/sip/message.ts';
-import type { ParseOptions , SipProblem} from '../../src/sip/message.ts';
+import type { ParseOptions, SipProblem } from '../../src/sip/message.ts';
 import { makeResponse } from '../../src/sip/response.ts';
 
 const LINES = {
@@ -126,6 +126,7 @@ describe('parseMessage: what RFC 3261 is strict about', () => {
     ['a line without colon', { more: 'Hello' }, 400],
     ['a name that is no token', { more: 'a(b: c' }, 400],
     ['a line end of LF alone', { more: 'A: b\nC: d' }, 400],
+    ['a fold of LF alone', { more: 'A: b\n c' }, 400],
     ['a CR within a line', { more: 'A: b\rC: d' }, 400],
     ['a fold before the first header', { via: ' Via: SIP/2.0/UDP a.b\r\nVia: SIP/2.0/UDP a.b' }, 400],
     ['a malformed Via', { via: 'Via: SIP/2.0 a.b' }, 400],
