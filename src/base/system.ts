@@ -28,7 +28,23 @@ export const systemTimers: Timers = {
   },
 };
 
-export const systemRandom: Random = { bytes: (length) => randomBytes(length) };
+const RANDOM_POOL_BYTES = 8 * 1024;
+
+/** By the pool: one call to the system for many cookies. What was given out is never given out again. */
+export const systemRandom: Random = (() => {
+  let pool = Buffer.alloc(0);
+  return {
+    bytes(length) {
+      if (length > RANDOM_POOL_BYTES) return randomBytes(length);
+      if (pool.length < length) pool = randomBytes(RANDOM_POOL_BYTES);
+      const bytes = Buffer.from(pool.subarray(0, length));
+      // A secret stands in one place only.
+      pool.fill(0, 0, length);
+      pool = pool.subarray(length);
+      return bytes;
+    },
+  };
+})();
 
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 

@@ -13,12 +13,12 @@ export function verifierOf(uid: string, realm: string, password: string): string
 }
 
 export function proofOf(verifier: string, nonce: string, cnonce: string, uid: string): string {
-  return createHmac('sha256', verifier).update(`${nonce}:${cnonce}:${uid}`).digest('hex');
+  return hmacOfText(verifier, `${nonce}:${cnonce}:${uid}`);
 }
 
 /** K of a datagram login. */
 export function sessionKey(verifier: string, nonce: string, cnonce: string): string {
-  return createHmac('sha256', verifier).update(`session:${nonce}:${cnonce}`).digest('hex');
+  return hmacOfText(verifier, `session:${nonce}:${cnonce}`);
 }
 
 /** What stands after `Bearer`; `key` is K as text or the 32 bytes behind it. */
@@ -79,6 +79,12 @@ const CRLF = Buffer.from('\r\n');
 const SHORT_BYTES_MAX = 4_096;
 const inner = Buffer.alloc(BLOCK_BYTES + SHORT_BYTES_MAX);
 const outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES);
+
+/** `key`: 64 lower-case hex characters. */
+function hmacOfText(key: string, text: string): string {
+  const bytes = Buffer.from(text);
+  return hmacOf(Buffer.from(key, 'hex'), bytes, bytes.length);
+}
 
 function longHmac(key: Uint8Array, head: Uint8Array, body: Uint8Array | undefined): string {
   const hmac = createHmac('sha256', Buffer.from(key).toString('hex')).update(head);

@@ -1,5 +1,6 @@
 /** Who is admitted here, and who is redirected where. */
 import type { ServerRecord } from '../base/model.ts';
+import type { ServerImage } from './servers.ts';
 import { byLoad } from './servers.ts';
 
 /** A client that was sent on so often is not sent on again. */
@@ -19,16 +20,19 @@ export interface Candidate {
 
 export type Admission = { kind: 'here' } | { kind: 'redirect'; to: ServerRecord } | { kind: 'no-room' };
 
-/** Pure: decides from the image of the server list (PROTOCOL.md, Several devices; DIRECTORY.md section 4). */
-export function admit(candidate: Candidate, own: ServerRecord, others: readonly ServerRecord[]): Admission {
+/** What of the server image decides: this one's state, and the others that run. */
+type Servers = Pick<ServerImage, 'state' | 'isFull' | 'others'>;
+
+/** Decides from the image of the server list (PROTOCOL.md, Several devices; DIRECTORY.md section 4). */
+export function admit(candidate: Candidate, servers: Servers): Admission {
   const { owner, hops, sentBy } = candidate;
   const mayBeSentOn = hops < HOPS_MAX;
   // All devices of a uid live on one node. With one device the newest login wins, wherever it is made.
   if (owner?.state === 'on' && candidate.devicesMax > 1 && mayBeSentOn && !sentBy(owner.name)) {
     return { kind: 'redirect', to: owner };
   }
-  if (own.state === 'on' && (candidate.isHere || own.users < own.usersMax)) return { kind: 'here' };
-  const best = byLoad(others.filter((other) => other.state === 'on' && other.users < other.usersMax)).find(
+  if (servers.state === 'on' && (candidate.isHere || !servers.isFull)) return { kind: 'here' };
+  const best = byLoad(servers.others().filter((other) => other.state === 'on' && other.users < other.usersMax)).find(
     (other) => !sentBy(other.name),
   );
   if (best === undefined || !mayBeSentOn) return { kind: 'no-room' };

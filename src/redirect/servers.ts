@@ -39,6 +39,11 @@ export class ServerImage {
     return this.#state;
   }
 
+  /** Whether one more user would be more than the settings allow. */
+  get isFull(): boolean {
+    return this.#users() >= this.me.usersMax;
+  }
+
   /** From now on; the list learns of it with the next renewal. */
   setState(state: ServerState): void {
     this.#state = state;
@@ -59,26 +64,26 @@ export class ServerImage {
 
   /** Reads the records of the others. Rejects where the directory is unreachable. */
   async look(): Promise<void> {
-    this.#records = (await this.#directory.servers()).slice(0, SERVERS_MAX);
+    const records = await this.#directory.servers();
+    this.#records = records.filter((record) => record.name !== this.me.name).slice(0, SERVERS_MAX);
   }
 
   /** All servers that were ever seen, this one as of now, the silent ones as off. */
   all(): readonly ServerRecord[] {
-    const oldest = this.#clock.now() - SILENCE_MS_MAX;
-    const others = this.#records
-      .filter((record) => record.name !== this.me.name)
-      .map((record): ServerRecord => (record.seenAt < oldest ? { ...record, state: 'off' } : record));
+    const others = this.#records.map((record): ServerRecord =>
+      this.#isHeard(record) ? record : { ...record, state: 'off' },
+    );
     return [this.own(), ...others];
   }
 
   /** The other servers that run (draining ones too). */
   others(): readonly ServerRecord[] {
-    return this.all().filter((record) => record.state !== 'off' && record.name !== this.me.name);
+    return this.#records.filter((record) => record.state !== 'off' && this.#isHeard(record));
   }
 
   /** The running server of this name, other than this one. */
   other(name: string): ServerRecord | undefined {
-    return this.others().find((record) => record.name === name);
+    return this.#records.find((record) => record.name === name && record.state !== 'off' && this.#isHeard(record));
   }
 
   /** Where clients may turn when this server stops answering: the least loaded first, 8 at most. */
@@ -86,6 +91,10 @@ export class ServerImage {
     return byLoad(this.others().filter((record) => record.state === 'on'))
       .slice(0, 8)
       .map((record) => record.udp);
+  }
+
+  #isHeard(record: ServerRecord): boolean {
+    return record.seenAt >= this.#clock.now() - SILENCE_MS_MAX;
   }
 }
 
