@@ -57,6 +57,9 @@ export type LoginOutcome =
   | { readonly kind: 'redirect'; readonly to: ServerRecord; readonly key: string }
   | { readonly kind: 'denied'; readonly reason: Denial };
 
+export type Authenticated =
+  { readonly kind: 'good'; readonly mayCallOut: boolean } | { readonly kind: 'denied'; readonly reason: Denial };
+
 export interface LoginDeps {
   readonly directory: Directory;
   readonly table: OnlineTable;
@@ -113,15 +116,29 @@ async function loginInTurn(deps: LoginDeps, request: LoginRequest): Promise<Logi
   throw new VserverError('CONFLICT', 'too many logins of this user at once', { retryAfter: 1 });
 }
 
-function denied(reason: Denial): LoginOutcome {
+/** Whether he may do what he asks for without a session. Rejects with DIRECTORY_UNAVAILABLE. */
+export async function authenticate(
+  deps: Pick<LoginDeps, 'directory' | 'clock' | 'random' | 'realm'>,
+  request: Pick<LoginRequest, 'uid' | 'credential'>,
+): Promise<Authenticated> {
+  if (!isUid(request.uid)) return denied('unknown-user');
+  const entry = await deps.directory.find(request.uid);
+  const verdict = await verify(deps, entry, request);
+  if (typeof verdict === 'string') return denied(verdict);
+  const refusal = entry === null ? 'unknown-user' : refusalOf(entry, deps.clock.now());
+  if (entry === null || refusal !== undefined) return denied(refusal ?? 'unknown-user');
+  return { kind: 'good', mayCallOut: entry.user.service.mayCallOut };
+}
+
+function denied(reason: Denial): { readonly kind: 'denied'; readonly reason: Denial } {
   return { kind: 'denied', reason };
 }
 
 /** The session key where the credential is good: of the proof's making, or random after a password. */
 async function verify(
-  deps: LoginDeps,
+  deps: Pick<LoginDeps, 'directory' | 'random' | 'realm'>,
   entry: Entry | null,
-  { uid, credential }: LoginRequest,
+  { uid, credential }: Pick<LoginRequest, 'uid' | 'credential'>,
 ): Promise<Denial | { key: Buffer }> {
   if (credential.kind !== 'password') return verifyByVerifier(entry, uid, credential, deps.realm);
   if (entry === null) {
@@ -171,8 +188,7 @@ function admissionOf(deps: LoginDeps, entry: Entry, request: LoginRequest): Retu
       hops: request.hops,
       sentBy: request.sentBy,
     },
-    deps.servers.own(),
-    deps.servers.others(),
+    deps.servers,
   );
 }
 
