@@ -136,8 +136,8 @@ export function readUser(
     dn: dn(uid, region),
     secret: {
       password: read.nullable('password'),
-      ha1Md5: read.nullable('ha1_md5'),
-      ha1Sha256: read.nullable('ha1_sha256'),
+      ha1Md5: read.hex('ha1_md5', 32),
+      ha1Sha256: read.hex('ha1_sha256', 64),
     },
     basic: {
       alias: read.text('alias'),
@@ -300,6 +300,8 @@ export function readServer(row: SqlRow, problems: string[]): ServerRecord | null
 interface RowReader {
   text(column: string): string;
   nullable(column: string): string | null;
+  /** Lower-case hex of this length. */
+  hex(column: string, length: number): string | null;
   integer<D extends number | null>(column: string, min: number, max: number, fallback: D): number | D;
   flag(column: string, fallback: boolean): boolean;
   choice<C extends string, D extends C | null>(column: string, choices: readonly C[], fallback: D): C | D;
@@ -320,6 +322,8 @@ function readerOf(row: SqlRow, problems: string[]): RowReader {
   return {
     text: (column) => parsed(column, string, ''),
     nullable: (column) => parsed(column, string, null),
+    hex: (column, length) =>
+      parsed(column, (value) => (isHex(value) && value.length === length ? value : undefined), null),
     integer: (column, min, max, fallback) =>
       parsed(column, (value) => (isWhole(value) && value >= min && value <= max ? value : undefined), fallback),
     flag: (column, fallback) =>
@@ -329,6 +333,10 @@ function readerOf(row: SqlRow, problems: string[]): RowReader {
     address: (column) =>
       parsed(column, (value) => (typeof value === 'string' ? (parseAddress(value) ?? undefined) : undefined), null),
   };
+}
+
+function isHex(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]+$/.test(value);
 }
 
 function isWhole(value: unknown): value is number {
