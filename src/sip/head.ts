@@ -20,7 +20,7 @@ export class SipHead {
   header(name: string): string | undefined {
     const number = headerNumber(name);
     for (let i = 0; i < this.fields.length; i += 4) {
-      if (this.#is(i, number, name)) return this.#value(i);
+      if (isHeader(this, i, number, name)) return valueAt(this, i);
     }
     return undefined;
   }
@@ -30,9 +30,9 @@ export class SipHead {
     const number = headerNumber(name);
     const values: string[] = [];
     for (let i = 0; i < this.fields.length; i += 4) {
-      if (!this.#is(i, number, name)) continue;
-      if (isList(number)) splitList(this.#value(i), values);
-      else values.push(this.#value(i));
+      if (!isHeader(this, i, number, name)) continue;
+      if (isList(number)) splitList(valueAt(this, i), values);
+      else values.push(valueAt(this, i));
     }
     return values;
   }
@@ -43,19 +43,18 @@ export class SipHead {
     for (let i = 0; i < fields.length; i += 4) if (fields[i] === number) return i;
     return -1;
   }
+}
 
-  #is(field: number, number: number, name: string): boolean {
-    if (number !== 0 || this.fields[field] !== 0) return number === this.fields[field];
-    const at = this.fields[field + 1] ?? 0;
-    const found = this.text.slice(at, at + name.length);
-    return (
-      !isClass(this.text, at + name.length, TOKEN) && (found === name || found.toLowerCase() === name.toLowerCase())
-    );
-  }
+/** Whether the header at this offset in `fields` is the one with this number or, where that is 0, this name. */
+function isHeader(head: SipHead, field: number, number: number, name: string): boolean {
+  if (number !== 0 || head.fields[field] !== 0) return number === head.fields[field];
+  const at = head.fields[field + 1] ?? 0;
+  const end = at + name.length;
+  return !isClass(head.text, end, TOKEN) && head.text.slice(at, end).toLowerCase() === name.toLowerCase();
+}
 
-  #value(field: number): string {
-    return decodeUtf8(unfold(this.text.slice(this.fields[field + 2], this.fields[field + 3])));
-  }
+function valueAt(head: SipHead, field: number): string {
+  return decodeUtf8(unfold(head.text.slice(head.fields[field + 2], head.fields[field + 3])));
 }
 
 function splitList(value: string, into: string[]): void {
@@ -69,12 +68,12 @@ function splitList(value: string, into: string[]): void {
   }
 }
 
-/** Cuts the header lines out of the text from `start` on. Goes on after a fault, so that the rest can be answered. */
-export function scanHead(text: string, start: number): Scan {
+/** Cuts the header lines out of the text from `headAt` on. Goes on after a fault, so that the rest can be answered. */
+export function scanHead(text: string, headAt: number): Scan {
   const fields: number[] = [];
   let fault: string | null = null;
   let seen = 0;
-  let at = start;
+  let at = headAt;
   for (;;) {
     const lf = text.indexOf('\n', at);
     const line = logicalLineEnd(text, at, lf);
@@ -97,8 +96,8 @@ export function scanHead(text: string, start: number): Scan {
       if (fields.length === HEADERS_MAX * 4) {
         return { fields, bodyAt: text.length, fault: fault ?? 'Too Many Headers' };
       }
-      const valueAt = skip(text, colon + 1, end, SPACE);
-      fields.push(number, at, valueAt, trimEnd(text, valueAt, end));
+      const start = skip(text, colon + 1, end, SPACE);
+      fields.push(number, at, start, trimEnd(text, start, end));
     }
     at = line + 1;
   }

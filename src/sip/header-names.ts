@@ -71,6 +71,18 @@ const LISTS: readonly (readonly string[])[] = [
   ['Warning'],
 ];
 
+/** May come more than once, but a comma in them separates nothing. */
+const OTHERS: readonly (readonly string[])[] = [
+  ['Authorization'],
+  ['Proxy-Authorization'],
+  ['WWW-Authenticate'],
+  ['Proxy-Authenticate'],
+  ['User-Agent'],
+  ['Server'],
+];
+
+const LAST_LIST = SINGLE.length + LISTS.length;
+
 interface Known {
   readonly name: string;
   readonly number: number;
@@ -78,7 +90,7 @@ interface Known {
 
 /** By length and first letter, so that a name is compared with one or two others and no string is made of it. */
 const BUCKETS: readonly Known[][] = Array.from({ length: 1024 }, () => []);
-[...SINGLE, ...LISTS].forEach((names, index) => {
+[...SINGLE, ...LISTS, ...OTHERS].forEach((names, index) => {
   for (const name of names) {
     BUCKETS[bucketOf(name, 0, name.length)]?.push({ name: name.toLowerCase(), number: index + 1 });
   }
@@ -106,5 +118,5 @@ function sameName(text: string, at: number, name: string): boolean {
 
 /** Whether a comma separates values of the header with this number. */
 export function isList(number: number): boolean {
-  return number > LAST_SINGLE;
+  return number > LAST_SINGLE && number <= LAST_LIST;
 }

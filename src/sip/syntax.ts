@@ -56,6 +56,17 @@ export function trimEnd(text: string, at: number, end: number): number {
   return i;
 }
 
+/** The text in `at`–`end` in lower case. */
+export function lowerCase(text: string, at: number, end: number): string {
+  const part = text.slice(at, end);
+  // Most names are in lower case already, and to see that costs less than to make a copy.
+  for (let i = at; i < end; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x41 && code <= 0x5a) return part.toLowerCase();
+  }
+  return part;
+}
+
 export function isToken(text: string): boolean {
   return text !== '' && skip(text, 0, text.length, TOKEN) === text.length;
 }
@@ -123,7 +134,7 @@ export function parseParams(text: string, at: number, end: number): Params | nul
     const nameAt = skip(text, i + 1, end, SPACE);
     const nameEnd = skip(text, nameAt, end, TOKEN);
     if (nameEnd === nameAt) return null;
-    const name = text.slice(nameAt, nameEnd).toLowerCase();
+    const name = lowerCase(text, nameAt, nameEnd);
     if (params.has(name)) return null;
     i = skip(text, nameEnd, end, SPACE);
     if (text.charCodeAt(i) !== 0x3d || i >= end) {

@@ -1,7 +1,18 @@
 /** SIP, SIPS and TEL URIs (RFC 3261 19.1, RFC 3966): parse, print, compare. */
 import { isIPv4, isIPv6 } from 'node:net';
 import { canonicalHost } from '../base/address.ts';
-import { decodeUtf8, DIGIT, HOST, isClass, NO_PARAMS, parseNumber, skip, URI_PARAM, USER } from './syntax.ts';
+import {
+  decodeUtf8,
+  DIGIT,
+  HOST,
+  isClass,
+  lowerCase,
+  NO_PARAMS,
+  parseNumber,
+  skip,
+  URI_PARAM,
+  USER,
+} from './syntax.ts';
 import type { Params } from './syntax.ts';
 
 export interface SipUri {
@@ -108,7 +119,7 @@ export function parseHost(text: string, at: number, end: number): string | null 
     const six = text.slice(at + 1, end - 1).replace(/:::(?=\d+\.)/, '::');
     return isIPv6(six) && !six.includes('%') ? canonicalHost(six) : null;
   }
-  const host = text.slice(at, end).toLowerCase();
+  const host = lowerCase(text, at, end);
   const label = host.lastIndexOf('.', host.length - 2) + 1;
   // The last label of a name begins with a letter; else it is an address or nothing.
   if (isClass(host, label, DIGIT)) return isIPv4(host) ? host : null;
