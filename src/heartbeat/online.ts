@@ -250,10 +250,11 @@ export class OnlineTable {
     return rows;
   }
 
-  /** All open sessions, for the snapshot; the table must not change meanwhile. */
+  /** All sessions that are open when their turn comes, for the snapshot. */
   *saved(): Generator<Saved> {
     const { users, sessions } = this;
-    for (const row of this.openRows()) {
+    for (let row = 0; row < sessions.used; row++) {
+      if (!this.isOpen(row)) continue;
       const userRow = sessions.user[row] ?? 0;
       const logoutS = users.logoutS[userRow] ?? 0;
       yield {

@@ -76,7 +76,7 @@ export interface LoginDeps {
 /** A location that others keep changing under our hands is given up after so many tries. */
 const WRITES_MAX = 4;
 
-/** Rejects with DIRECTORY_UNAVAILABLE, NO_ROOM, SLOW_DOWN; everything else is an outcome. */
+/** Rejects with DIRECTORY_UNAVAILABLE, NO_ROOM, OVERLOADED, SLOW_DOWN; everything else is an outcome. */
 export async function login(deps: LoginDeps, request: LoginRequest): Promise<LoginOutcome> {
   if (!isUid(request.uid)) return denied('unknown-user');
   return deps.locks.run(request.uid, () => loginInTurn(deps, request));
@@ -100,20 +100,24 @@ async function loginInTurn(deps: LoginDeps, request: LoginRequest): Promise<Logi
     const location = arrival(entry.location, session, hidden, deps.servers.me, deps.clock.now());
     const written = await deps.directory.writeLocation(request.uid, location, entry.location.epoch);
     if (written === 'written') {
-      deps.ends.replaced(request.uid, request.instance, entry.user.service.devicesMax);
+      deps.ends.replaced(request, entry.user.service.devicesMax);
       const { epoch, logoutAt } = location;
       const row = deps.table.open(
         { ...keptOf(entry.user, entry.version), epoch, logoutAt },
         session,
         Math.floor(deps.clock.now() / 1000),
       );
+      // Another device changed its status while this was written, and its own write has lost against this one.
+      const userRow = deps.table.sessions.user[row] ?? 0;
+      if (deps.table.isHidden(userRow) !== hidden) deps.ends.visibilityChanged(userRow);
       return { kind: 'welcome', row, cookie: session.cookie, key: verdict.key.toString('hex') };
     }
     // Another login came first, here or elsewhere: what it wrote decides anew.
     entry = written === 'unknown' ? null : await deps.directory.find(request.uid);
   }
   if (entry === null) return denied('unknown-user');
-  throw new VserverError('CONFLICT', 'too many logins of this user at once', { retryAfter: 1 });
+  // Not CONFLICT: to a client 409 says that he is logged in elsewhere.
+  throw new VserverError('OVERLOADED', 'too many logins of this user at once', { retryAfter: 1 });
 }
 
 /** Whether he may do what he asks for without a session. Rejects with DIRECTORY_UNAVAILABLE. */

@@ -1,5 +1,5 @@
 /** Every way in which a session ends, and what is written for it. */
-import type { Location } from '../base/model.ts';
+import type { Address, Location } from '../base/model.ts';
 import type { Clock } from '../base/ports.ts';
 import type { OnlineTable } from '../heartbeat/online.ts';
 import type { ServerImage } from '../redirect/servers.ts';
@@ -11,6 +11,8 @@ export type EndReason =
   | 'silence'
   /** A login of the same user took its place here. */
   | 'replaced'
+  /** The same client logged in again, so there is nobody to tell. */
+  | 'renewed'
   /** The user is now on another node. */
   | 'elsewhere'
   /** The user is no longer in the directory. */
@@ -24,11 +26,17 @@ export type EndReason =
   | 'stopped';
 
 /** The location of these users is no longer this node's to write, or is written by the login that follows. */
-const WITHOUT_LOGOUT: ReadonlySet<EndReason> = new Set(['replaced', 'elsewhere', 'removed']);
+const WITHOUT_LOGOUT: ReadonlySet<EndReason> = new Set(['replaced', 'renewed', 'elsewhere', 'removed']);
 
 /** Where location writes that nobody waits for go: written soon, and later where the directory is down. */
 export interface LaterWrites {
   add(uid: string, location: Location, expectedEpoch: number): void;
+}
+
+interface Newcomer {
+  readonly uid: string;
+  readonly instance: string;
+  readonly source: Address;
 }
 
 export class SessionEnds {
@@ -68,9 +76,14 @@ export class SessionEnds {
     else if (table.isHidden(userRow) !== before.hidden) this.visibilityChanged(userRow);
   }
 
-  /** Ends the sessions that a login of this device replaces. */
-  replaced(uid: string, instance: string, devicesMax: number): void {
-    for (const row of this.#table.replacedBy(uid, instance, devicesMax)) this.end(row, 'replaced');
+  /**
+   * Ends the sessions that a login of this device, from this address, replaces. The instance alone does not make it the
+   * same client: two that were given the same one would log each other out for ever if neither was told.
+   */
+  replaced({ uid, instance, source }: Newcomer, devicesMax: number): void {
+    for (const row of this.#table.replacedBy(uid, instance, devicesMax)) {
+      this.end(row, this.#table.sessions.isWan(row, source) ? 'renewed' : 'replaced');
+    }
   }
 
   /** Ends all sessions of the user; answers how many. */

@@ -55,13 +55,16 @@ export class Sweep {
 
   /** The user at once, after a change through this node. */
   async refresh(uid: string): Promise<void> {
-    this.#deps.onChanged(uid);
-    const glimpse = (await this.#deps.directory.peek([uid])).get(uid);
-    await this.#compare(uid, glimpse);
+    const { onChanged, directory, locks } = this.#deps;
+    onChanged(uid);
+    // In turn with logins: one that is under way may have read the record as it was before the change.
+    await locks.run(uid, async () => {
+      await this.#compare(uid, (await directory.peek([uid])).get(uid));
+    });
   }
 
   async #slice(rows: number): Promise<void> {
-    const { table, directory, clock } = this.#deps;
+    const { table, directory, clock, locks } = this.#deps;
     const { users } = table;
     const nowS = Math.floor(clock.now() / 1000);
     const uids: string[] = [];
@@ -76,14 +79,16 @@ export class Sweep {
     }
     if (uids.length === 0) return;
     const glimpses = await directory.peek(uids);
-    for (const uid of uids) await this.#compare(uid, glimpses.get(uid));
+    for (const uid of uids) {
+      // A login that is under way knows better than what was read before it.
+      if (!locks.isBusy(uid)) await this.#compare(uid, glimpses.get(uid));
+    }
   }
 
   async #compare(uid: string, glimpse: Glimpse | undefined): Promise<void> {
-    const { table, ends, locks, directory, name } = this.#deps;
+    const { table, ends, directory, name } = this.#deps;
     const row = table.users.find(uid);
-    // A login that is under way knows better than what was read before it.
-    if (row < 0 || locks.isBusy(uid)) return;
+    if (row < 0) return;
     if (glimpse === undefined) {
       ends.endAll(uid, 'removed');
       return;
@@ -104,10 +109,11 @@ export class Sweep {
     }
   }
 
-  #takeOver({ user, version }: Entry): void {
+  #takeOver({ user, location, version }: Entry): void {
     const { table, ends, clock } = this.#deps;
     const row = table.users.find(user.uid);
-    if (row < 0) return;
+    // Read before a login that has come meanwhile, which knows better.
+    if (row < 0 || location.epoch < (table.users.epoch[row] ?? 0)) return;
     const { enabled, expiresAt } = user.service;
     if (!enabled || (expiresAt !== null && expiresAt <= clock.now())) ends.endAll(user.uid, 'disabled');
     else if (table.users.stamp(row).secret !== secretDigest(user)) ends.endAll(user.uid, 'new-password');

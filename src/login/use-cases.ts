@@ -13,7 +13,7 @@ export interface UseCases {
   readonly table: OnlineTable;
   readonly servers: ServerImage;
 
-  /** Rejects with DIRECTORY_UNAVAILABLE, NO_ROOM, SLOW_DOWN, CONFLICT. */
+  /** Rejects with DIRECTORY_UNAVAILABLE, NO_ROOM, OVERLOADED, SLOW_DOWN. */
   login(request: LoginRequest): Promise<LoginOutcome>;
   /** Ends the session; the directory learns of it by and by. */
   logout(row: number): void;

@@ -237,6 +237,15 @@ describe('a takeover', () => {
     expect(client.inbox).toEqual([]);
   });
 
+  test('is none where the same client logs in again', async () => {
+    await client.login('alice');
+    client.inbox.length = 0;
+    await client.login('alice');
+    await node.time.advance(10_000);
+    expect(client.inbox.filter(({ verb }) => verb === 'Error')).toEqual([]);
+    expect(node.time.running()).toBe(0);
+  });
+
   test('requests of the session that was replaced are Error 401', async () => {
     const session = await client.login('alice');
     await client.login('alice');

@@ -3,6 +3,7 @@ import { NOWHERE, userDefaults } from '../../src/base/model.ts';
 import type { Location } from '../../src/base/model.ts';
 import type { LoginOutcome } from '../../src/login/login.ts';
 import { login } from '../../src/login/login.ts';
+import { heard } from '../../src/login/presence.ts';
 import { proofOf, sessionKey, verifierOf } from '../../src/login/proof.ts';
 import type { Flows } from '../support/flows.ts';
 import { flows, loginRequest, serverRecord } from '../support/flows.ts';
@@ -108,6 +109,33 @@ describe('login', () => {
     expect(f.directory.row('a')?.location).toMatchObject({ epoch: 2, server: { name: 'here' } });
   });
 
+  it('gives up after four tries with 503, which no client takes for a login elsewhere', async () => {
+    const f = flows();
+    f.directory.put({ uid: 'a' });
+    f.directory.writeLocation = () => Promise.resolve('lost');
+    await expect(login(f.deps, loginRequest('a'))).rejects.toMatchObject({ status: 503, retryAfter: 1 });
+    expect(f.table.count).toBe(0);
+  });
+
+  it('writes the visibility again where another device changed it meanwhile', async () => {
+    const f = flows();
+    f.directory.put({ uid: 'a' });
+    const first = welcomed(await login(f.deps, loginRequest('a', { instance: '1' })));
+    f.directory.held = true;
+    const outcome = login(f.deps, loginRequest('a', { instance: '2', status: 'invisible' }));
+    await f.time.advance(0);
+    f.directory.release();
+    await f.time.advance(0);
+    f.directory.release();
+    await f.time.advance(0);
+    expect(f.directory.waiting()).toBe(1);
+    heard(f, f.table.findOpen(first.cookie), { status: 'invisible' });
+    f.directory.release();
+    welcomed(await outcome);
+    expect(f.directory.row('a')?.location.hidden).toBe(false);
+    expect(f.later.at(-1)).toMatchObject({ uid: 'a', location: { hidden: true, epoch: 2 }, expectedEpoch: 2 });
+  });
+
   it('lets logins of one user follow one another, so that the last one stays', async () => {
     const f = flows();
     f.directory.put({ uid: 'a' });
@@ -137,8 +165,25 @@ describe('several devices', () => {
     welcomed(await login(f.deps, loginRequest('a', { instance: 'phone' })));
     expect(f.table.count).toBe(1);
     expect(f.table.findOpen(first.cookie)).toBe(-1);
-    expect(f.ended).toEqual([{ uid: first.cookie, reason: 'replaced' }]);
+    expect(f.ended).toEqual([{ uid: first.cookie, reason: 'renewed' }]);
     expect(f.later).toEqual([]);
+  });
+
+  it('tells a takeover from the same client that logs in again from where it was', async () => {
+    const f = flows();
+    f.directory.put({ uid: 'a', service: { ...service, devicesMax: 1 } });
+    const there = { host: '10.0.0.2', port: 5000 };
+    for (const more of [
+      {},
+      {},
+      { source: there },
+      { source: there, instance: 'phone' },
+      { instance: 'phone' },
+      { instance: 'tablet', source: there },
+    ]) {
+      welcomed(await login(f.deps, loginRequest('a', more)));
+    }
+    expect(f.ended.map((one) => one.reason)).toEqual(['renewed', 'replaced', 'renewed', 'replaced', 'replaced']);
   });
 
   it('replaces the unnamed device by the next unnamed one, and leaves the named ones', async () => {

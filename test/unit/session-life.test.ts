@@ -253,6 +253,39 @@ describe('the sweep over the online users', () => {
     expect(f.later).toMatchObject([{ uid: 'a', expectedEpoch: 2 }]);
   });
 
+  it('puts a change through this node behind the login that is under way', async () => {
+    const f = flows();
+    f.directory.put({ uid: 'a' });
+    f.directory.held = true;
+    const outcome = login(f.deps, loginRequest('a'));
+    await f.time.advance(0);
+    f.directory.release();
+    await f.time.advance(0);
+    f.directory.put({ uid: 'a', service: { ...plain.service, enabled: false } });
+    f.directory.held = false;
+    const refreshed = f.sweep.refresh('a');
+    f.directory.release();
+    expect((await outcome).kind).toBe('welcome');
+    await refreshed;
+    expect(f.ended.map((one) => one.reason)).toEqual(['disabled']);
+  });
+
+  it('does not take over what it read before a login', async () => {
+    const f = flows();
+    f.directory.put({ uid: 'a' });
+    await loggedIn(f, 'a');
+    f.directory.put({ uid: 'a', secret: { password: 'interim', ha1Md5: null, ha1Sha256: null } });
+    const stale = await f.directory.find('a');
+    f.directory.put({ uid: 'a' });
+    await loggedIn(f, 'a');
+    const { ended } = f;
+    ended.length = 0;
+    f.directory.put({ uid: 'a', basic: { ...plain.basic, alias: 'New' } });
+    f.directory.find = () => Promise.resolve(stale);
+    await wholePass(f);
+    expect(ended).toEqual([]);
+  });
+
   it('ends an account when its time comes', async () => {
     const f = flows();
     f.directory.put({ uid: 'a', service: { ...plain.service, expiresAt: f.clock.now() + 20_000 } });
