@@ -22,8 +22,6 @@ export class Notices {
   send(cookie: string, to: Address, make: (id: string) => Buffer, send: (bytes: Buffer, to: Address) => void): void {
     const id = `s${this.#random.bytes(ID_BYTES).toString('hex')}`;
     const bytes = make(id);
-    send(bytes, to);
-    if (this.#waiting.size >= WAITING_MAX) return;
     const key = `${cookie} ${id}`;
     const repeat = (tries: number): void => {
       const pauseMs = PAUSES_MS[tries];
@@ -32,12 +30,14 @@ export class Notices {
         return;
       }
       const timer = this.#timers.after(pauseMs, () => {
-        send(bytes, to);
         repeat(tries + 1);
+        send(bytes, to);
       });
       this.#waiting.set(key, timer);
     };
-    repeat(0);
+    // Known before it is sent: the Ok may come at once.
+    if (this.#waiting.size < WAITING_MAX) repeat(0);
+    send(bytes, to);
   }
 
   /** The client's signed `Ok` has come. */

@@ -1,4 +1,5 @@
 /** The edge of the client protocol: datagram → decode → limits → signed or unsigned request → use case → reply. */
+import { VserverError } from '../base/errors.ts';
 import type { Address } from '../base/model.ts';
 import type { DatagramSocket } from '../base/ports.ts';
 import { answerStun, isStun } from '../base/stun.ts';
@@ -11,6 +12,7 @@ import { decode } from './message.ts';
 import type { Request } from './message.ts';
 import type { Inbound } from './outbound.ts';
 import { sendError, sendUnverified } from './outbound.ts';
+import { errorReply } from './replies.ts';
 import { onSigned } from './signed.ts';
 import { helloReply, onUnsigned } from './unsigned.ts';
 
@@ -70,7 +72,7 @@ export function createUdp(deps: UdpDeps): UdpServer {
       const wan = sessions.wan(row);
       if (wan.port === 0) return;
       const make = (id: string): Buffer =>
-        encodeSigned(sessions.key(row), macOf, 'Error', '409 logged in elsewhere', id);
+        encodeSigned(sessions.key(row), macOf, takenOver.verb, takenOver.argument, id);
       context.notices.send(sessions.cookie(row), wan, make, (bytes, to) => {
         socket.send(bytes, to);
       });
@@ -80,6 +82,8 @@ export function createUdp(deps: UdpDeps): UdpServer {
     },
   };
 }
+
+const takenOver = errorReply(new VserverError('LOGGED_IN_ELSEWHERE'));
 
 /** Hello and Login need none, whatever they carry; Locate and Servers may come with a ticket instead. */
 function needsSession({ verb, cookie }: Request): boolean {

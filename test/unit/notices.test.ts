@@ -48,6 +48,24 @@ test('an Ok ends it, of this session and with this id only', async () => {
   expect(sent).toHaveLength(1);
 });
 
+test('an Ok that comes before the sending returns counts', async () => {
+  const { time, notices } = setUp();
+  let sent = 0;
+  const id = { last: '' };
+  notices.send(
+    'cookie',
+    TO,
+    (made) => Buffer.from((id.last = made)),
+    () => {
+      // The first one gets lost.
+      if (++sent === 2) notices.acknowledged('cookie', id.last);
+    },
+  );
+  await time.advance(10_000);
+  expect(sent).toBe(2);
+  expect(time.running()).toBe(0);
+});
+
 test('no more than 10,000 wait; further ones are sent once', async () => {
   const { time, notices, sent, notify } = setUp();
   for (let i = 0; i < 10_100; i++) notify();
