@@ -74,9 +74,10 @@ abstract class SipMessage extends SipHead {
     const list: NameAddr[] = [];
     for (let i = first; i < fields.length; i += 4) {
       if (fields[i] !== CONTACT) continue;
-      const value = text.slice(fields[i + 2], fields[i + 3]);
-      if (value === '*') return this.headers('Contact').length === 1 ? '*' : null;
-      const some = parseNameAddrs(value);
+      const at = fields[i + 2] ?? 0;
+      const end = fields[i + 3] ?? 0;
+      if (end === at + 1 && text.charCodeAt(at) === 0x2a) return this.headers('Contact').length === 1 ? '*' : null;
+      const some = parseNameAddrs(text, at, end);
       if (some === null) return null;
       list.push(...some);
     }

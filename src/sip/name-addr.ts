@@ -67,16 +67,16 @@ function parseAddrSpec(text: string, at: number, end: number): NameAddr | null {
   return params === null ? null : { displayName: '', uri, params };
 }
 
-/** All of a comma-separated list; null where one of them is malformed. */
-export function parseNameAddrs(text: string): NameAddr[] | null {
+/** All of the comma-separated list in `from`–`to`; null where one of them is malformed. */
+export function parseNameAddrs(text: string, from = 0, to = text.length): NameAddr[] | null {
   const list: NameAddr[] = [];
-  let at = 0;
+  let at = from;
   for (;;) {
-    const end = itemEnd(text, at, text.length);
+    const end = itemEnd(text, at, to);
     const item = parseNameAddr(text, at, end);
     if (item === null) return null;
     list.push(item);
-    if (end >= text.length) return list;
+    if (end >= to) return list;
     at = end + 1;
   }
 }
