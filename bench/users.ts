@@ -162,7 +162,7 @@ function settings(data: string, directory: string): Record<string, string> {
     VSERVER_DATA: data,
     VSERVER_DIRECTORY: directory,
     VSERVER_NAME: 'bench',
-    ...{ VSERVER_UDP_PORT: '0', VSERVER_UDP_ALT_PORT: '0', VSERVER_HTTP_PORT: '0' },
+    ...{ VSERVER_UDP_PORT: '0', VSERVER_UDP_ALT_PORT: '0', VSERVER_HTTP_PORT: '0', VSERVER_SIP_PORT: '0' },
     VSERVER_RATE_LIMIT: '0',
     // Nobody is sent away or asked to beat while a benchmark does something else.
     ...{ VSERVER_HEARTBEAT: '3000', VSERVER_EXPIRES: '9000' },

@@ -107,6 +107,14 @@ function contradictions(config: Values, derived: Config): string[] {
       `${named('expires')} (${config.expires}) must be more than ${named('heartbeat')} (${config.heartbeat})`,
     );
   }
+  if (config.sipExpiresMax < config.sipExpiresMin) {
+    problems.push(
+      `${named('sipExpiresMax')} (${config.sipExpiresMax}) must not be less than ${named('sipExpiresMin')} (${config.sipExpiresMin})`,
+    );
+  }
+  if (config.sipPort !== 0 && config.sipPort === config.sipTlsPort) {
+    problems.push(`${named('sipTlsPort')} must differ from ${named('sipPort')}`);
+  }
   if (['0.0.0.0', '::'].includes(derived.advertise)) {
     problems.push(`${named('advertise')} must be set where ${named('listen')} is a wildcard`);
   }

@@ -14,7 +14,7 @@ import { OnlineTable } from './heartbeat/online.ts';
 import { UserFinder } from './locator/find-user.ts';
 import { locateElsewhere, locateHere } from './locator/locate.ts';
 import type { LoginOutcome } from './login/login.ts';
-import { login } from './login/login.ts';
+import { authenticate, login } from './login/login.ts';
 import { UidLocks } from './login/locks.ts';
 import type { Outbox } from './login/outbox.ts';
 import { openOutbox } from './login/outbox.ts';
@@ -51,13 +51,13 @@ export async function createCore(
   ports: CorePorts,
   directory: GuardedDirectory,
   me: Identity,
-  onEnd: (row: number, reason: EndReason) => void,
+  onEnd: (row: number, reason: EndReason, uid: string) => void,
 ): Promise<Core> {
   const { clock, timers, random, log } = ports;
   const counters = createCounters();
   const table = new OnlineTable({
     capacity: config.usersMax,
-    lifetimeMaxS: config.expires,
+    lifetimeMaxS: Math.max(config.expires, config.sipExpiresMax),
     nowS: Math.floor(clock.now() / 1000),
   });
   const servers = new ServerImage({ directory, clock, me, users: () => table.users.count });
@@ -95,6 +95,12 @@ export async function createCore(
     table,
     servers,
     login: (request) => counted(counters, login(loginDeps, request)),
+    authenticate: (request) => authenticate(loginDeps, request),
+    renew: (row, lifetimeS, text) => {
+      counters.heartbeats++;
+      table.renew(row, lifetimeS, Math.floor(clock.now() / 1000));
+      table.sessions.setText(row, text);
+    },
     logout: (row) => {
       ends.end(row, 'logout');
     },

@@ -1,18 +1,26 @@
-/** Opens the edges of a node: the sockets of the client protocol and the HTTP server. */
-import { formatAddress } from './base/address.ts';
+/** Opens the edges of a node: the sockets of the client protocol, the HTTP server and the transports of SIP. */
+import { canonicalHost, formatAddress } from './base/address.ts';
+import type { TlsFiles } from './base/certificate.ts';
+import { readPem, watchCertificate } from './base/certificate.ts';
 import { VserverError } from './base/errors.ts';
 import type { Address } from './base/model.ts';
-import type { Datagrams, DatagramSocket } from './base/ports.ts';
+import type { Datagrams, DatagramSocket, Streams } from './base/ports.ts';
 import type { Config } from './config.ts';
 import type { Core, CorePorts } from './core.ts';
 import type { GuardedDirectory } from './directory/guarded.ts';
 import type { NodeNumbers } from './http/deps.ts';
+import { createPeers } from './http/peer.ts';
+import type { HttpServer } from './http/server.ts';
 import { createHttp } from './http/server.ts';
 import { createNonces } from './login/nonces.ts';
 import { createRateLimit } from './login/rate-limit.ts';
 import type { EndReason } from './login/session-ends.ts';
 import type { Secrets } from './secrets.ts';
 import { SETTINGS } from './settings.ts';
+import type { SipServer } from './sip/server.ts';
+import { createSip } from './sip/server.ts';
+import { SIP_NONCE_VALID_MS } from './sip/spent-nonces.ts';
+import { openTransports } from './sip/transports.ts';
 import type { Receive } from './udp/server.ts';
 import { createUdp } from './udp/server.ts';
 
@@ -21,14 +29,18 @@ export interface Edges {
   readonly udpAlt: Address;
   /** `http://host:port` or `https://host:port`, as it is told to others. */
   readonly http: string;
+  /** Of SIP over UDP and TCP. */
+  readonly sip: Address;
+  /** null where no certificate is set. */
+  readonly sipTls: Address | null;
   /** Tells the client, where its edge can. */
-  sessionEnded(row: number, reason: EndReason): void;
+  sessionEnded(row: number, reason: EndReason, uid: string): void;
   close(): Promise<void>;
 }
 
 export interface EdgesOptions {
   readonly config: Config;
-  readonly ports: CorePorts & { readonly datagrams: Datagrams };
+  readonly ports: CorePorts & { readonly datagrams: Datagrams; readonly streams: Streams };
   readonly core: Core;
   readonly directory: GuardedDirectory;
   readonly secrets: Secrets;
@@ -72,13 +84,23 @@ export async function openEdges(options: EdgesOptions): Promise<Edges> {
     };
     const socket = await bind(config.udpPort, SETTINGS.udpPort.env, udp.receive);
     const alternate = await bind(config.udpAltPort, SETTINGS.udpAltPort.env, udp.receiveAlternate);
-    const http = await openHttp(options, shared, closers);
+    const { server, url } = await openHttp(options, shared, closers);
+    const sip = createSip({
+      ...ports,
+      ...{ cases: core.cases, counters: core.counters, requests: shared.requests, failedLogins: shared.failedLogins },
+      nonces: createNonces(ports.random.bytes(32), SIP_NONCE_VALID_MS),
+      settings: sipSettings(config),
+    });
+    const opened = await openSip(options, sip, server, closers);
     return {
       udp: { host: config.advertise, port: socket.local.port },
       udpAlt: { host: config.advertise, port: alternate.local.port },
-      http,
-      sessionEnded: (row, reason) => {
+      http: url,
+      sip: { host: config.advertise, port: opened.port },
+      sipTls: opened.tlsPort === null ? null : { host: config.advertise, port: opened.tlsPort },
+      sessionEnded: (row, reason, uid) => {
         udp.sessionEnded(socket, row, reason);
+        sip.sessionEnded(row, reason, uid);
       },
       close,
     };
@@ -103,8 +125,8 @@ async function openHttp(
   { config, ports, core, directory, secrets, onStop }: EdgesOptions,
   { nonces, requests, failedLogins }: ReturnType<typeof sharedLimits>,
   closers: (() => Promise<void>)[],
-): Promise<string> {
-  const tls = config.httpCert === '' ? null : { certFile: config.httpCert, keyFile: config.httpKey };
+): Promise<{ readonly server: HttpServer; readonly url: string }> {
+  const tls = tlsFiles(config);
   const http = await createHttp({
     ...ports,
     settings: {
@@ -130,8 +152,66 @@ async function openHttp(
   closers.push(() => http.close());
   const at = { host: config.listen, port: config.httpPort };
   const bound = await listening(at, 'TCP', SETTINGS.httpPort.env, () => http.listen(at));
-  return `${tls === null ? 'http' : 'https'}://${formatAddress({ host: config.advertise, port: bound.port })}`;
+  const scheme = tls === null ? 'http' : 'https';
+  return { server: http, url: `${scheme}://${formatAddress({ host: config.advertise, port: bound.port })}` };
 }
+
+function tlsFiles(config: Config): TlsFiles | null {
+  return config.httpCert === '' ? null : { certFile: config.httpCert, keyFile: config.httpKey };
+}
+
+function sipSettings(config: Config) {
+  const { realm, listen, advertise, sipDomains } = config;
+  return {
+    realm,
+    advertise,
+    domains: [realm, listen, advertise, ...sipDomains].map((host) => canonicalHost(host.toLowerCase())),
+    expiresMinS: config.sipExpiresMin,
+    expiresMaxS: config.sipExpiresMax,
+    anonymous: config.sipAnonymous === 'redirect',
+  };
+}
+
+async function openSip(
+  { config, ports }: EdgesOptions,
+  sip: SipServer,
+  http: HttpServer,
+  closers: (() => Promise<void>)[],
+): Promise<{ readonly port: number; readonly tlsPort: number | null }> {
+  const host = config.listen;
+  const files = tlsFiles(config);
+  const at = { host, port: config.sipPort };
+  const tls = files === null ? null : { at: { host, port: config.sipTlsPort }, pem: await readPem(files) };
+  const hostOf = createPeers({ proxies: config.httpProxies, insecure: config.httpInsecure }).host;
+  const transports = await listening(at, 'SIP', SETTINGS.sipPort.env, () =>
+    again(at.port === 0, () => openTransports({ ...ports, at, tls, hostOf, handlers: sip.handlers })),
+  );
+  closers.push(async () => {
+    sip.stop();
+    await transports.close();
+  });
+  if (files !== null) {
+    const stopWatching = watchCertificate(files, ports.timers, ports.log, transports.renew);
+    closers.push(() => Promise.resolve(stopWatching()));
+  }
+  http.app.server.on('upgrade', transports.onUpgrade);
+  const opened = { port: transports.udp.port, tlsPort: transports.tls?.port ?? null };
+  sip.opened({ ...opened, flowTo: transports.flowTo });
+  return opened;
+}
+
+/** A port that is free for UDP may be taken for TCP: then another one is tried. */
+async function again<T>(isFreePort: boolean, open: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await open();
+    } catch (error) {
+      const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      if (!isFreePort || !isTaken || tries === FREE_PORT_TRIES) throw error;
+    }
+  }
+}
+const FREE_PORT_TRIES = 10;
 
 async function listening<T>(at: Address, kind: string, env: string, listen: () => Promise<T>): Promise<T> {
   try {

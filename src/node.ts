@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { openDirectory } from './backends.ts';
 import { isUnavailable, VserverError } from './base/errors.ts';
 import type { Address } from './base/model.ts';
-import type { Datagrams, Timer } from './base/ports.ts';
+import type { Datagrams, Streams, Timer } from './base/ports.ts';
 import { systemClock, systemDatagrams, systemRandom, systemTimers } from './base/system.ts';
+import { systemStreams } from './base/system-streams.ts';
 import type { Config } from './config.ts';
 import type { Core, CorePorts } from './core.ts';
 import { createCore } from './core.ts';
@@ -26,6 +27,7 @@ import { ensureSecrets } from './secrets.ts';
 /** What a node needs of the world; tests bring their own. */
 export interface NodePorts extends CorePorts {
   readonly datagrams: Datagrams;
+  readonly streams: Streams;
   /** Instead of the directory that the settings name. */
   readonly directory?: Directory;
 }
@@ -35,6 +37,10 @@ export interface VserverNode {
   readonly directory: GuardedDirectory;
   readonly udp: Address;
   readonly udpAlt: Address;
+  /** Of SIP over UDP and TCP. */
+  readonly sip: Address;
+  /** null where no certificate is set. */
+  readonly sipTls: Address | null;
   /** `http://host:port` or `https://host:port`. */
   readonly http: string;
   readonly adminToken: string;
@@ -62,7 +68,11 @@ export function runFilePath(data: string): string {
 
 export function systemPorts(config: Pick<Config, 'logLevel'>): NodePorts {
   const log = createLog(config.logLevel);
-  return { clock: systemClock, timers: systemTimers, random: systemRandom, log, datagrams: systemDatagrams(log) };
+  return {
+    ...{ clock: systemClock, timers: systemTimers, random: systemRandom, log },
+    datagrams: systemDatagrams(log),
+    streams: systemStreams(log),
+  };
 }
 
 /** Starts a node; rejects with SETTINGS and a remedy where it can't start, after closing what was open by then. */
@@ -87,10 +97,10 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
 
   // Sessions may end before the edges are open: the snapshot's.
   let edges: Edges | undefined = undefined as Edges | undefined;
-  const core = await createCore(config, ports, directory, identity(config, clock.now()), (row, reason) => {
+  const core = await createCore(config, ports, directory, identity(config, clock.now()), (row, reason, uid) => {
     if (reason === 'silence') core.counters.silences++;
     else core.counters.logouts++;
-    edges?.sessionEnded(row, reason);
+    edges?.sessionEnded(row, reason, uid);
   });
   closers.push(() => core.outbox.close());
   const restored = await restoreSnapshot(snapshotPath(config), {
@@ -110,7 +120,7 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
   const opened = await openEdges({ config, ports, core, directory, secrets, onStop: (logout) => void stop(logout) });
   edges = opened;
   closers.push(() => opened.close());
-  core.servers.me = { ...core.servers.me, udp: opened.udp, http: opened.http };
+  core.servers.me = { ...core.servers.me, udp: opened.udp, http: opened.http, sip: opened.sip };
   let begun = await meetOthers(config, core, secrets);
   timers = startRounds(core, ports, {
     begun: () => begun,
@@ -120,12 +130,24 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
     },
     stop: () => stop(false),
   });
-  const { udp, udpAlt, http } = opened;
+  const { udp, udpAlt, http, sip, sipTls } = opened;
   const running = { pid: process.pid, http, udp, startedAt: core.servers.me.startedAt };
   writeFileSync(runFilePath(config.data), `${JSON.stringify(running)}\n`, { mode: 0o600 });
-  log.info({ http, udp, directory: directory.description, version: VERSION }, 'vserver runs');
+  log.info({ http, udp, sip, directory: directory.description, version: VERSION }, 'vserver runs');
   const { adminToken } = secrets;
-  return { core, directory, udp, udpAlt, http, adminToken, reload: () => core.variables.refresh(), stop, stopped };
+  return {
+    core,
+    directory,
+    udp,
+    udpAlt,
+    http,
+    sip,
+    sipTls,
+    adminToken,
+    reload: () => core.variables.refresh(),
+    stop,
+    stopped,
+  };
 }
 
 function snapshotPath(config: Config): string {

@@ -138,6 +138,8 @@ async function portFindings(config: Config): Promise<Finding[]> {
     portFinding('UDP', config.udpPort, SETTINGS.udpPort.env, udp),
     portFinding('UDP', config.udpAltPort, SETTINGS.udpAltPort.env, udp),
     portFinding('TCP', config.httpPort, SETTINGS.httpPort.env, tcp),
+    portFinding('UDP', config.sipPort, SETTINGS.sipPort.env, udp),
+    portFinding('TCP', config.sipPort, SETTINGS.sipPort.env, tcp),
   ]);
 }
 

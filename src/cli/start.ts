@@ -31,7 +31,7 @@ Examples:
   vserver start
   vserver start --config vserver.yaml
   VSERVER_DIRECTORY=ldap://127.0.0.1:389/dc=netbbq,dc=com vserver start
-  VSERVER_UDP_PORT=0 VSERVER_UDP_ALT_PORT=0 VSERVER_HTTP_PORT=0 vserver start --json
+  VSERVER_UDP_PORT=0 VSERVER_UDP_ALT_PORT=0 VSERVER_HTTP_PORT=0 VSERVER_SIP_PORT=0 vserver start --json
 
 ${EXIT_CODES_HELP}`;
 
@@ -82,6 +82,8 @@ interface About {
   readonly udp: string;
   readonly udpAlt: string;
   readonly http: string;
+  /** Of UDP and TCP. */
+  readonly sip: string;
   readonly directory: string;
   readonly data: string;
   readonly sampleUser: { readonly uid: string; readonly password: string } | null;
@@ -99,6 +101,7 @@ async function describe(node: VserverNode, config: Config): Promise<About> {
     udp: formatAddress(node.udp),
     udpAlt: formatAddress(node.udpAlt),
     http: node.http,
+    sip: formatAddress(node.sip),
     directory: node.directory.description,
     data: config.data,
     sampleUser: sample,

@@ -62,7 +62,8 @@ async function byDigest(
   const arrivedMs = clock.now();
   // The password itself does not travel: this is good on an open wire too.
   gates.admitAttempt(request, true);
-  const answer = readDigest(header);
+  // Node reads header bytes as Latin-1; the challenge asked for UTF-8.
+  const answer = readDigest(Buffer.from(header, 'latin1').toString('utf8'));
   // Section 3.4.6: an answer for another resource is refused, or it could be replayed there.
   if (answer === null || answer.realm !== deps.settings.realm || answer.uri !== request.raw.url) {
     throw new VserverError('BAD_REQUEST', 'not the answer to a digest challenge of this server');

@@ -15,6 +15,8 @@ export type Located =
       readonly telephones: readonly string[];
       /** Whether the asker may see wan and local. */
       readonly showAddresses: boolean;
+      /** Whether the asker may call him (the user's `mayBeCalledBy`). */
+      readonly mayCall: boolean;
       /** Those that are not invisible, the last active one first; never empty. */
       readonly devices: readonly [Device, ...Device[]];
     }
@@ -66,6 +68,7 @@ export function locateHere(table: OnlineTable, asker: string, target: string, tr
     alias: profile.alias,
     telephones: seesTelephone ? profile.telephones : [],
     showAddresses: seesAddresses,
+    mayCall: self || isAmong(profile.mayBeCalledBy, profile.buddies, asker),
     devices: [first, ...others],
   };
 }

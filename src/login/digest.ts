@@ -25,10 +25,12 @@ export function digestChallenge(realm: string, nonce: string, stale: boolean): s
   );
 }
 
-/** null: not the answer to a challenge of ours (what is missing, given twice or of another kind). */
+/**
+ * Reads `Digest name=value, …`, whose UTF-8 is decoded. null: not the answer to a challenge of ours (what is missing,
+ * given twice or of another kind).
+ */
 export function readDigest(header: string): DigestAnswer | null {
-  // Node reads header bytes as Latin-1; the challenge asked for UTF-8.
-  const fields = readFields(Buffer.from(header.slice('digest '.length), 'latin1').toString('utf8'));
+  const fields = readFields(header.slice('digest '.length));
   if (fields === null) return null;
   const algorithm = DIGEST_ALGORITHMS.find((one) => one === (fields.get('algorithm') ?? 'MD5').toUpperCase());
   const [username, realm, uri, nonce, nc, cnonce, response] = [

@@ -11,6 +11,8 @@ export const NONCE_VALID_MS = 30_000;
 export const NONCE_LENGTH = 32;
 
 const TIME_BYTES = 6;
+/** Of base64url: 4 characters for 3 bytes. */
+const TIME_CHARACTERS = 8;
 const COUNTER_BYTES = 3;
 const MAC_BYTES = 15;
 const MAC_AT = TIME_BYTES + COUNTER_BYTES;
@@ -22,8 +24,8 @@ export interface Nonces {
   check(nonce: string, source: Address, nowMs: number): 'good' | 'stale' | 'forged';
 }
 
-/** `key`: 32 random bytes, new at each start of the node. */
-export function createNonces(key: Buffer): Nonces {
+/** `key`: 32 random bytes, new at each start of the node, and another one for each validity. */
+export function createNonces(key: Buffer, validMs = NONCE_VALID_MS): Nonces {
   let counter = 0;
   const macOf = (source: Address, stamp: Buffer): Buffer => {
     const signed = Buffer.alloc(ADDRESS_BYTES + MAC_AT);
@@ -47,9 +49,14 @@ export function createNonces(key: Buffer): Nonces {
       if (nonce.length !== NONCE_LENGTH || bytes.toString('base64url') !== nonce) return 'forged';
       if (!timingSafeEqual(bytes.subarray(MAC_AT), macOf(source, bytes))) return 'forged';
       const ageMs = nowMs - bytes.readUIntBE(0, TIME_BYTES);
-      return ageMs >= 0 && ageMs <= NONCE_VALID_MS ? 'good' : 'stale';
+      return ageMs >= 0 && ageMs <= validMs ? 'good' : 'stale';
     },
   };
+}
+
+/** When a good nonce was given out, epoch milliseconds. */
+export function nonceIssuedMs(nonce: string): number {
+  return Buffer.from(nonce.slice(0, TIME_CHARACTERS), 'base64url').readUIntBE(0, TIME_BYTES);
 }
 
 export interface UsedNonces {

@@ -5,7 +5,8 @@ import type { ConfigDocument } from '../config-xml/document.ts';
 import type { DeviceUpdate, OnlineTable } from '../heartbeat/online.ts';
 import type { Located, Trace } from '../locator/locate.ts';
 import type { ServerImage } from '../redirect/servers.ts';
-import type { LoginOutcome, LoginRequest } from './login.ts';
+import type { DeviceText } from '../heartbeat/session-rows.ts';
+import type { Authenticated, LoginOutcome, LoginRequest } from './login.ts';
 
 export interface UseCases {
   readonly clock: Clock;
@@ -15,6 +16,10 @@ export interface UseCases {
 
   /** Rejects with DIRECTORY_UNAVAILABLE, NO_ROOM, OVERLOADED, SLOW_DOWN. */
   login(request: LoginRequest): Promise<LoginOutcome>;
+  /** Whether he is who he says, without a session. Rejects with DIRECTORY_UNAVAILABLE. */
+  authenticate(request: Pick<LoginRequest, 'uid' | 'credential'>): Promise<Authenticated>;
+  /** A sign of life that says how long the session lives from now on, and what the device is now. Never waits. */
+  renew(row: number, lifetimeS: number, text: DeviceText): void;
   /** Ends the session; the directory learns of it by and by. */
   logout(row: number): void;
   /** A sign of life of an open session, and what the device says of itself. Never waits. */

@@ -15,7 +15,7 @@ export interface TransportsOptions {
   readonly streams: Streams;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** Of UDP and TCP; port 0 = a free one each. */
+  /** Of UDP and TCP; port 0 = one that is free for UDP, which TCP then takes too. */
   readonly at: Address;
   /** null: no TLS. */
   readonly tls: { readonly at: Address; readonly pem: Pem } | null;
@@ -55,7 +55,7 @@ export async function openTransports(options: TransportsOptions): Promise<Transp
   try {
     const udp = await openUdp(datagrams, at, handlers);
     closers.push(() => udp.close());
-    const tcp = await openTcp(streams, at, null, connections, handlers);
+    const tcp = await openTcp(streams, { host: at.host, port: udp.local.port }, null, connections, handlers);
     closers.push(() => tcp.close());
     const secure = tls === null ? null : await openTcp(streams, tls.at, tls.pem, connections, handlers);
     if (secure !== null) closers.push(() => secure.close());

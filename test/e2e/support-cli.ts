@@ -78,7 +78,7 @@ export function newPlace(): Place {
 
 function cleanEnvironment(): Record<string, string> {
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('VSERVER_'));
-  const ports = { VSERVER_UDP_PORT: '0', VSERVER_UDP_ALT_PORT: '0', VSERVER_HTTP_PORT: '0' };
+  const ports = { VSERVER_UDP_PORT: '0', VSERVER_UDP_ALT_PORT: '0', VSERVER_HTTP_PORT: '0', VSERVER_SIP_PORT: '0' };
   return { ...(Object.fromEntries(own) as Record<string, string>), ...ports };
 }
 

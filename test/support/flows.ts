@@ -39,7 +39,7 @@ export function flows(
     directory?: ReturnType<typeof fakeDirectory>;
     time?: ManualTime;
     udp?: Address;
-    onEnd?: (row: number, reason: EndReason) => void;
+    onEnd?: (row: number, reason: EndReason, uid: string) => void;
   } = {},
 ) {
   const time = options.time ?? manualTime();
@@ -64,9 +64,9 @@ export function flows(
     servers,
     clock,
     later: { add: (uid, location, expectedEpoch) => void later.push({ uid, location, expectedEpoch }) },
-    onEnd: (row, reason) => {
+    onEnd: (row, reason, uid) => {
       ended.push({ uid: cookies.get(row) ?? table.sessions.cookie(row), reason });
-      options.onEnd?.(row, reason);
+      options.onEnd?.(row, reason, uid);
     },
   });
   const locks = new UidLocks();

@@ -6,7 +6,7 @@ import { configDocument } from '../../src/config-xml/document.ts';
 import type { HttpDeps, HttpSettings, NodeNumbers, Readiness } from '../../src/http/deps.ts';
 import { createHttp } from '../../src/http/server.ts';
 import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
-import { login } from '../../src/login/login.ts';
+import { authenticate, login } from '../../src/login/login.ts';
 import { createNonces } from '../../src/login/nonces.ts';
 import { heard } from '../../src/login/presence.ts';
 import { createRateLimit } from '../../src/login/rate-limit.ts';
@@ -114,6 +114,11 @@ function useCases(node: ReturnType<typeof flows>, onRender: () => void): UseCase
     table,
     servers,
     login: (request) => login(node.deps, request),
+    authenticate: (request) => authenticate(node.deps, request),
+    renew: (row, lifetimeS, text) => {
+      table.renew(row, lifetimeS, node.nowS());
+      table.sessions.setText(row, text);
+    },
     logout: (row) => {
       ends.end(row, 'logout');
     },

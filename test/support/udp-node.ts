@@ -4,7 +4,7 @@ import { createCounters } from '../../src/base/counters.ts';
 import type { Address } from '../../src/base/model.ts';
 import type { DatagramSocket } from '../../src/base/ports.ts';
 import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
-import { login } from '../../src/login/login.ts';
+import { authenticate, login } from '../../src/login/login.ts';
 import { createNonces } from '../../src/login/nonces.ts';
 import { heard } from '../../src/login/presence.ts';
 import { createRateLimit } from '../../src/login/rate-limit.ts';
@@ -93,6 +93,11 @@ function useCases(node: ReturnType<typeof flows>): UseCases {
     table,
     servers,
     login: (request) => login(node.deps, request),
+    authenticate: (request) => authenticate(node.deps, request),
+    renew: (row, lifetimeS, text) => {
+      table.renew(row, lifetimeS, node.nowS());
+      table.sessions.setText(row, text);
+    },
     logout: (row) => {
       ends.end(row, 'logout');
     },

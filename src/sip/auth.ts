@@ -1,0 +1,145 @@
+/** Digest on SIP requests (RFC 3261 22, RFC 8760): challenge, reading, and the check from memory. */
+import type { DigestAlgorithm, DigestAnswer } from '../login/digest.ts';
+import { digestChallenge, isDigestGood, readDigest } from '../login/digest.ts';
+import type { Credential, Denial } from '../login/login.ts';
+import { nonceIssuedMs } from '../login/nonces.ts';
+import type { Binding } from './bindings.ts';
+import { ha1Of } from './bindings.ts';
+import type { Inbound, SipContext } from './context.ts';
+import { answer, answerStranger } from './context.ts';
+import type { SipRequest } from './message.ts';
+import type { ExtraHeader } from './response.ts';
+import type { NonceUse } from './spent-nonces.ts';
+import { nonceUse } from './spent-nonces.ts';
+import { formatAddress } from '../base/address.ts';
+import { parseUri, sameSipUri } from './uri.ts';
+
+/** What a request brings to prove who sent it; nothing of it is verified yet but the nonce. */
+export interface Credentials {
+  readonly uid: string;
+  readonly algorithm: DigestAlgorithm;
+  readonly nonceMs: number;
+  readonly count: number;
+  readonly isGood: (ha1: string) => boolean;
+}
+
+/** `none`: no answer to a challenge of ours; `stale`: the nonce is not good (any more); `other`: for another request. */
+export type ReadCredentials = Credentials | 'none' | 'stale' | 'other';
+
+export function readCredentials(context: SipContext, { request, flow, cameMs }: Inbound): ReadCredentials {
+  const digest = digestOf(request, context.settings.realm);
+  if (digest === null) return 'none';
+  if (context.nonces.check(digest.nonce, sourceOf(flow.remote.host), cameMs) !== 'good') return 'stale';
+  if (!isSameUri(digest.uri, request)) return 'other';
+  return {
+    uid: digest.username,
+    algorithm: digest.algorithm,
+    nonceMs: nonceIssuedMs(digest.nonce),
+    count: Number.parseInt(digest.nc, 16),
+    isGood: (ha1) => isDigestGood(digest, request.method, ha1),
+  };
+}
+
+/** The answer for our realm: a request may carry those for others too. */
+function digestOf(request: SipRequest, realm: string): DigestAnswer | null {
+  for (const value of request.headers('Authorization')) {
+    if (!/^digest\s/i.test(value)) continue;
+    const digest = readDigest(value);
+    if (digest?.realm === realm) return digest;
+  }
+  return null;
+}
+
+/** The same for all ports: a phone behind a NAT, or with a new connection, goes on with its nonce. */
+function sourceOf(host: string): { readonly host: string; readonly port: number } {
+  return { host, port: 0 };
+}
+
+function isSameUri(text: string, { requestUri, uri }: SipRequest): boolean {
+  if (text === requestUri) return true;
+  const other = parseUri(text);
+  if (other === null || other.scheme === 'other' || other.scheme === 'tel') return false;
+  return (uri.scheme === 'sip' || uri.scheme === 'sips') && sameSipUri(other, uri);
+}
+
+/**
+ * 401 with a new nonce, the same before anything is looked up, for known and unknown users alike. `stale`: what came
+ * with the old one may have been right.
+ */
+export function challenge(context: SipContext, inbound: Inbound, stale: boolean): void {
+  const nonce = context.nonces.issue(sourceOf(inbound.flow.remote.host), context.cases.clock.now());
+  const headers = digestChallenge(context.settings.realm, nonce, stale).map((value): ExtraHeader => [
+    'WWW-Authenticate',
+    value,
+  ]);
+  answerStranger(context, inbound, 401, headers);
+}
+
+/** Whether the credentials are those of one of the user's registrations here. */
+export function isVerifiedHere(
+  { cases }: SipContext,
+  bindings: readonly Binding[],
+  { algorithm, isGood }: Credentials,
+): boolean {
+  return bindings.some(({ row }) => {
+    const known = ha1Of(cases.table, row);
+    return known.algorithm === algorithm && isGood(known.ha1);
+  });
+}
+
+export function useOf(
+  { cases, spent }: SipContext,
+  bindings: readonly Binding[],
+  { uid, nonceMs, count }: Credentials,
+  nowMs: number,
+): NonceUse {
+  const rows = bindings.map(({ row }) => row);
+  return nonceUse(cases.table, rows, spent.newest(uid, nowMs), nonceMs, count);
+}
+
+/** The nonce-count was used for a good request: it won't be good again. */
+export function markUsed(
+  { cases, spent }: SipContext,
+  rows: readonly number[],
+  used: Credentials,
+  nowMs: number,
+): void {
+  const { sessions } = cases.table;
+  const low = used.nonceMs >>> 0;
+  let isKept = false;
+  for (const row of rows) {
+    if (sessions.seqMaskLow[row] !== low) continue;
+    sessions.seqMaskHigh[row] = Math.max(used.count, sessions.seqMaskHigh[row] ?? 0);
+    isKept = true;
+  }
+  if (!isKept) spent.spend(used.uid, used.nonceMs, nowMs);
+}
+
+export function credentialOf({ algorithm, isGood }: Credentials): Credential {
+  return { kind: 'digest', algorithm, isGood };
+}
+
+/** A failed login is answered at a multiple of this after it came, so that the time tells nothing. */
+const DENIAL_GRID_MS = 200;
+
+/** 403, whatever the reason was. */
+export async function deny(context: SipContext, inbound: Inbound, uid: string, reason: Denial): Promise<void> {
+  const { clock } = context.cases;
+  const { remote } = inbound.flow;
+  context.failedLogins.take(remote.host, clock.now());
+  context.log.warn({ source: formatAddress(remote), uid: uid.slice(0, 128), reason, edge: 'sip' }, 'login failed');
+  await new Promise<void>((resolve) => {
+    context.timers.after(DENIAL_GRID_MS - ((clock.now() - inbound.cameMs) % DENIAL_GRID_MS), resolve);
+  });
+  answer(inbound, 403);
+}
+
+/** Whether the directory may be asked for this source: it has not guessed too often. Answers where not. */
+export function admitAttempt(context: SipContext, inbound: Inbound): boolean {
+  const waitS = context.failedLogins.wait(inbound.flow.remote.host, context.cases.clock.now());
+  if (waitS > 0) {
+    answerStranger(context, inbound, 503, [['Retry-After', String(waitS)]]);
+    return false;
+  }
+  return true;
+}

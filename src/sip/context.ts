@@ -1,0 +1,159 @@
+/** What the handlers of SIP requests share: settings, use cases, answers and the limits before them. */
+import type { Counters } from '../base/counters.ts';
+import { VserverError } from '../base/errors.ts';
+import type { Address } from '../base/model.ts';
+import type { Log, Timers } from '../base/ports.ts';
+import type { Nonces } from '../login/nonces.ts';
+import type { RateLimit } from '../login/rate-limit.ts';
+import type { UseCases } from '../login/use-cases.ts';
+import type { Flow } from './flow.ts';
+import type { SipProblem, SipRequest } from './message.ts';
+import { makeResponse } from './response.ts';
+import type { ExtraHeader } from './response.ts';
+import type { SpentNonces } from './spent-nonces.ts';
+import type { Uri } from './uri.ts';
+
+export interface SipSettings {
+  readonly realm: string;
+  /** Hosts of URIs that are this node's: lower-case names and canonical addresses, the realm among them. */
+  readonly domains: readonly string[];
+  /** Told to clients and peers. */
+  readonly advertise: string;
+  readonly expiresMinS: number;
+  readonly expiresMaxS: number;
+  /** Whoever is not registered here is redirected without a challenge. */
+  readonly anonymous: boolean;
+}
+
+export interface SipDeps {
+  readonly cases: UseCases;
+  readonly counters: Counters;
+  /** SIP's own: they live longer than others. Good for any port of a source. */
+  readonly nonces: Nonces;
+  /** Unauthenticated requests a source, shared by all edges. */
+  readonly requests: RateLimit;
+  /** Failed logins a source, shared by all edges. */
+  readonly failedLogins: RateLimit;
+  readonly timers: Timers;
+  readonly log: Log;
+  readonly settings: SipSettings;
+}
+
+/** A request, and where its answer goes. */
+export interface Inbound {
+  readonly request: SipRequest;
+  readonly flow: Flow;
+  readonly cameMs: number;
+}
+
+export interface SipContext extends SipDeps {
+  readonly domains: ReadonlySet<string>;
+  readonly spent: SpentNonces;
+  /** Requests that wait for the directory, by transaction. */
+  readonly waiting: Map<string, Waiting>;
+  /** Of the UDP and TCP listeners, known when they are open. */
+  port: number;
+  tlsPort: number | null;
+  /** The session lives no longer than this connection. */
+  bind(cookie: string, flow: Flow): void;
+}
+
+export interface Waiting {
+  cancelled: boolean;
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  200: 'OK',
+  302: 'Moved Temporarily',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  416: 'Unsupported URI Scheme',
+  420: 'Bad Extension',
+  423: 'Interval Too Brief',
+  480: 'Temporarily Unavailable',
+  481: 'Call/Transaction Does Not Exist',
+  482: 'Loop Detected',
+  483: 'Too Many Hops',
+  487: 'Request Terminated',
+  500: 'Server Internal Error',
+  501: 'Not Implemented',
+  503: 'Service Unavailable',
+};
+
+export function answer(
+  { request, flow }: { readonly request: SipRequest | SipProblem; readonly flow: Flow },
+  status: number,
+  headers: readonly ExtraHeader[] = NO_HEADERS,
+  reason = REASONS[status] ?? 'Unknown',
+): void {
+  flow.send(makeResponse(request, status, reason, headers));
+}
+const NO_HEADERS: readonly ExtraHeader[] = [];
+
+/**
+ * Spends one of the unauthenticated requests that this source has. False: it is told to slow down where it can't be
+ * a spoofed one, and gets nothing otherwise.
+ */
+export function admitStranger(
+  { requests, cases, counters }: SipContext,
+  inbound: { readonly request: SipRequest | SipProblem; readonly flow: Flow },
+): boolean {
+  const waitS = requests.take(inbound.flow.remote.host, cases.clock.now());
+  if (waitS === 0) return true;
+  counters.rateLimited++;
+  if (inbound.flow.isReliable) answer(inbound, 503, [['Retry-After', String(waitS)]]);
+  return false;
+}
+
+/** An answer to somebody who is not authenticated. */
+export function answerStranger(
+  context: SipContext,
+  inbound: { readonly request: SipRequest | SipProblem; readonly flow: Flow },
+  status: number,
+  headers?: readonly ExtraHeader[],
+  reason?: string,
+): void {
+  if (admitStranger(context, inbound)) answer(inbound, status, headers, reason);
+}
+
+const RETRY_AFTER_S = 5;
+
+/** The answer to a use case that failed; what is not expected goes to the log. */
+export function answerFailure(context: SipContext, inbound: Inbound, error: unknown): void {
+  if (!(error instanceof VserverError)) {
+    context.log.error({ err: error, method: inbound.request.method }, 'SIP request failed');
+    answer(inbound, 500);
+    return;
+  }
+  answer(inbound, 503, [['Retry-After', String(error.retryAfter ?? RETRY_AFTER_S)]]);
+}
+
+/** Whether the URI names this node by one of its domains or addresses. */
+export function isOurs(context: SipContext, uri: Uri): boolean {
+  return (uri.scheme === 'sip' || uri.scheme === 'sips') && context.domains.has(uri.host);
+}
+
+/** Extensions that the request requires and this server does not know; undefined where there are none. */
+export function unsupported(request: SipRequest, supported: ReadonlySet<string>): string | undefined {
+  const missing = request.headers('Require').filter((tag) => !supported.has(tag.toLowerCase()));
+  return missing.length === 0 ? undefined : missing.join(', ');
+}
+
+/** The same for a request, its retransmissions and its CANCEL (RFC 3261 17.2.3). */
+export function transactionOf({ topVia, callId, cseq, fromTag = '' }: SipRequest): string {
+  return `${topVia.branch} ${topVia.host}:${topVia.port ?? ''} ${callId} ${cseq.number} ${fromTag}`;
+}
+
+/** How many servers sent this request on already, as the Contact of a 302 of ours says in the Request-URI. */
+export function hopsOf({ uri }: SipRequest): number {
+  const hops = uri.scheme === 'other' ? undefined : uri.params.get(HOPS);
+  return hops !== undefined && /^\d$/.test(hops) ? Number(hops) : 0;
+}
+export const HOPS = 'vs-hops';
+
+export function sipAddress({ host, port }: Address): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
