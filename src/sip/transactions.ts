@@ -1,0 +1,112 @@
+/**
+ * The transactions that run (RFC 3261 17). Nothing is kept here for a request until openServer() is called, which is
+ * for requests that were authenticated: before, the server answers without state.
+ */
+import type { Timers } from '../base/ports.ts';
+import type { Flow } from './flow.ts';
+import type { SipRequest, SipResponse } from './message.ts';
+import { Transaction } from './transaction.ts';
+import type { TransactionParts, TransactionUser } from './transaction.ts';
+import { CLIENT } from './transaction-client.ts';
+import { INVITE_CLIENT } from './transaction-invite-client.ts';
+import { INVITE_SERVER } from './transaction-invite-server.ts';
+import { SERVER } from './transaction-server.ts';
+import { BRANCH_COOKIE, formatVia } from './via.ts';
+
+export const TRANSACTIONS_MAX = 20_000;
+
+export interface Transactions {
+  /** True where the request belongs to a server transaction, which has dealt with it: a retransmission, or an ACK. */
+  receiveRequest(request: SipRequest): boolean;
+  /** True where the response belongs to a client transaction, which has dealt with it. */
+  receiveResponse(response: SipResponse): boolean;
+  /** For a request that receiveRequest() did not know and that is no ACK. */
+  openServer(request: SipRequest, flow: Flow, user: TransactionUser): Transaction;
+  /** Sends the request; `bytes` is the same as text. Its top Via is ours, with a branch that is unique. No ACK. */
+  openClient(request: SipRequest, bytes: Buffer, flow: Flow, user: TransactionUser): Transaction;
+  /** The INVITE that this CANCEL means (RFC 3261 9.2). */
+  inviteOf(cancel: SipRequest): Transaction | undefined;
+  /** Ends the transactions on a connection that has ended. */
+  flowClosed(flow: Flow): void;
+  readonly count: number;
+  /** Ends all. */
+  close(): void;
+}
+
+/** Where `max` run, a new one takes the place of the oldest. */
+export function createTransactions(timers: Timers, max = TRANSACTIONS_MAX): Transactions {
+  /** The oldest first. */
+  const running = new Map<string, Transaction>();
+  /** Of the flows that can close. */
+  const onFlow = new Map<string, Set<Transaction>>();
+
+  const open = (key: string, parts: Omit<TransactionParts, 'timers' | 'forget'>): Transaction => {
+    // Two with the same key can't be told apart; the later one is the one that its user knows to be new.
+    running.get(key)?.end('dropped');
+    if (running.size >= max) running.values().next().value?.end('dropped');
+    const { id, isReliable } = parts.flow;
+    const forget = (): void => {
+      running.delete(key);
+      const others = onFlow.get(id);
+      others?.delete(tx);
+      if (others?.size === 0) onFlow.delete(id);
+    };
+    const tx = new Transaction({ ...parts, timers, forget });
+    running.set(key, tx);
+    if (isReliable) onFlow.set(id, (onFlow.get(id) ?? new Set()).add(tx));
+    tx.handle({ type: 'start' });
+    return tx;
+  };
+
+  return {
+    receiveRequest(request) {
+      const isAck = request.method === 'ACK';
+      const tx = running.get(serverKey(request, isAck ? 'INVITE' : request.method));
+      tx?.handle(isAck ? { type: 'ack', request } : { type: 'request' });
+      return tx !== undefined;
+    },
+    receiveResponse(response) {
+      const tx = running.get(clientKey(response));
+      tx?.handle({ type: 'response', response });
+      return tx !== undefined;
+    },
+    openServer: (request, flow, user) => {
+      const machine = request.method === 'INVITE' ? INVITE_SERVER_START : SERVER_START;
+      return open(serverKey(request, request.method), { ...machine, request, bytes: null, flow, user });
+    },
+    openClient: (request, bytes, flow, user) => {
+      const machine = request.method === 'INVITE' ? INVITE_CLIENT_START : CLIENT_START;
+      return open(clientKey(request), { ...machine, request, bytes, flow, user });
+    },
+    inviteOf: (cancel) => running.get(serverKey(cancel, 'INVITE')),
+    flowClosed(flow) {
+      for (const tx of onFlow.get(flow.id) ?? []) tx.end('transport');
+    },
+    get count() {
+      return running.size;
+    },
+    close() {
+      for (const tx of running.values()) tx.end('dropped');
+    },
+  };
+}
+
+const INVITE_SERVER_START = { states: INVITE_SERVER, first: 'proceeding' } as const;
+const SERVER_START = { states: SERVER, first: 'trying' } as const;
+const INVITE_CLIENT_START = { states: INVITE_CLIENT, first: 'calling' } as const;
+const CLIENT_START = { states: CLIENT, first: 'trying' } as const;
+
+/** RFC 3261 17.2.3. An ACK looks for its INVITE, and so does the search for what a CANCEL means. */
+function serverKey(request: SipRequest, method: string): string {
+  const { topVia, requestUri, fromTag = '', callId, cseq } = request;
+  if (topVia.branch.startsWith(BRANCH_COOKIE)) {
+    return `server ${method} ${topVia.branch} ${topVia.host.toLowerCase()}:${topVia.port ?? ''}`;
+  }
+  // RFC 2543. The To tag is left out: that of an ACK is of the response, and CSeq tells requests of a dialog apart.
+  return `server ${method} ${cseq.number} ${callId} ${fromTag} ${requestUri} ${formatVia(topVia)}`;
+}
+
+/** RFC 3261 17.1.3. */
+function clientKey({ topVia, cseq }: SipRequest | SipResponse): string {
+  return `client ${cseq.method} ${topVia.branch}`;
+}

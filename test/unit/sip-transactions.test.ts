@@ -1,0 +1,370 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Flow } from '../../src/sip/flow.ts';
+import { parseMessage, SipRequest, SipResponse } from '../../src/sip/message.ts';
+import { makeResponse } from '../../src/sip/response.ts';
+import type { EndReason, Transaction } from '../../src/sip/transaction.ts';
+import { createTransactions } from '../../src/sip/transactions.ts';
+import type { Transactions } from '../../src/sip/transactions.ts';
+import { manualTime } from '../support/clock.ts';
+import type { ManualTime } from '../support/clock.ts';
+import { sipRequest, sipResponse } from '../support/sip-messages.ts';
+import type { MessageOptions } from '../support/sip-messages.ts';
+
+let time: ManualTime;
+let table: Transactions;
+/** When (ms) which first line went out. */
+let sent: string[];
+let ended: EndReason[];
+let responses: number[];
+let acks: number;
+let startedAt: number;
+
+beforeEach(() => {
+  time = manualTime();
+  table = createTransactions(time.timers);
+  sent = [];
+  ended = [];
+  responses = [];
+  acks = 0;
+  startedAt = time.clock.now();
+});
+
+const user = {
+  onResponse: ({ status }: SipResponse) => void responses.push(status),
+  onAck: () => {
+    acks++;
+  },
+  onEnd: (reason: EndReason) => void ended.push(reason),
+};
+
+function flow(isReliable: boolean, id = 'flow 1'): Flow {
+  return {
+    transport: isReliable ? 'tcp' : 'udp',
+    remote: { host: '192.0.2.1', port: 5060 },
+    local: { host: '192.0.2.10', port: 5060 },
+    id,
+    isReliable,
+    send(bytes) {
+      const [, word = '', other = ''] = /^(\S+) (\S+)/.exec(Buffer.from(bytes).toString()) ?? [];
+      sent.push(`${time.clock.now() - startedAt} ${word === 'SIP/2.0' ? other : word}`);
+    },
+    close: () => undefined,
+  };
+}
+const UDP = flow(false);
+const TCP = flow(true);
+
+function request(method: string, options: MessageOptions = {}): SipRequest {
+  const message = parseMessage(Buffer.from(sipRequest(method, options)));
+  if (message instanceof SipRequest) return message;
+  throw new Error('no request');
+}
+
+function response(status: number, method: string, options: MessageOptions = {}): SipResponse {
+  const message = parseMessage(Buffer.from(sipResponse(status, method, { toTag: 'to-1', ...options })));
+  if (message instanceof SipResponse) return message;
+  throw new Error('no response');
+}
+
+function serve(method: string, over = UDP, options: MessageOptions = {}): Transaction {
+  return table.openServer(request(method, options), over, user);
+}
+
+function respond(tx: Transaction, ...statuses: number[]): void {
+  for (const status of statuses) tx.respond(status, makeResponse(tx.request, status, 'Because'));
+}
+
+function ask(method: string, over = UDP, options: MessageOptions = {}): Transaction {
+  return table.openClient(request(method, options), Buffer.from(sipRequest(method, options)), over, user);
+}
+
+describe('INVITE client transaction (17.1.1)', () => {
+  it('calling: over UDP timer A sends again, doubling; timer B ends it after 64*T1', async () => {
+    const tx = ask('INVITE');
+    expect(tx.state).toBe('calling');
+    await time.advance(31_999);
+    expect(sent).toEqual([0, 500, 1_500, 3_500, 7_500, 15_500, 31_500].map((ms) => `${ms} INVITE`));
+    expect(ended).toEqual([]);
+    await time.advance(1);
+    expect(ended).toEqual(['timeout']);
+    expect([table.count, time.running()]).toEqual([0, 0]);
+  });
+
+  it('calling: over TCP nothing is sent again', async () => {
+    ask('INVITE', TCP);
+    await time.advance(32_000);
+    expect(sent).toEqual(['0 INVITE']);
+    expect(ended).toEqual(['timeout']);
+  });
+
+  it('proceeding: a 1xx stops timers A and B', async () => {
+    const tx = ask('INVITE');
+    table.receiveResponse(response(100, 'INVITE'));
+    table.receiveResponse(response(180, 'INVITE'));
+    await time.advance(180_000);
+    expect(tx.state).toBe('proceeding');
+    expect(sent).toEqual(['0 INVITE']);
+    expect(responses).toEqual([100, 180]);
+  });
+
+  it('completed: 300–699 are acknowledged, and again when they come again; timer D ends it', async () => {
+    const tx = ask('INVITE');
+    table.receiveResponse(response(486, 'INVITE'));
+    await time.advance(1_000);
+    expect(table.receiveResponse(response(486, 'INVITE'))).toBe(true);
+    table.receiveResponse(response(180, 'INVITE'));
+    expect(sent).toEqual(['0 INVITE', '0 ACK', '1000 ACK']);
+    expect(responses).toEqual([486]);
+    expect(tx.state).toBe('completed');
+    await time.advance(31_000);
+    expect(ended).toEqual(['done']);
+  });
+
+  it('completed: over TCP timer D is zero', () => {
+    ask('INVITE', TCP);
+    table.receiveResponse(response(486, 'INVITE'));
+    expect(sent).toEqual(['0 INVITE', '0 ACK']);
+    expect([responses, ended]).toEqual([[486], ['done']]);
+  });
+
+  it('accepted (RFC 6026): each 2xx goes to its user and none is acknowledged here; timer M ends it', async () => {
+    const tx = ask('INVITE', TCP);
+    table.receiveResponse(response(200, 'INVITE'));
+    table.receiveResponse(response(200, 'INVITE', { toTag: 'to-2' }));
+    table.receiveResponse(response(486, 'INVITE'));
+    expect(tx.state).toBe('accepted');
+    expect(responses).toEqual([200, 200]);
+    expect(sent).toEqual(['0 INVITE']);
+    await time.advance(32_000);
+    expect(ended).toEqual(['done']);
+  });
+
+  it('the ACK has the Request-URI, Via, From, Call-ID, CSeq number and Routes of the INVITE, the To of the response', () => {
+    const bytes: string[] = [];
+    const options = { extra: 'Route: <sip:p1.example.com;lr>, <sip:p2.example.com;lr>' };
+    const over = { ...UDP, send: (sentBytes: Uint8Array) => void bytes.push(Buffer.from(sentBytes).toString()) };
+    ask('INVITE', over, options);
+    table.receiveResponse(response(486, 'INVITE'));
+    const ack = parseMessage(Buffer.from(bytes[1] ?? ''), { stream: true });
+    expect(ack).toMatchObject({
+      kind: 'request',
+      method: 'ACK',
+      requestUri: 'sip:bob@example.com',
+      callId: 'call-1',
+      cseq: { number: 1, method: 'ACK' },
+      topVia: { branch: 'z9hG4bK-1' },
+      fromTag: 'from-1',
+      toTag: 'to-1',
+    });
+    expect((ack as SipRequest).headers('Route')).toEqual(['<sip:p1.example.com;lr>', '<sip:p2.example.com;lr>']);
+  });
+});
+
+describe('client transaction of other methods (17.1.2)', () => {
+  it('trying: timer E doubles up to T2; timer F ends it after 64*T1', async () => {
+    ask('OPTIONS');
+    await time.advance(32_000);
+    const times = [0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
+    expect(sent).toEqual(times.map((ms) => `${ms} OPTIONS`));
+    expect(ended).toEqual(['timeout']);
+  });
+
+  it('proceeding: timer E runs on with T2, timer F too', async () => {
+    const tx = ask('OPTIONS');
+    table.receiveResponse(response(100, 'OPTIONS'));
+    expect(tx.state).toBe('proceeding');
+    await time.advance(9_000);
+    expect(sent).toEqual(['0 OPTIONS', '500 OPTIONS', '4500 OPTIONS', '8500 OPTIONS']);
+    await time.advance(23_000);
+    expect(ended).toEqual(['timeout']);
+  });
+
+  it('completed: retransmissions of the response are absorbed until timer K', async () => {
+    const tx = ask('OPTIONS');
+    table.receiveResponse(response(200, 'OPTIONS'));
+    expect(table.receiveResponse(response(200, 'OPTIONS'))).toBe(true);
+    expect(tx.state).toBe('completed');
+    expect(responses).toEqual([200]);
+    await time.advance(5_000);
+    expect([sent, ended]).toEqual([['0 OPTIONS'], ['done']]);
+    expect(table.receiveResponse(response(200, 'OPTIONS'))).toBe(false);
+  });
+
+  it('completed: over TCP timers E and K are zero', async () => {
+    ask('OPTIONS', TCP);
+    await time.advance(5_000);
+    table.receiveResponse(response(200, 'OPTIONS'));
+    expect([sent, responses, ended]).toEqual([['0 OPTIONS'], [200], ['done']]);
+  });
+});
+
+describe('INVITE server transaction (17.2.1)', () => {
+  it('proceeding: 100 after 200 ms, unless its user is quicker', async () => {
+    serve('INVITE');
+    await time.advance(199);
+    expect(sent).toEqual([]);
+    await time.advance(1);
+    expect(sent).toEqual(['200 100']);
+    respond(serve('INVITE', UDP, { branch: 'z9hG4bK-2' }), 180);
+    await time.advance(1_000);
+    expect(sent).toEqual(['200 100', '200 180']);
+  });
+
+  it('proceeding: a retransmission gets the last provisional response again', () => {
+    const tx = serve('INVITE');
+    expect(table.receiveRequest(request('INVITE'))).toBe(true);
+    respond(tx, 180, 183);
+    table.receiveRequest(request('INVITE'));
+    expect(sent).toEqual(['0 180', '0 183', '0 183']);
+  });
+
+  it('completed: over UDP timer G sends again up to T2, until timer H', async () => {
+    const tx = serve('INVITE');
+    respond(tx, 486);
+    expect(tx.state).toBe('completed');
+    await time.advance(32_000);
+    const times = [0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
+    expect(sent).toEqual(times.map((ms) => `${ms} 486`));
+    expect(ended).toEqual(['timeout']);
+  });
+
+  it('completed: over TCP only a retransmission is answered again; without an ACK timer H ends it', async () => {
+    respond(serve('INVITE', TCP), 486);
+    table.receiveRequest(request('INVITE'));
+    await time.advance(32_000);
+    expect([sent, ended]).toEqual([['0 486', '0 486'], ['timeout']]);
+  });
+
+  it('confirmed: the ACK stops timers G and H; further ACKs are absorbed until timer I', async () => {
+    const tx = serve('INVITE');
+    respond(tx, 486);
+    expect(table.receiveRequest(request('ACK', { toTag: 'to-1' }))).toBe(true);
+    expect(tx.state).toBe('confirmed');
+    await time.advance(4_999);
+    expect(table.receiveRequest(request('ACK', { toTag: 'to-1' }))).toBe(true);
+    await time.advance(1);
+    expect([sent, ended, acks]).toEqual([['0 486'], ['done'], 0]);
+    expect(table.receiveRequest(request('ACK', { toTag: 'to-1' }))).toBe(false);
+  });
+
+  it('confirmed: over TCP timer I is zero', () => {
+    respond(serve('INVITE', TCP), 486);
+    table.receiveRequest(request('ACK', { toTag: 'to-1' }));
+    expect(ended).toEqual(['done']);
+  });
+
+  it('accepted (RFC 6026): retransmissions are absorbed, 2xx pass, others do not; timer L ends it', async () => {
+    const tx = serve('INVITE');
+    respond(tx, 200);
+    table.receiveRequest(request('INVITE'));
+    respond(tx, 200, 486, 180);
+    table.receiveRequest(request('ACK', { toTag: 'to-1' }));
+    expect(tx.state).toBe('accepted');
+    expect([sent, acks]).toEqual([['0 200', '0 200'], 1]);
+    await time.advance(32_000);
+    expect([ended, time.running()]).toEqual([['done'], 0]);
+  });
+});
+
+describe('server transaction of other methods (17.2.2)', () => {
+  it('trying: retransmissions are absorbed in silence', () => {
+    const tx = serve('REGISTER');
+    expect(table.receiveRequest(request('REGISTER'))).toBe(true);
+    expect([tx.state, sent]).toEqual(['trying', []]);
+  });
+
+  it('proceeding and completed: retransmissions get the last response again, until timer J', async () => {
+    const tx = serve('REGISTER');
+    respond(tx, 100);
+    table.receiveRequest(request('REGISTER'));
+    respond(tx, 200, 500);
+    table.receiveRequest(request('REGISTER'));
+    expect(sent).toEqual(['0 100', '0 100', '0 200', '0 200']);
+    await time.advance(31_999);
+    expect(tx.state).toBe('completed');
+    await time.advance(1);
+    expect(ended).toEqual(['done']);
+  });
+
+  it('completed: over TCP timer J is zero', () => {
+    respond(serve('REGISTER', TCP), 200);
+    expect([ended, table.count]).toEqual([['done'], 0]);
+  });
+});
+
+describe('matching (17.1.3, 17.2.3)', () => {
+  it('a request by branch, sent-by and method', () => {
+    serve('OPTIONS', UDP, { sentBy: 'Host.example.com:5070' });
+    const same = { sentBy: 'host.example.com:5070' };
+    expect(table.receiveRequest(request('OPTIONS', same))).toBe(true);
+    expect(table.receiveRequest(request('MESSAGE', same))).toBe(false);
+    expect(table.receiveRequest(request('OPTIONS', { sentBy: 'host.example.com' }))).toBe(false);
+    expect(table.receiveRequest(request('OPTIONS', { ...same, branch: 'z9hG4bK-2' }))).toBe(false);
+  });
+
+  it('a CANCEL is a transaction of its own, and finds its INVITE', () => {
+    const invite = serve('INVITE');
+    expect(table.receiveRequest(request('CANCEL'))).toBe(false);
+    expect(table.inviteOf(request('CANCEL'))).toBe(invite);
+    serve('CANCEL');
+    expect(table.receiveRequest(request('CANCEL'))).toBe(true);
+    expect(table.inviteOf(request('CANCEL', { branch: 'z9hG4bK-2' }))).toBeUndefined();
+  });
+
+  it('of RFC 2543 (no magic cookie) by Request-URI, From tag, Call-ID, CSeq and Via', () => {
+    const old = { branch: '' };
+    const invite = serve('INVITE', UDP, old);
+    expect(table.receiveRequest(request('INVITE', old))).toBe(true);
+    expect(table.receiveRequest(request('INVITE', { ...old, cseq: 2 }))).toBe(false);
+    expect(table.receiveRequest(request('INVITE', { ...old, callId: 'call-2' }))).toBe(false);
+    expect(table.receiveRequest(request('INVITE', { ...old, sentBy: '192.0.2.2' }))).toBe(false);
+    respond(invite, 486);
+    expect(table.inviteOf(request('CANCEL', old))).toBe(invite);
+    expect(table.receiveRequest(request('ACK', { ...old, toTag: 'to-1' }))).toBe(true);
+    expect(invite.state).toBe('confirmed');
+  });
+
+  it('a response by branch and CSeq method; one out of the blue belongs to nobody', () => {
+    ask('OPTIONS');
+    expect(table.receiveResponse(response(200, 'OPTIONS', { branch: 'z9hG4bK-2' }))).toBe(false);
+    expect(table.receiveResponse(response(200, 'INVITE'))).toBe(false);
+    expect(table.receiveResponse(response(200, 'OPTIONS'))).toBe(true);
+  });
+
+  it('client and server transactions with the same branch are two', () => {
+    ask('OPTIONS');
+    expect(table.receiveRequest(request('OPTIONS'))).toBe(false);
+  });
+});
+
+describe('the table', () => {
+  it('is bounded: the oldest is dropped', () => {
+    table = createTransactions(time.timers, 3);
+    const all = [1, 2, 3, 4].map((i) => serve('INVITE', UDP, { branch: `z9hG4bK-${i}` }));
+    expect(all.map((tx) => tx.state)).toEqual(['terminated', 'proceeding', 'proceeding', 'proceeding']);
+    expect([ended, table.count, time.running()]).toEqual([['dropped'], 3, 3]);
+  });
+
+  it('ends what ran on a connection that has ended (17.1.4)', () => {
+    const other = flow(true, 'flow 2');
+    ask('INVITE', TCP);
+    serve('INVITE', TCP);
+    const left = serve('OPTIONS', other, { branch: 'z9hG4bK-2' });
+    table.flowClosed(TCP);
+    expect([ended, table.count, left.state]).toEqual([['transport', 'transport'], 1, 'trying']);
+  });
+
+  it('a response on an ended transaction is nothing', () => {
+    const tx = serve('OPTIONS', TCP);
+    respond(tx, 200, 200);
+    expect([sent, ended]).toEqual([['0 200'], ['done']]);
+  });
+
+  it('leaves no timer behind at its end', () => {
+    ask('INVITE');
+    serve('INVITE');
+    serve('OPTIONS');
+    table.close();
+    expect([table.count, time.running(), ended.length]).toEqual([0, 0, 3]);
+  });
+});
