@@ -37,7 +37,7 @@ export type DatagramHandler = (bytes: Buffer, from: Address) => void;
 /** A bound UDP socket. */
 export interface DatagramSocket {
   readonly local: Address;
-  /** Fire and forget, as datagrams are; `bytes` may be used again when the call returns. */
+  /** Fire and forget, as datagrams are, also on a closed socket; `bytes` may be used again when the call returns. */
   send(bytes: Uint8Array, to: Address): void;
   close(): Promise<void>;
 }

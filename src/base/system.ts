@@ -80,15 +80,19 @@ async function bindDatagrams(at: Address, onDatagram: DatagramHandler, log: Log)
     onDatagram(bytes, { host: canonicalHost(peer.address), port: peer.port });
   });
   const bound = socket.address();
+  let isOpen = true;
   return {
     local: { host: canonicalHost(bound.address), port: bound.port },
     send: (bytes, to) => {
+      // An answer that comes when the node has stopped is too late: what dgram throws then would end the process.
+      if (!isOpen) return;
       // A failed send is a lost datagram. Without a callback nobody is told, which saves another turn of the loop.
       // A dual-stack socket knows IPv4 peers by their mapped addresses.
       socket.send(bytes, to.port, six && !to.host.includes(':') ? `::ffff:${to.host}` : to.host);
     },
     close: () =>
       new Promise((resolve) => {
+        isOpen = false;
         socket.close(() => {
           resolve();
         });
