@@ -22,12 +22,17 @@ export function createPeers({ proxies, insecure }: Pick<HttpSettings, 'proxies' 
     isPrivate(raw) {
       if (insecure || 'encrypted' in raw.socket) return true;
       const peer = direct(raw);
-      if (!trusted.has(peer)) return isLoopback(peer);
+      // What this machine sends to an address of its own does not leave it either.
+      if (!trusted.has(peer)) return isLoopback(peer) || peer === localHost(raw);
       // A proxy that names no protocol is believed to take HTTPS only; one that says http took it in clear.
       const proto = lastOf(raw.headers['x-forwarded-proto']);
       return proto === undefined || proto.toLowerCase() === 'https';
     },
   };
+}
+
+function localHost({ socket: { localAddress } }: IncomingMessage): string | undefined {
+  return localAddress === undefined ? undefined : canonicalHost(localAddress);
 }
 
 /** From the right: each proxy adds whom it heard, so the first that is no proxy of ours is the client. */
