@@ -3,12 +3,10 @@ import { timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { VserverError } from '../base/errors.ts';
 import type { HttpDeps } from './deps.ts';
+import { denialTime } from '../login/denial.ts';
 import { equalSecrets, httpToken } from '../login/proof.ts';
 import type { Denial } from '../login/login.ts';
 import { createPeers } from './peer.ts';
-
-/** A failed login is answered at a multiple of this after it came, so that the time tells nothing. */
-const FAILURE_GRID_MS = 200;
 
 export type FailureReason = Denial | 'wrong-admin-token';
 
@@ -56,8 +54,7 @@ export function createGates(deps: HttpDeps): Gates {
       const source = peers.host(request.raw);
       log.warn({ source, uid: uid.slice(0, 128), reason, requestId: request.id }, 'login failed');
       failures.take(source, clock.now());
-      const restMs = FAILURE_GRID_MS - ((clock.now() - arrivedMs) % FAILURE_GRID_MS);
-      await new Promise<void>((resolve) => timers.after(restMs, resolve));
+      await denialTime({ clock, timers }, arrivedMs);
     },
     session(request) {
       const token = bearer(request);

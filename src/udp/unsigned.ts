@@ -4,6 +4,7 @@ import { formatAddress } from '../base/address.ts';
 import { VserverError } from '../base/errors.ts';
 import type { Address } from '../base/model.ts';
 import type { DatagramSocket } from '../base/ports.ts';
+import { denialTime } from '../login/denial.ts';
 import type { LoginOutcome } from '../login/login.ts';
 import { macOf } from '../login/proof.ts';
 import { namedAsker } from '../locator/asker.ts';
@@ -16,8 +17,6 @@ import { sendError, sendUnverified } from './outbound.ts';
 import { locatedReply, refusalOf, serversReply } from './replies.ts';
 import type { ReplyText } from './replies.ts';
 
-/** Failed logins are answered at multiples of this after they came: the time tells nothing of the reason. */
-const DENIAL_GRID_MS = 200;
 /** More logins than this under way or waiting for their denial are refused. */
 const LOGINS_MAX = 10_000;
 /** Session number under which the replies to logins are remembered: no row has it. */
@@ -180,12 +179,10 @@ function welcome(
 }
 
 async function deny(context: UdpContext, uid: string, reason: string, inbound: Inbound, cameMs: number): Promise<void> {
-  const { clock } = context.cases;
-  context.failedLogins.take(inbound.from.host, clock.now());
+  const { timers, cases } = context;
+  context.failedLogins.take(inbound.from.host, cases.clock.now());
   context.log.warn({ source: formatAddress(inbound.from), uid, reason, edge: 'udp' }, 'login failed');
-  await new Promise<void>((resolve) => {
-    context.timers.after(DENIAL_GRID_MS - ((clock.now() - cameMs) % DENIAL_GRID_MS), resolve);
-  });
+  await denialTime({ clock: cases.clock, timers }, cameMs);
   sendError(inbound, { status: 403, reason: 'refused' });
 }
 
