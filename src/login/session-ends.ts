@@ -44,7 +44,7 @@ export class SessionEnds {
   readonly #servers: ServerImage;
   readonly #later: LaterWrites;
   readonly #clock: Clock;
-  readonly #onEnd: (row: number, reason: EndReason) => void;
+  readonly #onEnd: (row: number, reason: EndReason, uid: string) => void;
 
   /** `onEnd` hears of each ended session while its row still answers repeats. */
   constructor(options: {
@@ -52,7 +52,7 @@ export class SessionEnds {
     servers: ServerImage;
     later: LaterWrites;
     clock: Clock;
-    onEnd: (row: number, reason: EndReason) => void;
+    onEnd: (row: number, reason: EndReason, uid: string) => void;
   }) {
     this.#table = options.table;
     this.#servers = options.servers;
@@ -70,7 +70,7 @@ export class SessionEnds {
     const nowMs = this.#clock.now();
     const endMs = reason === 'silence' ? (sessions.seenS[row] ?? 0) * 1000 : nowMs;
     const { uid, last } = table.close(row, Math.floor(nowMs / 1000));
-    this.#onEnd(row, reason);
+    this.#onEnd(row, reason, uid);
     if (WITHOUT_LOGOUT.has(reason)) return;
     if (last) this.#later.add(uid, departure(before, endMs), before.epoch);
     else if (table.isHidden(userRow) !== before.hidden) this.visibilityChanged(userRow);
