@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openDirectory } from './backends.ts';
+import { formatAddress, isLoopback } from './base/address.ts';
 import { isUnavailable, VserverError } from './base/errors.ts';
 import type { Address } from './base/model.ts';
 import type { Datagrams, Streams, Timer } from './base/ports.ts';
@@ -182,18 +183,23 @@ async function prepare(config: Config, { log, clock }: NodePorts, directory: Gua
   }
 }
 
-function isLoopback(host: string): boolean {
-  return host.startsWith('127.') || host === '::1';
-}
-
 /**
- * The first look at the others, before they are told of this node: one whose cluster key nobody else knows must not
- * join them. False where the directory can't be asked now; rejects with SETTINGS.
+ * The first look at the others, before they are told of this node: one whose cluster key nobody else knows, or whose
+ * name another one has, must not join them. False where the directory can't be asked now; rejects with SETTINGS.
  */
 async function meetOthers(config: Config, core: Core, secrets: Secrets): Promise<boolean> {
   try {
     await core.servers.look();
     const [other] = core.servers.others();
+    const namesake = core.servers.namesake();
+    // A port that was picked says nothing of who it is, and an embedded directory has one node.
+    if (namesake !== undefined && config.udpPort !== 0 && !config.directory.startsWith('sqlite:')) {
+      const at = formatAddress(namesake.udp);
+      throw new VserverError(
+        'SETTINGS',
+        `a server of the name ${namesake.name} runs at ${at} already: set VSERVER_NAME (or wait 15 s if it is gone)`,
+      );
+    }
     if (other !== undefined && secrets.clusterKeyIsOwn && !config.directory.startsWith('sqlite:')) {
       throw new VserverError(
         'SETTINGS',
@@ -273,22 +279,28 @@ interface Running {
 
 async function endNode(config: Config, ports: NodePorts, running: Running, logout: boolean): Promise<void> {
   const { core, directory } = running;
+  /** What fails must not keep the rest from being done. */
+  const step = async (what: string, run: () => Promise<void> | undefined): Promise<void> => {
+    try {
+      await run();
+    } catch (error) {
+      ports.log.error({ err: error }, `the node stops: ${what} failed`);
+    }
+  };
   for (const timer of running.timers) timer.cancel();
-  await running.edges?.close();
+  await step('closing the listeners', () => running.edges?.close());
   if (logout) {
     for (const row of core.table.openRows()) core.ends.end(row, 'stopped');
   } else {
-    const saved = await saveSnapshot(snapshotPath(config), core.table, config.name);
-    ports.log.info({ saved }, 'sessions kept for the next start');
+    await step('saving the sessions', async () => {
+      const saved = await saveSnapshot(snapshotPath(config), core.table, config.name);
+      ports.log.info({ saved }, 'sessions kept for the next start');
+    });
   }
   const lastWrites = Promise.allSettled([core.outbox.flush(), core.servers.leave()]);
   await Promise.race([lastWrites, new Promise<void>((resolve) => ports.timers.after(FLUSH_MS_MAX, resolve))]);
-  await core.outbox.close();
-  try {
-    await directory.close();
-  } catch (error) {
-    ports.log.warn({ err: error }, 'the directory could not be closed cleanly');
-  }
-  await rm(runFilePath(config.data), { force: true });
+  await step('closing the outbox', () => core.outbox.close());
+  await step('closing the directory', () => directory.close());
+  await step('removing the run file', () => rm(runFilePath(config.data), { force: true }));
   ports.log.info({}, 'vserver stopped');
 }

@@ -30,6 +30,11 @@ export function canonicalHost(host: string): string {
   return text.startsWith('::ffff:') && isIPv4(text.slice(7)) ? text.slice(7) : text;
 }
 
+/** Whether a numeric host is this machine itself. */
+export function isLoopback(host: string): boolean {
+  return host.startsWith('127.') || host === '::1';
+}
+
 export function sameAddress(a: Address, b: Address): boolean {
   return a.port === b.port && a.host === b.host;
 }

@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { isLoopback } from '../base/address.ts';
 import { VserverError } from '../base/errors.ts';
 import { systemClock, systemDatagrams } from '../base/system.ts';
 import type { Config } from '../config.ts';
@@ -100,7 +101,7 @@ function settingsFindings(config: Config): Finding[] {
     }
   }
   const url = URL.canParse(config.directory) ? new URL(config.directory) : undefined;
-  const remote = url !== undefined && !isLoopback(url.hostname) && url.hostname !== 'localhost';
+  const remote = url !== undefined && !isLoopback(url.hostname.replace(/[[\]]/g, '')) && url.hostname !== 'localhost';
   if (remote && url.protocol === 'ldap:' && config.ldapPassword !== '' && !config.ldapStartTls) {
     const remedy = `use ldaps:// or ${SETTINGS.ldapStartTls.env}=on`;
     findings.push(warning('settings', 'the LDAP password travels in clear', remedy));
@@ -212,10 +213,6 @@ function clockFindings(servers: Awaited<ReturnType<Directory['servers']>>, confi
       'let both machines set their clock by NTP',
     );
   });
-}
-
-function isLoopback(host: string): boolean {
-  return host.startsWith('127.') || host === '::1' || host === '[::1]';
 }
 
 function isAccessible(path: string, mode: number): boolean {

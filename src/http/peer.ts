@@ -1,7 +1,7 @@
 /** Who is at the other end, and whether anybody on the way can read what he sends. */
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import { canonicalHost } from '../base/address.ts';
+import { canonicalHost, isLoopback } from '../base/address.ts';
 import type { HttpSettings } from './deps.ts';
 
 export interface Peers {
@@ -51,8 +51,4 @@ function forwardedFor(raw: IncomingMessage, peer: string, trusted: ReadonlySet<s
 
 function lastOf(header: string | string[] | undefined): string | undefined {
   return (Array.isArray(header) ? header.join(',') : header)?.split(',').at(-1)?.trim();
-}
-
-function isLoopback(host: string): boolean {
-  return host === '::1' || host.startsWith('127.');
 }

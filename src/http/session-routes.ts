@@ -5,7 +5,6 @@ import { VserverError } from '../base/errors.ts';
 import type { Firewall, ServerRecord, Status } from '../base/model.ts';
 import type { DeviceUpdate } from '../heartbeat/online.ts';
 import { checkTicket } from '../redirect/tickets.ts';
-import { byLoad } from '../redirect/servers.ts';
 import type { HttpDeps } from './deps.ts';
 import { bearer, type Gates } from './gates.ts';
 import { loginLocation } from './login-routes.ts';
@@ -174,7 +173,7 @@ export function serverRoutes(app: FastifyInstance, deps: HttpDeps, gates: Gates)
 function elsewhere(deps: HttpDeps, row: number): string | undefined {
   const { servers, table } = deps.uses;
   if (servers.state !== 'draining') return undefined;
-  const [next] = byLoad(servers.others().filter((other) => other.state === 'on'));
+  const [next] = servers.withRoom();
   return next === undefined ? undefined : loginLocation(deps, table.uidOf(row), next, 1);
 }
 

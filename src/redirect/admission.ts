@@ -1,7 +1,6 @@
 /** Who is admitted here, and who is redirected where. */
 import type { ServerRecord } from '../base/model.ts';
 import type { ServerImage } from './servers.ts';
-import { byLoad } from './servers.ts';
 
 /** A client that was sent on so often is not sent on again. */
 export const HOPS_MAX = 3;
@@ -21,7 +20,7 @@ export interface Candidate {
 export type Admission = { kind: 'here' } | { kind: 'redirect'; to: ServerRecord } | { kind: 'no-room' };
 
 /** What of the server image decides: this one's state, and the others that run. */
-type Servers = Pick<ServerImage, 'state' | 'isFull' | 'others'>;
+type Servers = Pick<ServerImage, 'state' | 'isFull' | 'withRoom'>;
 
 /** Decides from the image of the server list (PROTOCOL.md, Several devices; DIRECTORY.md section 4). */
 export function admit(candidate: Candidate, servers: Servers): Admission {
@@ -32,9 +31,7 @@ export function admit(candidate: Candidate, servers: Servers): Admission {
     return { kind: 'redirect', to: owner };
   }
   if (servers.state === 'on' && (candidate.isHere || !servers.isFull)) return { kind: 'here' };
-  const best = byLoad(servers.others().filter((other) => other.state === 'on' && other.users < other.usersMax)).find(
-    (other) => !sentBy(other.name),
-  );
+  const best = servers.withRoom().find((other) => !sentBy(other.name));
   if (best === undefined || !mayBeSentOn) return { kind: 'no-room' };
   return { kind: 'redirect', to: best };
 }

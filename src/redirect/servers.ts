@@ -1,4 +1,5 @@
 /** The image of the server list: what every node last said of itself, and what this one says. */
+import { sameAddress } from '../base/address.ts';
 import type { Address, ServerRecord, ServerState } from '../base/model.ts';
 import type { Clock } from '../base/ports.ts';
 import type { Directory } from '../directory/directory.ts';
@@ -22,6 +23,8 @@ export class ServerImage {
   #state: ServerState = 'on';
   #announced = false;
   #records: readonly ServerRecord[] = [];
+  /** The record of this server's name at the last look. */
+  #former: ServerRecord | undefined;
 
   constructor(options: { directory: Directory; clock: Clock; me: Identity; users: () => number }) {
     this.me = options.me;
@@ -66,6 +69,7 @@ export class ServerImage {
   async look(): Promise<void> {
     const records = await this.#directory.servers();
     this.#records = records.filter((record) => record.name !== this.me.name).slice(0, SERVERS_MAX);
+    this.#former = records.find((record) => record.name === this.me.name);
   }
 
   /** All servers that were ever seen, this one as of now, the silent ones as off. */
@@ -86,6 +90,18 @@ export class ServerImage {
     return this.#records.find((record) => record.name === name && record.state !== 'off' && this.#isHeard(record));
   }
 
+  /** A running server of this one's name at another address: no earlier run of this one, so it must be another. */
+  namesake(): ServerRecord | undefined {
+    const record = this.#former;
+    if (record === undefined || record.state === 'off' || !this.#isHeard(record)) return undefined;
+    return sameAddress(record.udp, this.me.udp) ? undefined : record;
+  }
+
+  /** The other servers that take logins, the least loaded first. */
+  withRoom(): readonly ServerRecord[] {
+    return byLoad(this.others().filter(({ state, users, usersMax }) => state === 'on' && users < usersMax));
+  }
+
   /** Where clients may turn when this server stops answering: the least loaded first, 8 at most. */
   alternatives(): readonly Address[] {
     return byLoad(this.others().filter((record) => record.state === 'on'))
@@ -99,6 +115,6 @@ export class ServerImage {
 }
 
 /** Least loaded first, by users over their maximum; then by name. */
-export function byLoad(records: readonly ServerRecord[]): ServerRecord[] {
+function byLoad(records: readonly ServerRecord[]): ServerRecord[] {
   return [...records].sort((a, b) => a.users / a.usersMax - b.users / b.usersMax || (a.name < b.name ? -1 : 1));
 }

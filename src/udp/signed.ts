@@ -2,14 +2,12 @@
 import { createHmac } from 'node:crypto';
 import { formatAddress } from '../base/address.ts';
 import { VserverError } from '../base/errors.ts';
-import type { Address, ServerRecord } from '../base/model.ts';
+import type { Address } from '../base/model.ts';
 import type { DatagramSocket } from '../base/ports.ts';
 import type { DeviceUpdate } from '../heartbeat/online.ts';
 import { acceptSeq } from '../heartbeat/replay-window.ts';
 import { SESSION_OPEN } from '../heartbeat/session-rows.ts';
 import { equalMacs, equalSecrets, macOf } from '../login/proof.ts';
-import type { UseCases } from '../login/use-cases.ts';
-import { byLoad } from '../redirect/servers.ts';
 import type { UdpContext } from './context.ts';
 import { encodeSigned } from './encode.ts';
 import { DATAGRAM_BYTES_MAX } from './message.ts';
@@ -148,16 +146,11 @@ function heartbeatReply(context: UdpContext, row: number, asked: Asked, nowS: nu
     const fits = signed(context, row, asked.id, reply).length <= asked.length;
     return fits ? reply : { ...reply, headers: { probe } };
   }
-  const next = servers.state === 'draining' ? successor(servers) : undefined;
+  const next = servers.state === 'draining' ? servers.withRoom()[0] : undefined;
   if (next === undefined) return { verb: 'Ok', argument: '', headers: { wan } };
   const uid = table.uidOf(row);
   const ticket = context.ticketsFor('login', uid, uid, 0)(next);
   return { verb: 'Redirect', argument: formatAddress(next.udp), headers: { ticket } };
-}
-
-/** Where the clients of a draining node go: the least loaded server with room. */
-function successor(servers: UseCases['servers']): ServerRecord | undefined {
-  return byLoad(servers.others().filter(({ state, users, usersMax }) => state === 'on' && users < usersMax))[0];
 }
 
 /** The token that this source has to return: stateless, bound to session, source and time. */

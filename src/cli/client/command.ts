@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { hostname, networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
-import { canonicalHost, formatAddress } from '../../base/address.ts';
+import { canonicalHost, formatAddress, isLoopback } from '../../base/address.ts';
 import type { Address } from '../../base/model.ts';
 import { systemDatagrams, systemRandom, systemTimers } from '../../base/system.ts';
 import type { Context } from '../context.ts';
@@ -89,7 +89,7 @@ async function connect(
   over: AbortController,
 ): Promise<Softphone> {
   const six = login.server.host.includes(':');
-  const isLocal = login.server.host.startsWith('127.') || login.server.host === '::1';
+  const isLocal = isLoopback(login.server.host);
   const host = isLocal ? login.server.host : six ? '::' : '0.0.0.0';
   const onEvent = (event: SoftphoneEvent): void => {
     const text = eventText(event);
