@@ -1,4 +1,4 @@
-/** The servers that the tests run against: found, or installed by apt-get where that can be done. */
+/** The servers and the phones that the tests run against: found, or installed by apt-get where that can be done. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -9,10 +9,15 @@ const PACKAGES = {
   ldapadd: 'ldap-utils',
   mariadbd: 'mariadb-server',
   'mariadb-install-db': 'mariadb-server',
+  baresip: 'baresip-core',
+  linphonec: 'linphone-cli',
+  sipsak: 'sipsak',
+  sipp: 'sip-tester',
+  svwar: 'sipvicious',
 };
 const POLICY = '/usr/sbin/policy-rc.d';
 
-/** Ends this program, naming the packages, where a server is missing and can't be installed. */
+/** Ends this program, naming the packages, where one is missing and can't be installed. */
 export function ensureServers() {
   const missing = missingPackages();
   if (missing.length === 0) return;
