@@ -12,6 +12,7 @@ import type { GuardedDirectory } from './directory/guarded.ts';
 import { records } from './directory/records.ts';
 import { OnlineTable } from './heartbeat/online.ts';
 import { UserFinder } from './locator/find-user.ts';
+import type { LocateDeps } from './locator/locate.ts';
 import { locateElsewhere, locateHere } from './locator/locate.ts';
 import type { LoginOutcome } from './login/login.ts';
 import { authenticate, login } from './login/login.ts';
@@ -111,16 +112,7 @@ export async function createCore(
       counters.natRebindings++;
       table.move(row, wan);
     },
-    locateHere: (asker, target, trace) => {
-      const located = locateHere(table, asker, target, trace);
-      if (located !== undefined) counters.locatesUser++;
-      return located;
-    },
-    locateElsewhere: async (asker, target, trace) => {
-      const located = await locateElsewhere(locateDeps, asker, target, trace);
-      counters[LOCATED[located.kind]]++;
-      return located;
-    },
+    ...locates(locateDeps, counters),
     config: userConfigs({ records: cache, variables, counters, log }),
   };
   const admin = new Admin({
@@ -129,6 +121,21 @@ export async function createCore(
     refreshVariables: () => variables.refresh(),
   });
   return { cases, admin, counters, table, servers, ends, sweep, outbox, variables };
+}
+
+function locates(deps: LocateDeps, counters: Counters): Pick<UseCases, 'locateHere' | 'locateElsewhere'> {
+  return {
+    locateHere: (asker, target, trace) => {
+      const located = locateHere(deps.table, asker, target, trace);
+      if (located !== undefined) counters.locatesUser++;
+      return located;
+    },
+    locateElsewhere: async (asker, target, trace) => {
+      const located = await locateElsewhere(deps, asker, target, trace);
+      counters[LOCATED[located.kind]]++;
+      return located;
+    },
+  };
 }
 
 const LOCATED = {

@@ -1,4 +1,5 @@
 /** Opens the edges of a node: the sockets of the client protocol, the HTTP server and the transports of SIP. */
+import type { IncomingMessage } from 'node:http';
 import { canonicalHost, formatAddress } from './base/address.ts';
 import type { TlsFiles } from './base/certificate.ts';
 import { readPem, watchCertificate } from './base/certificate.ts';
@@ -182,8 +183,10 @@ async function openSip(
   const files = tlsFiles(config);
   const at = { host, port: config.sipPort };
   const tls = files === null ? null : { at: { host, port: config.sipTlsPort }, pem: await readPem(files) };
-  const hostOf = createPeers({ proxies: config.httpProxies, insecure: config.httpInsecure }).host;
-  const transports = await listening(at, 'SIP', SETTINGS.sipPort.env, () =>
+  const peers = createPeers({ proxies: config.httpProxies, insecure: config.httpInsecure });
+  const hostOf = (request: IncomingMessage): string => peers.host(request);
+  const env = tls === null ? SETTINGS.sipPort.env : `${SETTINGS.sipPort.env} or ${SETTINGS.sipTlsPort.env}`;
+  const transports = await listening(at, 'SIP', env, () =>
     again(at.port === 0, () => openTransports({ ...ports, at, tls, hostOf, handlers: sip.handlers })),
   );
   closers.push(async () => {
@@ -191,12 +194,17 @@ async function openSip(
     await transports.close();
   });
   if (files !== null) {
-    const stopWatching = watchCertificate(files, ports.timers, ports.log, transports.renew);
-    closers.push(() => Promise.resolve(stopWatching()));
+    const stopWatching = watchCertificate(files, ports.timers, ports.log, (pem) => {
+      transports.renew(pem);
+    });
+    closers.push(() => {
+      stopWatching();
+      return Promise.resolve();
+    });
   }
   http.app.server.on('upgrade', transports.onUpgrade);
   const opened = { port: transports.udp.port, tlsPort: transports.tls?.port ?? null };
-  sip.opened({ ...opened, flowTo: transports.flowTo });
+  sip.opened({ ...opened, flowTo: (to) => transports.flowTo(to) });
   return opened;
 }
 

@@ -32,7 +32,7 @@ export function formatRegistration({ callId, q, regId, instanceId, path }: Regis
   return [callId, q, regId, instanceId, path].join(FIELD);
 }
 
-function parseRegistration(text: string): Registration {
+export function parseRegistration(text: string): Registration {
   const [callId = '', q = '', regId = '', instanceId = '', path = ''] = text.split(FIELD);
   return { callId, q, regId, instanceId, path };
 }

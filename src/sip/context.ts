@@ -54,8 +54,8 @@ export interface SipContext extends SipDeps {
   /** Of the UDP and TCP listeners, known when they are open. */
   port: number;
   tlsPort: number | null;
-  /** The session lives no longer than this connection. */
-  bind(cookie: string, flow: Flow): void;
+  /** A session that came over a connection lives no longer than that. */
+  readonly bind: (row: number, flow: Flow) => void;
 }
 
 export interface Waiting {

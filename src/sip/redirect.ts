@@ -13,7 +13,7 @@ import {
   useOf,
 } from './auth.ts';
 import type { Credentials } from './auth.ts';
-import { bindingsOf } from './bindings.ts';
+import { bindingsOf, parseRegistration } from './bindings.ts';
 import type { Inbound, SipContext } from './context.ts';
 import {
   admitStranger,
@@ -62,10 +62,9 @@ function targetOf({ uri }: SipRequest): string | null {
 }
 
 function identify(context: SipContext, inbound: Inbound, target: string): void {
-  const { request } = inbound;
   const registered = registeredCaller(context, inbound);
   if (registered !== null) {
-    locate(context, inbound, registered, target);
+    locate(context, inbound, registered, target, () => admitStranger(context, inbound));
     return;
   }
   const credentials = readCredentials(context, inbound);
@@ -73,7 +72,7 @@ function identify(context: SipContext, inbound: Inbound, target: string): void {
   else if (context.settings.anonymous && credentials === 'none') {
     if (admitStranger(context, inbound)) locate(context, inbound, ANONYMOUS, target);
   } else if (credentials === 'other') answerStranger(context, inbound, 400, [], 'Digest For Another Request');
-  else challenge(context, inbound, credentials === 'stale' && request.method !== 'ACK');
+  else challenge(context, inbound, credentials === 'stale');
 }
 
 /** Who sends from the very address from which he is registered. */
@@ -109,15 +108,22 @@ function authenticate(context: SipContext, inbound: Inbound, credentials: Creden
         return null;
       }
       context.spent.spend(uid, credentials.nonceMs, context.cases.clock.now());
-      return located(context, inbound, { uid, mayCallOut: verdict.mayCallOut }, target);
+      return located(context, { uid, mayCallOut: verdict.mayCallOut }, target);
     });
   }
 }
 
-function locate(context: SipContext, inbound: Inbound, caller: Caller, target: string): void {
+/** `mayAsk`: whether the directory may be asked; an address alone can be feigned, and asking costs. */
+function locate(
+  context: SipContext,
+  inbound: Inbound,
+  caller: Caller,
+  target: string,
+  mayAsk: () => boolean = () => true,
+): void {
   const here = context.cases.locateHere(caller.uid, target);
   if (here !== undefined) sendLocated(inbound, caller, here);
-  else waitFor(context, inbound, () => located(context, inbound, caller, target));
+  else if (mayAsk()) waitFor(context, inbound, () => located(context, caller, target));
 }
 
 interface Found {
@@ -125,8 +131,7 @@ interface Found {
   readonly located: Located;
 }
 
-async function located(context: SipContext, _inbound: Inbound, caller: Caller, target: string): Promise<Found> {
-  const { cases } = context;
+async function located({ cases }: SipContext, caller: Caller, target: string): Promise<Found> {
   return {
     caller,
     located: cases.locateHere(caller.uid, target) ?? (await cases.locateElsewhere(caller.uid, target)),
@@ -183,7 +188,7 @@ function contactsOf(uid: string, devices: readonly Device[]): ExtraHeader[] {
   const list: { q: number; value: string }[] = [];
   for (const { contact, registration, wan } of devices) {
     if (contact !== '') {
-      const q = registration.split('\x1e')[1] ?? '';
+      const { q } = parseRegistration(registration);
       list.push({ q: q === '' ? 1 : Number(q), value: q === '' ? `<${contact}>` : `<${contact}>;q=${q}` });
     } else if (wan.port !== 0) list.push({ q: 1, value: `<sip:${escapeUser(uid)}@${sipAddress(wan)}>` });
   }

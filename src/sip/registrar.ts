@@ -89,15 +89,17 @@ function isRepeat({ cases }: SipContext, { callId, cseq }: SipRequest, bindings:
 }
 
 /** Whether the login decides: of a new device, and of every one while this node sends its clients away. */
-function isNew({ cases }: SipContext, { wanted }: Plan): boolean {
-  if (wanted.some(({ binding }) => binding === undefined)) return true;
-  return (
-    wanted.length > 0 &&
-    cases.servers.state === 'draining' &&
-    cases.servers.others().some(({ state }) => state === 'on')
-  );
+function isNew(context: SipContext, { wanted }: Plan): boolean {
+  return wanted.some(({ binding }) => binding === undefined) || (wanted.length > 0 && hasSuccessor(context));
 }
 
+/** This node is draining, and another one has room. */
+function hasSuccessor({ cases: { servers } }: SipContext): boolean {
+  if (servers.state !== 'draining') return false;
+  return servers.others().some(({ state, users, usersMax }) => state === 'on' && users < usersMax);
+}
+
+/** By way of the directory. The same nonce-count can't be used twice meanwhile. */
 async function registerNew(
   context: SipContext,
   inbound: Inbound,
@@ -105,50 +107,54 @@ async function registerNew(
   plan: Plan,
   isKnown: boolean,
 ): Promise<void> {
-  const { cases, waiting, clock } = { ...context, clock: context.cases.clock };
-  // The same count cannot be used twice while the directory is asked.
+  const { waiting } = context;
   const key = `REGISTER ${credentials.nonceMs} ${credentials.count} ${credentials.uid}`;
   if (waiting.has(key)) return;
   waiting.set(key, { cancelled: false });
   try {
-    if (plan.wanted.length === 0 && !isKnown) {
-      const verdict = await cases.authenticate({ uid: credentials.uid, credential: credentialOf(credentials) });
-      if (verdict.kind === 'denied') {
-        await deny(context, inbound, credentials.uid, verdict.reason);
-        return;
-      }
+    const outcome = await logIn(context, inbound, credentials, plan, isKnown);
+    if (outcome.kind === 'denied') await deny(context, inbound, credentials.uid, outcome.reason);
+    else if (outcome.kind === 'redirect') {
+      context.spent.spend(credentials.uid, credentials.nonceMs, inbound.cameMs);
+      sendOn(inbound, outcome);
+    } else {
+      applyRest(context, inbound, credentials);
+      welcome(context, inbound, credentials.uid);
     }
-    for (const wanted of plan.wanted) {
-      if (wanted.binding !== undefined && isKnown && cases.servers.state !== 'draining') continue;
-      const outcome = await cases.login(loginRequest(context, inbound, credentials, wanted));
-      if (outcome.kind === 'denied') {
-        await deny(context, inbound, credentials.uid, outcome.reason);
-        return;
-      }
-      if (outcome.kind === 'redirect') {
-        context.spent.spend(credentials.uid, credentials.nonceMs, clock.now());
-        sendOn(inbound, outcome);
-        return;
-      }
-      note(context, inbound, credentials, outcome.row);
-    }
-    // Rows are good until something is awaited: what there is now is looked up anew.
-    const now = planOf(
-      context,
-      inbound.request,
-      bindingsOf(cases.table, credentials.uid).filter(isUntouched(context, inbound)),
-    );
-    if (now.kind === 'plan')
-      apply(context, inbound, credentials, {
-        ...now,
-        wanted: now.wanted.filter(({ binding }) => binding !== undefined),
-      });
-    welcome(context, inbound, credentials.uid);
   } catch (error) {
     answerFailure(context, inbound, error);
   } finally {
     waiting.delete(key);
   }
+}
+
+/** All contacts that need it, one after the other; `good`: all of them, or there was none and the password is right. */
+async function logIn(
+  context: SipContext,
+  inbound: Inbound,
+  credentials: Credentials,
+  plan: Plan,
+  isKnown: boolean,
+): Promise<Exclude<LoginOutcome, { kind: 'welcome' }> | { readonly kind: 'good' }> {
+  const { cases } = context;
+  const { uid } = credentials;
+  const isLeaving = hasSuccessor(context);
+  for (const wanted of plan.wanted) {
+    if (wanted.binding !== undefined && isKnown && !isLeaving) continue;
+    const outcome = await cases.login(loginRequest(inbound, credentials, wanted));
+    if (outcome.kind !== 'welcome') return outcome;
+    note(context, inbound, credentials, outcome.row);
+  }
+  if (isKnown || plan.wanted.length > 0) return { kind: 'good' };
+  const verdict = await cases.authenticate({ uid, credential: credentialOf(credentials) });
+  return verdict.kind === 'denied' ? verdict : { kind: 'good' };
+}
+
+/** What is left of the request after the logins. Rows are good until something is awaited, so it is planned anew. */
+function applyRest(context: SipContext, inbound: Inbound, credentials: Credentials): void {
+  const bindings = bindingsOf(context.cases.table, credentials.uid);
+  const plan = planOf(context, inbound.request, bindings.filter(isUntouched(context, inbound)));
+  if (plan.kind === 'plan') apply(context, inbound, credentials, plan);
 }
 
 /** Not (re-)registered by this very request. */
@@ -158,7 +164,6 @@ function isUntouched({ cases }: SipContext, { request }: Inbound): (binding: Bin
 }
 
 function loginRequest(
-  _context: SipContext,
   { request, flow }: Inbound,
   credentials: Credentials,
   { instance, contact, registration, local, lifetimeS, binding }: Wanted,
@@ -201,7 +206,7 @@ function note(
   sessions.seqHighest[row] = request.cseq.number;
   sessions.seqMaskLow[row] = nonceMs >>> 0;
   sessions.seqMaskHigh[row] = count;
-  if (flow.isReliable) bind(sessions.cookie(row), flow);
+  bind(row, flow);
 }
 
 /** Refreshes and removals, all of them at once. */

@@ -10,6 +10,7 @@ import { onUserRequest } from './redirect.ts';
 import { onRegister } from './registrar.ts';
 import type { ExtraHeader } from './response.ts';
 import { createSpentNonces } from './spent-nonces.ts';
+import type { Via } from './via.ts';
 
 export interface SipServer {
   readonly handlers: FlowHandlers;
@@ -46,7 +47,10 @@ export function createSip(deps: SipDeps): SipServer {
     waiting: new Map(),
     port: 0,
     tlsPort: null,
-    bind: bound.bind,
+    bind: (row, flow) => {
+      // The usual case costs nothing: no connection has any session.
+      if (flow.isReliable || bound.any()) bound.bind(table.sessions.cookie(row), flow);
+    },
   };
 
   return {
@@ -58,9 +62,10 @@ export function createSip(deps: SipDeps): SipServer {
         if (message === null || message.kind === 'response') counters.datagramsDropped++;
         else if (message.kind === 'problem') {
           counters.datagramsMalformed++;
-          answerStranger(context, { request: message, flow }, message.status, [], message.reason);
+          const back = answerFlow(message.topVia, flow, flowTo);
+          answerStranger(context, { request: message, flow: back }, message.status, [], message.reason);
         } else {
-          const back = answerFlow(message, flow, flowTo);
+          const back = answerFlow(message.topVia, flow, flowTo);
           onRequest(context, { request: message, flow: back, cameMs: clock.now() });
         }
       },
@@ -90,8 +95,8 @@ export function createSip(deps: SipDeps): SipServer {
 }
 
 /** RFC 3261 18.2.2 and RFC 3581 4: without rport the answer goes to the port that the Via names. */
-function answerFlow({ topVia }: SipRequest, flow: Flow, flowTo: ((to: Address) => Flow) | null): Flow {
-  if (flow.transport !== 'udp' || flowTo === null || topVia.params.has('rport')) return flow;
+function answerFlow(topVia: Via | null, flow: Flow, flowTo: ((to: Address) => Flow) | null): Flow {
+  if (topVia === null || flow.transport !== 'udp' || flowTo === null || topVia.params.has('rport')) return flow;
   const port = topVia.port ?? 5060;
   return port === flow.remote.port || port === 0 ? flow : flowTo({ host: flow.remote.host, port });
 }
@@ -137,7 +142,13 @@ function createBound() {
   };
   return {
     forget,
-    bind(this: void, cookie: string, { id }: Flow): void {
+    any: () => flowOf.size > 0,
+    bind(cookie: string, flow: Flow): void {
+      if (!flow.isReliable) {
+        forget(cookie);
+        return;
+      }
+      const { id } = flow;
       if (flowOf.get(cookie) === id) return;
       forget(cookie);
       flowOf.set(cookie, id);

@@ -25,7 +25,7 @@ export function createSpentNonces(): SpentNonces {
   let currentSinceMs = 0;
   const turn = (nowMs: number): void => {
     if (nowMs - currentSinceMs <= SIP_NONCE_VALID_MS && current.size < HALF_MAX) return;
-    former = nowMs - currentSinceMs > 2 * SIP_NONCE_VALID_MS ? new Map() : current;
+    former = nowMs - currentSinceMs > 2 * SIP_NONCE_VALID_MS ? new Map<string, number>() : current;
     current = new Map();
     currentSinceMs = nowMs;
   };

@@ -46,7 +46,7 @@ export function flows(
   const { clock } = time;
   const directory = options.directory ?? fakeDirectory();
   const nowS = () => Math.floor(clock.now() / 1000);
-  const table = new OnlineTable({ capacity: 16, lifetimeMaxS: 90, nowS: nowS() });
+  const table = new OnlineTable({ capacity: 16, lifetimeMaxS: 300, nowS: nowS() });
   const me = serverRecord(
     {
       name: options.name ?? 'here',

@@ -1,0 +1,223 @@
+/** The SIP edge of one node over a network in memory, and a small phone that shows every answer. */
+import { hash, randomBytes } from 'node:crypto';
+import { createCounters } from '../../src/base/counters.ts';
+import type { Address } from '../../src/base/model.ts';
+import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
+import { authenticate, login } from '../../src/login/login.ts';
+import { createNonces } from '../../src/login/nonces.ts';
+import { createRateLimit } from '../../src/login/rate-limit.ts';
+import type { UseCases } from '../../src/login/use-cases.ts';
+import type { SipSettings } from '../../src/sip/context.ts';
+import type { SipResponse } from '../../src/sip/message.ts';
+import { parseMessage } from '../../src/sip/message.ts';
+import type { SipServer } from '../../src/sip/server.ts';
+import { createSip } from '../../src/sip/server.ts';
+import { SIP_NONCE_VALID_MS } from '../../src/sip/spent-nonces.ts';
+import { openUdp } from '../../src/sip/transport-udp.ts';
+import { flows } from './flows.ts';
+import type { MemoryNetwork } from './network.ts';
+import { memoryNetwork } from './network.ts';
+
+export interface SipNodeOptions {
+  readonly settings?: Partial<SipSettings>;
+  /** Unauthenticated requests a second; 0 = no limit. */
+  readonly requestsASecond?: number;
+  /** Failed logins a minute; 0 = no limit. */
+  readonly failuresAMinute?: number;
+}
+
+export const AT: Address = { host: '10.0.0.1', port: 5060 };
+
+export async function sipNode(options: SipNodeOptions = {}) {
+  const network = memoryNetwork();
+  const holder: { sip?: SipServer } = {};
+  const node = flows({
+    name: 'here',
+    onEnd: (row, reason, uid) => {
+      holder.sip?.sessionEnded(row, reason, uid);
+    },
+  });
+  const logged: object[] = [];
+  const keep = (fields: object, message: string): void => void logged.push({ ...fields, message });
+  const limit = (tokens: number, periodMs: number) =>
+    createRateLimit({ tokens, periodMs, burst: Math.max(tokens, 1), sourcesMax: 64, seed: 1 });
+  const sip = (holder.sip = createSip({
+    cases: useCases(node),
+    counters: createCounters(),
+    nonces: createNonces(randomBytes(32), SIP_NONCE_VALID_MS),
+    requests: limit(options.requestsASecond ?? 0, 1_000),
+    failedLogins: limit(options.failuresAMinute ?? 0, 60_000),
+    timers: node.time.timers,
+    log: { debug: keep, info: keep, warn: keep, error: keep },
+    settings: {
+      realm: 'vserver',
+      domains: ['vserver', AT.host, 'example.com'],
+      advertise: AT.host,
+      expiresMinS: 60,
+      expiresMaxS: 300,
+      anonymous: false,
+      ...options.settings,
+    },
+  }));
+  const udp = await openUdp(network, AT, sip.handlers);
+  sip.opened({ port: AT.port, tlsPort: null, flowTo: (to) => udp.flowTo(to) });
+  return { ...node, sip, network, logged };
+}
+
+export type SipNode = Awaited<ReturnType<typeof sipNode>>;
+
+function useCases(node: ReturnType<typeof flows>): UseCases {
+  const { table, servers, clock, ends, finder } = node;
+  return {
+    clock,
+    table,
+    servers,
+    login: (request) => login(node.deps, request),
+    authenticate: (request) => authenticate(node.deps, request),
+    renew: (row, lifetimeS, text) => {
+      table.renew(row, lifetimeS, node.nowS());
+      table.sessions.setText(row, text);
+    },
+    logout: (row) => {
+      ends.end(row, 'logout');
+    },
+    heard: () => {
+      throw new Error('not of SIP');
+    },
+    moved: (row, wan) => {
+      table.move(row, wan);
+    },
+    locateHere: (asker, target) => locateHere(table, asker, target),
+    locateElsewhere: (asker, target) => locateElsewhere({ table, servers, finder }, asker, target),
+    config: () => Promise.reject(new Error('not of SIP')),
+  };
+}
+
+export type Algorithm = 'MD5' | 'SHA-256';
+
+/** What of a request differs from the usual; headers with the value null are left out. */
+export interface Ask {
+  readonly uri?: string;
+  readonly headers?: Readonly<Record<string, string | readonly string[] | null>>;
+  readonly callId?: string;
+  readonly cseq?: number;
+}
+
+export interface Secret {
+  readonly password?: string;
+  readonly algorithm?: Algorithm;
+  readonly username?: string;
+  readonly nc?: number;
+  readonly uri?: string;
+  readonly realm?: string;
+}
+
+/** Text of the answer that came last is `last`; all that came are `answers`. */
+export class Phone {
+  readonly uid: string;
+  readonly at: Address;
+  readonly answers: SipResponse[] = [];
+  nonce = '';
+  nc = 0;
+  cseq = 0;
+  branch = 0;
+  /** The last request, for a retransmission. */
+  sent = '';
+  readonly #send: (text: string) => void;
+
+  constructor(uid: string, at: Address, send: (text: string) => void) {
+    this.uid = uid;
+    this.at = at;
+    this.#send = send;
+  }
+
+  get last(): SipResponse {
+    const last = this.answers.at(-1);
+    if (last === undefined) throw new Error('no answer came');
+    return last;
+  }
+
+  get status(): number {
+    return this.last.status;
+  }
+
+  heard(bytes: Buffer): void {
+    const message = parseMessage(bytes);
+    if (message?.kind !== 'response') throw new Error(`no response: ${bytes.toString()}`);
+    this.answers.push(message);
+    const nonce = /nonce="([^"]*)"/.exec(message.header('WWW-Authenticate') ?? '')?.[1];
+    if (nonce !== undefined) [this.nonce, this.nc] = [nonce, 0];
+  }
+
+  raw(text: string): void {
+    this.sent = text;
+    this.#send(text);
+  }
+
+  repeat(): void {
+    this.#send(this.sent);
+  }
+
+  ask(method: string, ask: Ask = {}): void {
+    const own = `<sip:${this.uid}@vserver>`;
+    const usual: Record<string, string | readonly string[] | null> = {
+      Via: `SIP/2.0/UDP ${this.at.host}:${this.at.port};rport;branch=z9hG4bK-${this.uid}-${++this.branch}`,
+      'Max-Forwards': '70',
+      From: `${own};tag=a`,
+      To: own,
+      'Call-ID': ask.callId ?? `${this.uid}-${this.at.port}`,
+      CSeq: `${ask.cseq ?? ++this.cseq} ${method}`,
+      ...ask.headers,
+      'Content-Length': '0',
+    };
+    const lines = Object.entries(usual).flatMap(([name, value]) =>
+      value === null ? [] : [value].flat().map((one) => `${name}: ${one}\r\n`),
+    );
+    this.raw(`${method} ${ask.uri ?? 'sip:vserver'} SIP/2.0\r\n${lines.join('')}\r\n`);
+  }
+
+  /** Value of an Authorization header. */
+  digest(method: string, secret: Secret = {}): string {
+    const {
+      password = 'secret',
+      algorithm = 'MD5',
+      username = this.uid,
+      uri = 'sip:vserver',
+      realm = 'vserver',
+    } = secret;
+    const h = (text: string): string => hash(algorithm === 'MD5' ? 'md5' : 'sha256', text, 'hex');
+    const nc = (secret.nc ?? ++this.nc).toString(16).padStart(8, '0');
+    const response = h(`${h(`${username}:${realm}:${password}`)}:${this.nonce}:${nc}:cn:auth:${h(`${method}:${uri}`)}`);
+    return `Digest username="${username}", realm="${realm}", nonce="${this.nonce}", uri="${uri}", qop=auth, nc=${nc}, cnonce="cn", response="${response}", algorithm=${algorithm}`;
+  }
+
+  contact(more = ''): string {
+    return `<sip:${this.uid}@${this.at.host}:${this.at.port}>${more}`;
+  }
+
+  /** REGISTER with credentials; asks for a nonce where it has none. */
+  register(ask: Ask = {}, secret: Secret = {}): void {
+    if (this.nonce === '') this.ask('REGISTER', { headers: { Contact: this.contact() } });
+    const headers = { Contact: this.contact(), ...ask.headers, Authorization: this.digest('REGISTER', secret) };
+    this.ask('REGISTER', { ...ask, headers });
+  }
+
+  contacts(): string[] {
+    return this.last.headers('Contact');
+  }
+}
+
+let portNext = 20_000;
+
+export async function phone(network: MemoryNetwork, uid: string, at?: Address): Promise<Phone> {
+  const address = at ?? { host: '10.0.0.7', port: portNext++ };
+  const made: { phone?: Phone } = {};
+  const socket = await network.bind(address, (bytes) => {
+    made.phone?.heard(Buffer.from(bytes));
+  });
+  const one = new Phone(uid, address, (text) => {
+    socket.send(Buffer.from(text), AT);
+  });
+  made.phone = one;
+  return one;
+}
