@@ -117,6 +117,7 @@ export class Phone {
   readonly uid: string;
   readonly at: Address;
   readonly answers: SipResponse[] = [];
+  transport = 'UDP';
   nonce = '';
   nc = 0;
   cseq = 0;
@@ -124,6 +125,7 @@ export class Phone {
   /** The last request, for a retransmission. */
   sent = '';
   readonly #send: (text: string) => void;
+  readonly #waiting: ((answer: SipResponse) => void)[] = [];
 
   constructor(uid: string, at: Address, send: (text: string) => void) {
     this.uid = uid;
@@ -147,6 +149,7 @@ export class Phone {
     this.answers.push(message);
     const nonce = /nonce="([^"]*)"/.exec(message.header('WWW-Authenticate') ?? '')?.[1];
     if (nonce !== undefined) [this.nonce, this.nc] = [nonce, 0];
+    this.#waiting.shift()?.(message);
   }
 
   raw(text: string): void {
@@ -161,7 +164,7 @@ export class Phone {
   ask(method: string, ask: Ask = {}): void {
     const own = `<sip:${this.uid}@vserver>`;
     const usual: Record<string, string | readonly string[] | null> = {
-      Via: `SIP/2.0/UDP ${this.at.host}:${this.at.port};rport;branch=z9hG4bK-${this.uid}-${++this.branch}`,
+      Via: `SIP/2.0/${this.transport} ${this.at.host}:${this.at.port};rport;branch=z9hG4bK-${this.uid}-${++this.branch}`,
       'Max-Forwards': '70',
       From: `${own};tag=a`,
       To: own,
@@ -174,6 +177,11 @@ export class Phone {
       value === null ? [] : [value].flat().map((one) => `${name}: ${one}\r\n`),
     );
     this.raw(`${method} ${ask.uri ?? 'sip:vserver'} SIP/2.0\r\n${lines.join('')}\r\n`);
+  }
+
+  /** Resolves with the next answer. */
+  next(): Promise<SipResponse> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   /** Value of an Authorization header. */
