@@ -1,4 +1,5 @@
 /** Locate: here, see also, offline, unknown. */
+import { formatAddress } from '../base/address.ts';
 import type { Audience, ServerRecord } from '../base/model.ts';
 import type { Entry } from '../directory/directory.ts';
 import type { Device, OnlineTable } from '../heartbeat/online.ts';
@@ -62,6 +63,9 @@ export function locateHere(table: OnlineTable, asker: string, target: string, tr
   const seesAddresses = self || isAmong(profile.privacy, profile.buddies, asker);
   const seesTelephone = seesAddresses && (self || isAmong(profile.contactVisibleTo, profile.buddies, asker));
   trace?.(`privacy: "${profile.privacy}", so ${asker} ${seesAddresses ? 'sees' : 'does not see'} the addresses`);
+  trace?.(
+    `address: ${formatAddress(first.wan)}, where that device was heard of last, at ${timeText(first.seenS * 1000)}`,
+  );
   return {
     kind: 'user',
     uid: target,
@@ -105,10 +109,11 @@ function byRecord(servers: ServerImage, entry: Entry, asker: string, trace?: Tra
   const offline: Located = { kind: 'offline', uid, lastSeen: location.logoutAt };
   const owner = location.server;
   if (owner === null) {
-    trace?.(`directory: ${uid} is logged out (epoch ${location.epoch})`);
+    trace?.(`directory, read just now: ${uid} is logged out (epoch ${location.epoch})`);
     return offline;
   }
-  trace?.(`directory: ${uid} is on ${owner.name} (epoch ${location.epoch})`);
+  const since = location.loginAt === null ? '' : ` since ${timeText(location.loginAt)}`;
+  trace?.(`directory, read just now: ${uid} is on ${owner.name}${since} (epoch ${location.epoch})`);
   const hidden = location.hidden || user.lists.blocked.includes(asker);
   const server = servers.other(owner.name);
   if (owner.name === servers.me.name) {
@@ -123,6 +128,12 @@ function byRecord(servers: ServerImage, entry: Entry, asker: string, trace?: Tra
     trace?.(`owner: ${owner.name} was not heard of for 15 s, so the session counts as ended`);
     return offline;
   }
-  trace?.(`owner: ${owner.name} is ${server.state}, asked there next`);
+  const { state, users, usersMax, seenAt } = server;
+  trace?.(`owner: ${owner.name} is ${state} with ${users} of ${usersMax} users, heard of at ${timeText(seenAt)}`);
+  trace?.(`address: ${formatAddress(server.udp)}, that of the owner, who is asked next`);
   return { kind: 'see-also', uid, server };
+}
+
+function timeText(ms: number): string {
+  return new Date(ms).toISOString();
 }

@@ -162,7 +162,9 @@ test('?explain tells each step, to administrators only', async () => {
   app.directory.put({ uid: 'u', lists: { ...userDefaults('').lists, blocked: ['foe'] } });
   await app.loggedIn('u');
   const explained = await app.ask({ url: '/v1/locate/u?explain', headers: AS_ADMIN });
-  expect(explained.json<{ steps: string[] }>().steps.join()).toContain('memory: u is online here');
+  const { steps } = explained.json<{ steps: string[] }>();
+  expect(steps.join()).toContain('memory: u is online here');
+  expect(steps.join()).toMatch(/address: 127\.0\.0\.1:0, where that device was heard of last, at \d{4}-/);
   const asFoe = await app.ask({ url: '/v1/locate/u?explain=1&as=foe', headers: AS_ADMIN });
   expect(asFoe.json()).toMatchObject({ status: 'offline', steps: expect.arrayContaining([]) as unknown });
   expect(asFoe.json<{ steps: string[] }>().steps.join()).toContain('blocks foe');
@@ -179,4 +181,9 @@ test('?explain of a user elsewhere names the owner and sends the admin token now
   const reply = await app.ask({ url: '/v1/locate/u?explain', headers: AS_ADMIN });
   expect(reply.statusCode).toBe(200);
   expect(reply.json()).toMatchObject({ status: 'see-also', location: 'http://127.0.0.9:8080/v1/locate/u' });
+  const steps = reply.json<{ steps: string[] }>().steps.join('\n');
+  expect(steps).toMatch(/memory: u has no session here/);
+  expect(steps).toMatch(/directory, read just now: u is on other/);
+  expect(steps).toMatch(/owner: other is on with 0 of 100 users, heard of at \d{4}-/);
+  expect(steps).toMatch(/address: 127\.0\.0\.9:\d+, that of the owner/);
 });
