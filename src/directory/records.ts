@@ -10,10 +10,6 @@ export interface Records {
   get(uid: string, ageMsMax: number): Promise<Entry | null>;
   /** The entry changed: the next `get` reads, and what is being read now is not kept. */
   forget(uid: string): void;
-  /** Milliseconds since the entry was asked for; null where it is not here. */
-  age(uid: string): number | null;
-  /** How many entries are here. */
-  size(): number;
 }
 
 interface Kept {
@@ -64,10 +60,5 @@ export function records(directory: Pick<Directory, 'find'>, clock: Clock, entrie
       kept.delete(uid);
       reading.delete(uid);
     },
-    age(uid) {
-      const record = kept.get(uid);
-      return record === undefined ? null : clock.now() - record.readAt;
-    },
-    size: () => kept.size,
   };
 }

@@ -5,7 +5,8 @@ import { VserverError } from '../base/errors.ts';
 import type { Firewall, ServerRecord, Status } from '../base/model.ts';
 import type { Denial, LoginRequest, Welcome } from '../login/login.ts';
 import { httpToken } from '../login/proof.ts';
-import { checkTicket, HOPS_MAX, issueTicket } from '../redirect/tickets.ts';
+import { HOPS_MAX } from '../redirect/admission.ts';
+import { issueTicket, sentOn } from '../redirect/tickets.ts';
 import type { HttpDeps } from './deps.ts';
 import type { Gates } from './gates.ts';
 import { PROBLEMS } from './problem.ts';
@@ -87,7 +88,8 @@ export function loginRoutes(app: FastifyInstance, deps: HttpDeps, gates: Gates):
     async (request, reply) => {
       const arrivedMs = uses.clock.now();
       const { uid } = request.body;
-      const sent = sentBy(deps, request.query.ticket, uid);
+      const here = { server: uses.servers.me.name, uid };
+      const sent = sentOn(deps.settings.clusterKey, request.query.ticket ?? null, here, arrivedMs);
       const outcome = await uses.login(loginRequest(request.body, gates.host(request), sent));
       if (outcome.kind === 'denied') {
         const permitted = outcome.reason !== 'disabled' && outcome.reason !== 'expired';
@@ -106,7 +108,7 @@ function refusal(reason: Denial): string {
   return reason === 'expired' ? 'the account has expired' : 'the account is disabled';
 }
 
-function loginRequest(body: LoginBody, host: string, sent: Sent): LoginRequest {
+function loginRequest(body: LoginBody, host: string, sent: ReturnType<typeof sentOn>): LoginRequest {
   return {
     uid: body.uid,
     credential: { kind: 'password', password: body.password },
@@ -122,17 +124,6 @@ function loginRequest(body: LoginBody, host: string, sent: Sent): LoginRequest {
     registration: '',
     ...sent,
   };
-}
-
-type Sent = Pick<LoginRequest, 'hops' | 'sentBy'>;
-
-/** A ticket that is not good is no ticket: the password decides. */
-function sentBy({ settings, uses }: HttpDeps, ticket: string | undefined, uid: string): Sent {
-  const alone = { hops: 0, sentBy: () => false };
-  if (ticket === undefined) return alone;
-  const expected = { purpose: 'login', server: uses.servers.me.name, target: uid } as const;
-  const check = checkTicket(settings.clusterKey, ticket, expected, uses.clock.now());
-  return check.outcome === 'good' ? { hops: check.hops, sentBy: check.isFrom } : alone;
 }
 
 /** Where to log in instead, with a ticket that says who sent the client. */

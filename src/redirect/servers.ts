@@ -47,7 +47,7 @@ export class ServerImage {
     return this.#users() >= this.me.usersMax;
   }
 
-  /** From now on; the list learns of it with the next renewal. */
+  /** From now on; the list learns of it with the next renewal. Draining is for those who will ask a node to drain. */
   setState(state: ServerState): void {
     this.#state = state;
   }

@@ -6,10 +6,10 @@
  * the asker, mac. A uid of up to 64 characters may have 256 bytes: one of more than 96 is there as its hash.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { HOPS_MAX } from './admission.ts';
 
 export const TICKET_VALID_S = 60;
-export const HOPS_MAX = 3;
-export const TICKET_CHARACTERS_MAX = 200;
+const TICKET_CHARACTERS_MAX = 200;
 
 export type TicketPurpose = 'login' | 'locate';
 
@@ -102,6 +102,18 @@ export function checkTicket(key: string, text: string, expected: ExpectedTicket,
     hops: signed[1] ?? HOPS_MAX,
     isFrom: (server) => hashOf(server, 8).equals(signed.subarray(ISSUER_AT, ASKER_AT)),
   };
+}
+
+/** What the ticket of a login says of its way here. One that is not good is no ticket: the proof decides. */
+export function sentOn(
+  key: string,
+  text: string | null,
+  expected: { readonly server: string; readonly uid: string },
+  nowMs: number,
+): { readonly hops: number; readonly sentBy: (server: string) => boolean } {
+  const { server, uid } = expected;
+  const check = text === null ? undefined : checkTicket(key, text, { purpose: 'login', server, target: uid }, nowMs);
+  return check?.outcome === 'good' ? { hops: check.hops, sentBy: check.isFrom } : { hops: 0, sentBy: () => false };
 }
 
 /** Whether the ticket was given to this user: so the lists of the one who is looked for are held against it. */

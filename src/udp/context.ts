@@ -8,7 +8,8 @@ import { createUsedNonces } from '../login/nonces.ts';
 import type { Nonces, UsedNonces } from '../login/nonces.ts';
 import type { RateLimit } from '../login/rate-limit.ts';
 import type { UseCases } from '../login/use-cases.ts';
-import { HOPS_MAX, checkTicket, issueTicket } from '../redirect/tickets.ts';
+import { HOPS_MAX } from '../redirect/admission.ts';
+import { issueTicket, sentOn } from '../redirect/tickets.ts';
 import type { TicketPurpose } from '../redirect/tickets.ts';
 import { Notices } from './notices.ts';
 import { createOnceASecond } from './once-a-second.ts';
@@ -112,10 +113,7 @@ export function contextOf(deps: UdpDeps): UdpContext {
         },
         clock.now(),
       ),
-    sentOn: (ticket: string | null, uid: string, nowMs: number) => {
-      const expected = { purpose: 'login' as const, server: servers.me.name, target: uid };
-      const check = ticket === null ? undefined : checkTicket(clusterKey, ticket, expected, nowMs);
-      return check?.outcome === 'good' ? { hops: check.hops, sentBy: check.isFrom } : { hops: 0, sentBy: () => false };
-    },
+    sentOn: (ticket: string | null, uid: string, nowMs: number) =>
+      sentOn(clusterKey, ticket, { server: servers.me.name, uid }, nowMs),
   };
 }

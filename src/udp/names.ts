@@ -5,7 +5,7 @@ export const nameByte = new Uint8Array(256);
 /** By byte: 0 for plain text, else one of the classes below. */
 export const classOfByte = new Uint8Array(256);
 export const LINE_FEED = 1;
-export const CARRIAGE_RETURN = 2;
+const CARRIAGE_RETURN = 2;
 export const CONTROL = 3;
 export const HIGH = 4;
 
