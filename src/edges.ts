@@ -258,6 +258,15 @@ function numbersOf({ counters, table, outbox }: Core, directory: GuardedDirector
     directoryUp: directory.health().up,
     outboxWaiting: outbox.waiting(),
     natRebindings: counters.natRebindings,
+    ends: { logout: counters.logouts, silence: counters.silences },
+    datagrams: {
+      received: counters.datagramsReceived,
+      dropped: counters.datagramsDropped,
+      malformed: counters.datagramsMalformed,
+      'rate-limited': counters.rateLimited,
+      'wrong-mac': counters.wrongMacs,
+      repeat: counters.repeats,
+    },
     rejectedFragments: counters.fragmentsRejected,
   };
 }

@@ -47,6 +47,10 @@ export interface NodeNumbers {
   readonly outboxWaiting: number;
   /** Counter. */
   readonly natRebindings: number;
+  /** Counter, by outcome: logout (of whatever reason), silence. */
+  readonly ends: Readonly<Record<string, number>>;
+  /** Counter, by kind: received, and of these dropped, malformed, rate-limited, wrong-mac, repeat. */
+  readonly datagrams: Readonly<Record<string, number>>;
   /** Counter: XML fragments left out of a CONFIG. */
   readonly rejectedFragments: number;
 }

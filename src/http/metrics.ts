@@ -21,24 +21,26 @@ export function createMetrics(numbers: () => NodeNumbers): Metrics {
   const counter = (name: string, help: string, read: () => number): void => {
     new Counter({ name, help, registers, collect() { this.reset(); this.inc(read()); } }); // prettier-ignore
   };
-  const byOutcome = (name: string, help: string, read: () => Readonly<Record<string, number>>): void => {
+  const counters = (name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void => {
     new Counter({
       name,
       help,
       registers,
-      labelNames: ['outcome'],
+      labelNames: [label],
       collect() {
         this.reset();
-        for (const [outcome, count] of Object.entries(read())) this.inc({ outcome }, count);
+        for (const [kind, count] of Object.entries(read())) this.inc({ [label]: kind }, count);
       },
     });
   };
 
   gauge('vserver_sessions', 'Open sessions', () => numbers().sessions);
   gauge('vserver_users', 'Users who are online here', () => numbers().users);
-  byOutcome('vserver_logins_total', 'Logins by outcome', () => numbers().logins);
+  counters('vserver_logins_total', 'Logins by outcome', 'outcome', () => numbers().logins);
   counter('vserver_heartbeats_total', 'Heartbeats', () => numbers().heartbeats);
-  byOutcome('vserver_locates_total', 'Locates by outcome', () => numbers().locates);
+  counters('vserver_locates_total', 'Locates by outcome', 'outcome', () => numbers().locates);
+  counters('vserver_session_ends_total', 'Sessions that ended', 'by', () => numbers().ends);
+  counters('vserver_datagrams_total', 'Datagrams of the client protocol', 'kind', () => numbers().datagrams);
   gauge('vserver_directory_up', '1: the directory answers', () => (numbers().directoryUp ? 1 : 0));
   gauge('vserver_outbox_waiting', 'Location writes that wait for the directory', () => numbers().outboxWaiting);
   counter('vserver_nat_rebindings_total', 'Outer addresses that moved', () => numbers().natRebindings);

@@ -104,6 +104,8 @@ export const NUMBERS: NodeNumbers = {
   directoryUp: true,
   outboxWaiting: 0,
   natRebindings: 1,
+  ends: { logout: 8, silence: 2 },
+  datagrams: { received: 9, 'wrong-mac': 1 },
   rejectedFragments: 0,
 };
 

@@ -52,6 +52,8 @@ describe('operations', () => {
       'vserver_locates_total{outcome="user"} 4',
       'vserver_directory_up 1',
       'vserver_outbox_waiting 0',
+      'vserver_session_ends_total{by="silence"} 2',
+      'vserver_datagrams_total{kind="wrong-mac"} 1',
       'vserver_nat_rebindings_total 1',
       'vserver_rejected_fragments_total 0',
     ]) {
