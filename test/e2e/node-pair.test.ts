@@ -198,13 +198,24 @@ describe.each(Object.entries(DIRECTORY_SERVERS))('two nodes over %s', (_kind, st
     expect((await server.eye.servers()).map(({ name }) => name)).not.toContain('stranger');
   });
 
+  it('let no third node in that has the name of one of them', async () => {
+    const taken = await openClient();
+    const { port } = taken;
+    await taken.close();
+    await expect(startNamed('a', { VSERVER_UDP_PORT: String(port) })).rejects.toMatchObject({
+      code: 'SETTINGS',
+      message: expect.stringMatching(/VSERVER_NAME/) as string,
+    });
+    expect(await server.eye.servers()).toContainEqual(expect.objectContaining({ name: 'a', udp: a.udp }));
+  });
+
   it('are left alone by a node without their key that started while the directory was away', async () => {
     await server.kill();
     const stranger = await startNode({ ...server.settings, VSERVER_NAME: 'stranger' });
     await server.back();
     await stranger.stopped;
     const names = async (): Promise<string[]> => (await server.eye.servers()).map(({ name }) => name);
-    await expect.poll(names, { timeout: 5_000 }).toContain('a');
+    await expect.poll(names).toContain('a');
     expect(await names()).not.toContain('stranger');
   });
 });

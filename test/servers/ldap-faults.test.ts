@@ -17,7 +17,7 @@ describe('an LDAP server', () => {
   let slapd: Slapd;
   const opened: Directory[] = [];
   const open = async (more: Partial<LdapOptions> = {}): Promise<Directory> => {
-    const access = { url: slapd.url, bindDn: ROOT_DN, password: ROOT_PASSWORD, startTls: false, deadlineMs: 500 };
+    const access = { url: slapd.url, bindDn: ROOT_DN, password: ROOT_PASSWORD, startTls: false, deadlineMs: 1_000 };
     const ports = { log: silentLog, timers: systemTimers, clock: systemClock };
     const directory = await openLdap({ ...access, ...ports, ...more });
     opened.push(directory);
@@ -61,7 +61,7 @@ describe('an LDAP server', () => {
       const began = performance.now();
       await expect(directory.find('10017676')).rejects.toMatchObject(UNAVAILABLE);
       await expect(directory.peek(['10017676'])).rejects.toMatchObject(UNAVAILABLE);
-      expect(performance.now() - began).toBeLessThan(3_000);
+      expect(performance.now() - began).toBeLessThan(10_000);
     } finally {
       slapd.resume();
     }
@@ -69,7 +69,7 @@ describe('an LDAP server', () => {
   });
 
   it('with more work waiting than is allowed is OVERLOADED for the rest', async () => {
-    const directory = await open({ connectionsMax: 1, deadlineMs: 5_000 });
+    const directory = await open({ connectionsMax: 1, deadlineMs: 20_000 });
     const answers = await Promise.allSettled(Array.from({ length: 1_200 }, () => directory.ping()));
     const refused = answers.filter((answer) => answer.status === 'rejected');
     expect(refused).toHaveLength(1_200 - 1_024);

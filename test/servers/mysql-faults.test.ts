@@ -9,7 +9,9 @@ import { startMariadb } from '../support/mariadb.ts';
 import type { Mariadb } from '../support/mariadb.ts';
 import { silentLog } from '../support/silent-log.ts';
 
-const DEADLINE_MS = 500;
+const DEADLINE_MS = 1_000;
+/** Far more than the deadline, and less than whoever waits for a server that is gone or hangs. */
+const REFUSED_MS_MAX = 8_000;
 const BACK_WITHIN_MS = 5_000;
 
 let mariadb: Mariadb;
@@ -47,7 +49,7 @@ async function backAfterMs(): Promise<number> {
       await directory.find('u1');
       return performance.now() - before;
     } catch (error) {
-      if (performance.now() - before > 2 * BACK_WITHIN_MS) throw error;
+      if (performance.now() - before > 4 * BACK_WITHIN_MS) throw error;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
@@ -62,8 +64,8 @@ async function unavailable(work: Promise<unknown>): Promise<number> {
 describe('a server that was killed', () => {
   it('makes operations fail at once, and is used again within 5 s of its return', async () => {
     await mariadb.kill();
-    expect(await unavailable(directory.find('u1'))).toBeLessThan(2 * DEADLINE_MS);
-    expect(await unavailable(directory.writeLocation('u1', online(1), 0))).toBeLessThan(2 * DEADLINE_MS);
+    expect(await unavailable(directory.find('u1'))).toBeLessThan(REFUSED_MS_MAX);
+    expect(await unavailable(directory.writeLocation('u1', online(1), 0))).toBeLessThan(REFUSED_MS_MAX);
     await mariadb.start();
     expect(await backAfterMs()).toBeLessThan(BACK_WITHIN_MS);
     expect(await directory.writeLocation('u1', online(1), 0)).toBe('written');
@@ -91,9 +93,9 @@ describe('a server that hangs', () => {
         unavailable(i % 2 === 0 ? directory.find('u1') : directory.change('u1', { xmlext: '<late/>' })),
       ),
     );
-    expect(Math.max(...waits)).toBeLessThan(3 * DEADLINE_MS);
+    expect(Math.max(...waits)).toBeLessThan(REFUSED_MS_MAX);
     // With all connections cut off, the next one fails where it connects.
-    expect(await unavailable(directory.find('u1'))).toBeLessThan(3 * DEADLINE_MS);
+    expect(await unavailable(directory.find('u1'))).toBeLessThan(REFUSED_MS_MAX);
     mariadb.resume();
     expect(await backAfterMs()).toBeLessThan(BACK_WITHIN_MS);
   });
@@ -114,7 +116,7 @@ describe('a server that hangs', () => {
 describe('a slow transaction of somebody else', () => {
   it('costs a write its deadline and no more, and leaves no lock and no connection behind', async () => {
     const small = await open({ connectionsMax: 2 });
-    const blocker = mariadb.sql('faults', "UPDATE users SET city = SLEEP(2) WHERE uid = 'u1'");
+    const blocker = mariadb.sql('faults', "UPDATE users SET city = SLEEP(4) WHERE uid = 'u1'");
     // The lock is there as soon as a write runs into it.
     await expect
       .poll(
@@ -123,10 +125,7 @@ describe('a slow transaction of somebody else', () => {
             () => 'changed',
             (error: unknown) => (error as { code: string }).code,
           ),
-        {
-          timeout: 5_000,
-          interval: 10,
-        },
+        { interval: 10 },
       )
       .toBe('DIRECTORY_UNAVAILABLE');
     await blocker;
