@@ -1,6 +1,6 @@
 /** Digest on SIP requests (RFC 3261 22, RFC 8760): challenge, reading, and the check from memory. */
 import type { DigestAlgorithm, DigestAnswer } from '../login/digest.ts';
-import { digestChallenge, isDigestGood, readDigest } from '../login/digest.ts';
+import { DIGEST_ALGORITHMS, digestChallenge, isDigestGood, readDigest } from '../login/digest.ts';
 import type { Credential, Denial } from '../login/login.ts';
 import { nonceIssuedMs } from '../login/nonces.ts';
 import type { Binding } from './bindings.ts';
@@ -68,11 +68,20 @@ function isSameUri(text: string, { requestUri, uri }: SipRequest): boolean {
  */
 export function challenge(context: SipContext, inbound: Inbound, stale: boolean): void {
   const nonce = context.nonces.issue(sourceOf(inbound.flow.remote.host), context.cases.clock.now());
-  const headers = digestChallenge(context.settings.realm, nonce, stale).map((value): ExtraHeader => [
-    'WWW-Authenticate',
-    value,
-  ]);
+  const algorithms = isMd5Only(inbound.request) ? MD5_ONLY : DIGEST_ALGORITHMS;
+  const values = digestChallenge(context.settings.realm, nonce, stale, algorithms);
+  const headers = values.map((value): ExtraHeader => ['WWW-Authenticate', value]);
   answerStranger(context, inbound, 401, headers);
+}
+
+const MD5_ONLY: readonly DigestAlgorithm[] = ['MD5'];
+
+/**
+ * Phones that give up where any challenge is not MD5, though RFC 3261 22.1 has them take one that they know: baresip
+ * before 3.12. They get no weaker answer through by this than everybody could.
+ */
+function isMd5Only(request: SipRequest): boolean {
+  return /^baresip v(?:[0-2]|3\.(?:\d|1[01]))\./.test(request.header('User-Agent') ?? '');
 }
 
 /** Whether the credentials are those of one of the user's registrations here. */
