@@ -18,7 +18,6 @@ export const LINGER_S = 32;
 /** One device of an online user, for a reader. */
 export interface Device extends DeviceText {
   readonly row: number;
-  readonly cookie: string;
   readonly status: Status;
   readonly network: Network;
   readonly firewall: Firewall;
@@ -217,8 +216,9 @@ export class OnlineTable {
 
   /** The devices of a user, the last active one first. */
   devices(userRow: number): Device[] {
-    const rows = this.rowsOf(userRow);
-    if (rows.length > 1) rows.sort((a, b) => this.#seenS(b) - this.#seenS(a));
+    const first = this.users.firstSession[userRow] ?? 0;
+    if (first !== 0 && this.sessions.nextOfUser[first - 1] === 0) return [this.device(first - 1)];
+    const rows = this.rowsOf(userRow).sort((a, b) => this.#seenS(b) - this.#seenS(a));
     return rows.map((row) => this.device(row));
   }
 
@@ -227,7 +227,6 @@ export class OnlineTable {
     const text = sessions.text(row);
     return {
       row,
-      cookie: sessions.cookie(row),
       instance: text.instance,
       note: text.note,
       device: text.device,
@@ -264,6 +263,7 @@ export class OnlineTable {
         logoutAt: logoutS === 0 ? null : logoutS * 1000,
         session: {
           ...this.device(row),
+          cookie: sessions.cookie(row),
           key: sessions.key(row),
           lifetimeS: sessions.lifetimeS[row] ?? 0,
         },

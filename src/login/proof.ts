@@ -44,15 +44,11 @@ function hmacOf(key: Uint8Array, bytes: Uint8Array, end: number, body?: Uint8Arr
   if (key.length !== DIGEST_BYTES) throw new Error('a session key has 32 bytes');
   const length = body === undefined ? end : end + CRLF.length + body.length;
   if (length > SHORT_BYTES_MAX) return longHmac(key, bytes.subarray(0, end), body);
+  // As keys the characters of the hex text are used, not the bytes behind them.
   for (let i = 0; i < DIGEST_BYTES; i++) {
-    const byte = key[i] ?? 0;
-    // As keys the characters of the hex text are used, not the bytes behind them.
-    const high = HEX.charCodeAt(byte >> 4);
-    const low = HEX.charCodeAt(byte & 15);
-    inner[2 * i] = high ^ 0x36;
-    inner[2 * i + 1] = low ^ 0x36;
-    outer[2 * i] = high ^ 0x5c;
-    outer[2 * i + 1] = low ^ 0x5c;
+    const pair = HEX_PAIRS[key[i] ?? 0] ?? 0;
+    innerPads[i] = pair ^ 0x3636;
+    outerPads[i] = pair ^ 0x5c5c;
   }
   inner.set(end === bytes.length ? bytes : bytes.subarray(0, end), BLOCK_BYTES);
   if (body !== undefined) {
@@ -73,12 +69,19 @@ export function equalMacs(a: string, b: string): boolean {
   return difference === 0;
 }
 
-const HEX = '0123456789abcdef';
 const CRLF = Buffer.from('\r\n');
 /** Longer messages (a CONFIG) are rare. */
 const SHORT_BYTES_MAX = 4_096;
 const inner = Buffer.alloc(BLOCK_BYTES + SHORT_BYTES_MAX);
 const outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES);
+/** The pads of the key, two characters at a time. */
+const innerPads = new Uint16Array(inner.buffer, inner.byteOffset, DIGEST_BYTES);
+const outerPads = new Uint16Array(outer.buffer, outer.byteOffset, DIGEST_BYTES);
+/** The two hex characters of each byte as they lie in memory. */
+const HEX_PAIRS = Uint16Array.from({ length: 256 }, (_, byte) => {
+  const pair = Buffer.from(byte.toString(16).padStart(2, '0'));
+  return new Uint16Array(pair.buffer.slice(pair.byteOffset, pair.byteOffset + 2))[0] ?? 0;
+});
 
 /** `key`: 64 lower-case hex characters. */
 function hmacOfText(key: string, text: string): string {

@@ -183,11 +183,7 @@ function locate(context: UdpContext, target: string, row: number, asked: Asked):
 async function configReply(context: UdpContext, uid: string, etag: string | null): Promise<ReplyText> {
   const document = await context.cases.config(uid, context.settings.configPasswords);
   if (document === null) return errorReply(new VserverError('NO_SUCH_USER'));
-  if (document.etag === etag) {
-    context.counters.configsNotModified++;
-    return { verb: 'NotModified', argument: '', headers: { etag } };
-  }
-  context.counters.configsSent++;
+  if (document.etag === etag) return { verb: 'NotModified', argument: '', headers: { etag } };
   return { verb: 'Config', argument: uid, headers: { etag: document.etag }, body: document.body.toString('utf8') };
 }
 
