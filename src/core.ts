@@ -100,7 +100,7 @@ export async function createCore(
     renew: (row, lifetimeS, text) => {
       counters.heartbeats++;
       table.renew(row, lifetimeS, Math.floor(clock.now() / 1000));
-      table.sessions.setText(row, text);
+      if (text !== undefined) table.sessions.setText(row, text);
     },
     logout: (row) => {
       ends.end(row, 'logout');

@@ -18,8 +18,8 @@ export interface UseCases {
   login(request: LoginRequest): Promise<LoginOutcome>;
   /** Whether he is who he says, without a session. Rejects with DIRECTORY_UNAVAILABLE. */
   authenticate(request: Pick<LoginRequest, 'uid' | 'credential'>): Promise<Authenticated>;
-  /** A sign of life that says how long the session lives from now on, and what the device is now. Never waits. */
-  renew(row: number, lifetimeS: number, text: DeviceText): void;
+  /** A sign of life that says how long the session lives from now on, and what of the device has changed. */
+  renew(row: number, lifetimeS: number, text?: DeviceText): void;
   /** Ends the session; the directory learns of it by and by. */
   logout(row: number): void;
   /** A sign of life of an open session, and what the device says of itself. Never waits. */

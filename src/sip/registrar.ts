@@ -76,7 +76,7 @@ function register(context: SipContext, inbound: Inbound, credentials: Credential
     if (isKnown) answer(inbound, plan.status, plan.headers, plan.reason);
     else answerStranger(context, inbound, plan.status, plan.headers, plan.reason);
   } else if (isKnown && !isNew(context, plan)) {
-    apply(context, inbound, credentials, plan);
+    apply(context, inbound, credentials, plan, bindings);
     welcome(context, inbound, credentials.uid);
   } else if ((isKnown || admitStranger(context, inbound)) && admitAttempt(context, inbound)) {
     void registerNew(context, inbound, credentials, plan, isKnown);
@@ -154,7 +154,7 @@ async function logIn(
 function applyRest(context: SipContext, inbound: Inbound, credentials: Credentials): void {
   const bindings = bindingsOf(context.cases.table, credentials.uid);
   const plan = planOf(context, inbound.request, bindings.filter(isUntouched(context, inbound)));
-  if (plan.kind === 'plan') apply(context, inbound, credentials, plan);
+  if (plan.kind === 'plan') apply(context, inbound, credentials, plan, bindings);
 }
 
 /** Not (re-)registered by this very request. */
@@ -210,18 +210,25 @@ function note(
 }
 
 /** Refreshes and removals, all of them at once. */
-function apply(context: SipContext, inbound: Inbound, credentials: Credentials, plan: Plan): void {
+function apply(
+  context: SipContext,
+  inbound: Inbound,
+  credentials: Credentials,
+  plan: Plan,
+  bindings: readonly Binding[],
+): void {
   const { cases } = context;
   const { sessions } = cases.table;
   const { remote } = inbound.flow;
   for (const { binding, contact, registration, lifetimeS } of plan.wanted) {
     if (binding === undefined) continue;
     const { row, text } = binding;
-    cases.renew(row, lifetimeS, { ...text, contact, registration });
+    const isSame = text.contact === contact && text.registration === registration;
+    cases.renew(row, lifetimeS, isSame ? undefined : { ...text, contact, registration });
     if (!sessions.isWan(row, remote)) cases.moved(row, remote);
     note(context, inbound, credentials, row);
   }
-  const rows = bindingsOf(cases.table, credentials.uid).map(({ row }) => row);
+  const rows = bindings.map(({ row }) => row);
   markUsed(context, rows, credentials, inbound.cameMs);
   for (const { row } of plan.removed) cases.logout(row);
 }

@@ -119,7 +119,7 @@ function useCases(node: ReturnType<typeof flows>, onRender: () => void): UseCase
     authenticate: (request) => authenticate(node.deps, request),
     renew: (row, lifetimeS, text) => {
       table.renew(row, lifetimeS, node.nowS());
-      table.sessions.setText(row, text);
+      if (text !== undefined) table.sessions.setText(row, text);
     },
     logout: (row) => {
       ends.end(row, 'logout');
