@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Address, Location, ServerRecord } from '../../src/base/model.ts';
 import { OnlineTable } from '../../src/heartbeat/online.ts';
 import type { LoginDeps, LoginRequest } from '../../src/login/login.ts';
+import { login } from '../../src/login/login.ts';
 import { UidLocks } from '../../src/login/locks.ts';
 import type { EndReason } from '../../src/login/session-ends.ts';
 import { SessionEnds } from '../../src/login/session-ends.ts';
@@ -124,4 +125,11 @@ export function loginRequest(uid: string, more: Partial<LoginRequest> = {}): Log
     sentBy: () => false,
     ...more,
   };
+}
+
+/** Logs him in as loginRequest() says; the row of his session. */
+export async function loggedIn(f: Flows, uid: string, more: Partial<LoginRequest> = {}): Promise<number> {
+  const outcome = await login(f.deps, loginRequest(uid, more));
+  if (outcome.kind !== 'welcome') throw new Error(outcome.kind);
+  return outcome.row;
 }
