@@ -12,8 +12,6 @@ export interface Counters {
   locatesSeeAlso: number;
   locatesOffline: number;
   locatesUnknown: number;
-  configsSent: number;
-  configsNotModified: number;
   fragmentsRejected: number;
   datagramsReceived: number;
   datagramsDropped: number;
@@ -37,8 +35,6 @@ export function createCounters(): Counters {
     locatesSeeAlso: 0,
     locatesOffline: 0,
     locatesUnknown: 0,
-    configsSent: 0,
-    configsNotModified: 0,
     fragmentsRejected: 0,
     datagramsReceived: 0,
     datagramsDropped: 0,

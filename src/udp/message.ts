@@ -7,6 +7,7 @@ import { parseAddress } from '../base/address.ts';
 import type { Address, Firewall, Status } from '../base/model.ts';
 import { FIREWALLS, isUid, STATUSES } from '../base/model.ts';
 import { classOfByte, lookUp, nameByte, nameTable, CONTROL, HIGH, LINE_FEED } from './names.ts';
+import { decimal32, isHex32, isId, memberOf, visible } from './values.ts';
 
 export const DATAGRAM_BYTES_MAX = 1_200;
 
@@ -325,46 +326,4 @@ function text(bytes: Buffer, from: number, to: number): string {
 
 function charactersIn(value: string): number {
   return value.length <= 64 ? value.length : Array.from(value).length;
-}
-
-function memberOf<T extends string>(values: readonly T[], value: string): T | null {
-  return values.find((member) => member === value) ?? null;
-}
-
-/** ASCII without spaces, 1 to `max` characters; else null. */
-function visible(bytes: Buffer, from: number, to: number, max: number): string | null {
-  if (to === from || to - from > max) return null;
-  for (let at = from; at < to; at++) if (bytes[at] === 32 || (bytes[at] ?? 0) > 126) return null;
-  return bytes.toString('latin1', from, to);
-}
-
-function isId(bytes: Buffer, from: number, to: number): boolean {
-  if (to === from || to - from > 32) return false;
-  for (let at = from; at < to; at++) {
-    const byte = bytes[at] ?? 0;
-    if (nameByte[byte] === 0 && byte !== 46 && byte !== 95) return false;
-  }
-  return true;
-}
-
-function isHex32(bytes: Buffer, from: number, to: number): boolean {
-  if (to - from !== 32) return false;
-  for (let at = from; at < to; at++) {
-    const byte = bytes[at] ?? 0;
-    const letter = byte | 32;
-    if ((byte < 48 || byte > 57) && (letter < 97 || letter > 102)) return false;
-  }
-  return true;
-}
-
-/** -1 where it is no decimal number of 32 bits. */
-function decimal32(bytes: Buffer, from: number, to: number): number {
-  if (to === from || to - from > 10) return -1;
-  let value = 0;
-  for (let at = from; at < to; at++) {
-    const digit = (bytes[at] ?? 0) - 48;
-    if (digit < 0 || digit > 9) return -1;
-    value = value * 10 + digit;
-  }
-  return value > 0xffffffff ? -1 : value;
 }
