@@ -124,7 +124,8 @@ export function sessionRoutes(app: FastifyInstance, deps: HttpDeps, gates: Gates
     },
     (request, reply) => {
       const row = gates.session(request);
-      uses.heard(row, request.body);
+      // As over datagrams: a status without a note clears it.
+      uses.heard(row, { note: '', ...request.body });
       const { status, note } = table.device(row);
       return reply.send({ status, note });
     },

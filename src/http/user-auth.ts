@@ -64,6 +64,8 @@ async function byDigest(
   gates.admitAttempt(request, true);
   // Node reads header bytes as Latin-1; the challenge asked for UTF-8.
   const answer = readDigest(Buffer.from(header, 'latin1').toString('utf8'));
+  // Within the 30 s of its nonce an answer may be replayed from the same address (nc is not kept), and then fetches
+  // what its first reply showed: the CONFIG, without passwords where the wire is open.
   // Section 3.4.6: an answer for another resource is refused, or it could be replayed there.
   if (answer === null || answer.realm !== deps.settings.realm || answer.uri !== request.raw.url) {
     throw new VserverError('BAD_REQUEST', 'not the answer to a digest challenge of this server');

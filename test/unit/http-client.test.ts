@@ -209,11 +209,11 @@ describe('sessions', () => {
     expect(checkTicket(CLUSTER_KEY, ticket, expected, app.clock.now()).outcome).toBe('good');
   });
 
-  test('PUT /v1/status sets status and note', async () => {
+  test('PUT /v1/status sets status and note; without one it clears it, as over datagrams', async () => {
     const headers = await app.loggedIn(UID);
     const put = (payload: object) => app.ask({ method: 'PUT', url: '/v1/status', headers, payload });
     expect((await put({ status: 'away', note: 'lunch' })).json()).toEqual({ status: 'away', note: 'lunch' });
-    expect((await put({ status: 'online' })).json()).toEqual({ status: 'online', note: 'lunch' });
+    expect((await put({ status: 'online' })).json()).toEqual({ status: 'online', note: '' });
     expect((await put({ note: 'x' })).statusCode).toBe(400);
     expect((await put({ status: 'gone' })).statusCode).toBe(400);
   });
