@@ -1,4 +1,5 @@
 /** What a REGISTER asks for, checked against the registrations that there are (RFC 3261 10.3). */
+import { isIP } from 'node:net';
 import type { Address } from '../base/model.ts';
 import type { Binding } from './bindings.ts';
 import { findBinding, formatRegistration, instanceOf, localOf } from './bindings.ts';
@@ -106,8 +107,10 @@ function lifetimeOf({ settings }: SipContext, request: SipRequest, param: string
 /** Calls to him would come back to us for ever. */
 function isThisServer(context: SipContext, uri: SipUri): boolean {
   if (!isOurs(context, uri)) return false;
+  // A name without a port leads here by DNS, whatever the port is.
+  if (uri.port === null && isIP(uri.host) === 0) return true;
   const port = uri.port ?? (uri.scheme === 'sips' || uri.params.get('transport') === 'tls' ? 5061 : 5060);
-  return port === context.port || port === context.tlsPort || uri.host === context.settings.realm.toLowerCase();
+  return port === context.port || port === context.tlsPort;
 }
 
 /** Section 10.3 steps 6 and 7: of one Call-ID only what is newer changes a binding. */

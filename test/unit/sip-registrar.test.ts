@@ -84,6 +84,13 @@ describe('a REGISTER', () => {
     expect(table.count).toBe(0);
   });
 
+  it('from the host of this server, at another port, is taken', async () => {
+    const { alice } = await started();
+    alice.register({ headers: { Contact: '<sip:alice@10.0.0.1:5070>' } });
+    await settle();
+    expect(alice.status).toBe(200);
+  });
+
   it.each([
     ['<tel:+861001>', 400],
     ['<sip:alice@10.0.0.7>;q=7', 400],
