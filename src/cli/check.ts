@@ -184,8 +184,17 @@ async function directoryFindings(config: Config): Promise<Finding[]> {
   } catch (failure) {
     if (!(failure instanceof VserverError)) throw failure;
     const credentials = config.directory.startsWith('ldap') ? ', VSERVER_LDAP_BIND_DN and VSERVER_LDAP_PASSWORD' : '';
-    return [error('directory', failure.message, `is it running? See VSERVER_DIRECTORY${credentials}`)];
+    return [
+      error('directory', failure.message + causeOf(failure), `is it running? See VSERVER_DIRECTORY${credentials}`),
+    ];
   }
+}
+
+function causeOf({ cause }: VserverError): string {
+  if (!(cause instanceof Error)) return '';
+  // invalidCredentials of LDAP, which says nothing else
+  if ((cause as { code?: unknown }).code === 49) return ' (LDAP result 49: wrong bind DN or password)';
+  return ` (${cause.message.trim()})`;
 }
 
 async function lookInto(directory: Directory, config: Config): Promise<Finding[]> {

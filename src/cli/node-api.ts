@@ -58,9 +58,18 @@ export function needNode(config: Config): RunningNode {
 function isProcess(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return !isZombie(pid);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Killed, and not yet collected by its parent: holds no port and no file. */
+function isZombie(pid: number): boolean {
+  try {
+    return /\) [ZX] [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
   }
 }
 
@@ -71,6 +80,12 @@ interface Answer {
 
 function send(config: Config, http: string, method: string, path: string, body?: object): Promise<Answer> {
   const url = new URL(path, http);
+  if (url.protocol === 'https:' && config.httpCert === '') {
+    throw new CommandError(
+      EXIT.usage,
+      `the node at ${url.host} serves HTTPS: set VSERVER_HTTP_CERT and _KEY as it has`,
+    );
+  }
   const options: RequestOptions = {
     method,
     host: ['0.0.0.0', '::'].includes(config.listen) ? (config.listen === '::' ? '::1' : '127.0.0.1') : config.listen,

@@ -39,7 +39,8 @@ async function start(context: Context): Promise<void> {
   const { terminal } = context;
   const config = context.config();
   const other = findNode(config);
-  if (other !== null) {
+  // In a container the crashed node and this one can have the same process id.
+  if (other !== null && other.pid !== process.pid) {
     throw new CommandError(EXIT.failed, `a node runs on ${config.data} already (process ${other.pid}, ${other.http})`);
   }
   const { createNode, systemPorts } = await import('../node.ts');
