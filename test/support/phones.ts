@@ -1,0 +1,244 @@
+/** SIP phones that others wrote, run headless on loopback: baresip, linphonec, and the tools sipsak, SIPp and sipvicious. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Address } from '../../src/base/model.ts';
+
+const HOST = '127.0.0.1';
+/** A program that does not end by itself is killed. */
+const END_MS_MAX = 10_000;
+const RUN_MS_MAX = 30_000;
+const SCENARIOS = fileURLToPath(new URL('sipp/', import.meta.url));
+
+export type PhoneTransport = 'udp' | 'tcp';
+
+/** What a user knows of his account, and nothing else. */
+export interface PhoneAccount {
+  readonly server: Address;
+  readonly uid: string;
+  readonly password: string;
+  readonly transport: PhoneTransport;
+  /** Asked for; the server may shorten it. */
+  readonly expiresS: number;
+}
+
+export interface Phone {
+  /** As its user does it: it unregisters first. */
+  quit(): Promise<void>;
+}
+
+interface Program {
+  readonly child: ChildProcess;
+  readonly ended: Promise<unknown>;
+  output(): string;
+}
+
+const programs = new Set<Program>();
+const folders: string[] = [];
+
+function temporaryHome(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'vserver-phone-'));
+  folders.push(folder);
+  return folder;
+}
+
+function run(command: string, args: readonly string[], cwd: string): Program {
+  const env = { PATH: process.env['PATH'], HOME: cwd, LANG: 'C' };
+  const child = spawn(command, args, { cwd, env });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  }
+  // It may have ended before a command is written.
+  child.stdin.on('error', () => undefined);
+  const program: Program = {
+    child,
+    ended: new Promise((resolve) => {
+      child.once('close', resolve);
+      child.once('error', (error) => {
+        output += error.message;
+        resolve(null);
+      });
+    }),
+    output: () => output,
+  };
+  programs.add(program);
+  void program.ended.then(() => programs.delete(program));
+  return program;
+}
+
+/** Waits until it ends by itself; kills it where it does not. */
+async function awaitEnd({ child, ended }: Program, ms: number): Promise<void> {
+  const timer = setTimeout(() => child.kill('SIGKILL'), ms);
+  await ended;
+  clearTimeout(timer);
+}
+
+/** Kills what a test left running, and removes the homes. */
+export async function endPhones(): Promise<void> {
+  for (const { child } of programs) child.kill('SIGKILL');
+  await Promise.all([...programs].map(({ ended }) => ended));
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+}
+
+export function startBaresip({ server, uid, password, transport, expiresS }: PhoneAccount): Phone {
+  const home = temporaryHome();
+  const config = [
+    'poll_method epoll',
+    `sip_listen ${HOST}:0`,
+    `sip_trans_def ${transport}`,
+    `net_interface ${HOST}`,
+    'module_path /usr/lib/baresip/modules',
+    'module_tmp uuid.so',
+    'module_tmp account.so',
+    'module_app menu.so',
+  ];
+  const uri = `sip:${uid}@${server.host}:${server.port};transport=${transport}`;
+  writeFileSync(join(home, 'config'), `${config.join('\n')}\n`);
+  writeFileSync(join(home, 'accounts'), `<${uri}>;auth_pass=${password};regint=${expiresS}\n`);
+  writeFileSync(join(home, 'contacts'), '');
+  const program = run('baresip', ['-f', home, '-v'], home);
+  return {
+    async quit() {
+      program.child.kill('SIGTERM');
+      await awaitEnd(program, END_MS_MAX);
+    },
+  };
+}
+
+export async function startLinphone({ server, uid, password, transport, expiresS }: PhoneAccount): Promise<Phone> {
+  const home = temporaryHome();
+  const port = await freePort();
+  const identity = `<sip:${uid}@${server.host}>`;
+  const config = [
+    '[sip]',
+    `sip_port=${transport === 'udp' ? port : 0}`,
+    `sip_tcp_port=${transport === 'tcp' ? port : 0}`,
+    'sip_tls_port=0',
+    `contact=${identity}`,
+    'default_proxy=0',
+    `bind_address=${HOST}`,
+    'guess_hostname=0',
+    'register_only_when_network_is_up=0',
+    'network_reachable=1',
+    // Milliseconds; it is a minute by default.
+    'refresher_retry_after=1000',
+    '[sound]',
+    'playback_dev_id=ANULL',
+    'capture_dev_id=ANULL',
+    'ringer_dev_id=ANULL',
+    '[proxy_0]',
+    `reg_proxy=<sip:${server.host}:${server.port};transport=${transport}>`,
+    `reg_identity=${identity}`,
+    `reg_expires=${expiresS}`,
+    'reg_sendregister=1',
+    'publish=0',
+    '[auth_info_0]',
+    `username=${uid}`,
+    `passwd=${password}`,
+    `domain=${server.host}`,
+  ];
+  // It keeps a database and does not make the folders for it.
+  for (const folder of ['.local/share/linphone', '.config/linphone'])
+    mkdirSync(join(home, folder), { recursive: true });
+  writeFileSync(join(home, 'linphonerc'), `${config.join('\n')}\n`);
+  const program = run('linphonec', ['-c', join(home, 'linphonerc'), '-d', '5', '-l', '/dev/stderr'], home);
+  return {
+    async quit() {
+      program.child.stdin?.write('quit\n');
+      await awaitEnd(program, END_MS_MAX);
+    },
+  };
+}
+
+export interface Finished {
+  readonly status: number | null;
+  readonly output: string;
+}
+
+/** Runs a tool to its end. */
+export async function runTool(command: string, args: readonly string[], ms = RUN_MS_MAX): Promise<Finished> {
+  const program = run(command, args, temporaryHome());
+  await awaitEnd(program, ms);
+  return { status: program.child.exitCode, output: program.output() };
+}
+
+/** A scenario of test/support/sipp, once; `keys`: what stands in its brackets. */
+export function runSipp(
+  scenario: string,
+  server: Address,
+  { uid = '', password = '', keys = {} }: { uid?: string; password?: string; keys?: Record<string, string> } = {},
+): Promise<Finished> {
+  const keyArgs = Object.entries(keys).flatMap(([key, value]) => ['-key', key, value]);
+  const args = [`${server.host}:${server.port}`, '-sf', join(SCENARIOS, `${scenario}.xml`), '-i', HOST, '-m', '1'];
+  const account = uid === '' ? [] : ['-s', uid, '-au', uid, '-ap', password];
+  const quiet = ['-nostdin', '-trace_err', '-error_file', '/dev/stderr', '-timeout', '10s', '-timeout_error'];
+  return runTool('sipp', [...args, ...account, ...quiet, ...keyArgs]);
+}
+
+export interface Relay {
+  /** Phones send to here. */
+  readonly address: Address;
+  /** The node sees the phone there. */
+  outer(): Address;
+  /** As a NAT that lost its table: from now on the node sees another source port. */
+  rebind(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A NAT of one phone: datagrams go through a socket of its own to the node and back. */
+export async function openRelay(node: Address): Promise<Relay> {
+  const inner = await boundSocket();
+  let phonePort = 0;
+  const openOuter = async (): Promise<Socket> => {
+    const socket = await boundSocket();
+    socket.on('message', (bytes) => {
+      if (phonePort !== 0) inner.send(bytes, phonePort, HOST);
+    });
+    return socket;
+  };
+  let outer = await openOuter();
+  inner.on('message', (bytes, { port }) => {
+    phonePort = port;
+    outer.send(bytes, node.port, node.host);
+  });
+  return {
+    address: { host: HOST, port: inner.address().port },
+    outer: () => ({ host: HOST, port: outer.address().port }),
+    async rebind() {
+      const former = outer;
+      outer = await openOuter();
+      former.close();
+    },
+    async close() {
+      for (const socket of [inner, outer]) {
+        socket.close();
+        await once(socket, 'close');
+      }
+    },
+  };
+}
+
+async function boundSocket(): Promise<Socket> {
+  const socket = createSocket('udp4');
+  socket.bind(0, HOST);
+  await once(socket, 'listening');
+  return socket;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, HOST);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
