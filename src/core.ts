@@ -113,7 +113,7 @@ export async function createCore(
       table.move(row, wan);
     },
     ...locates(locateDeps, counters),
-    config: userConfigs({ records: cache, variables, counters, log }),
+    ...userConfigs({ records: cache, variables, counters, log }),
   };
   const admin = new Admin({
     ...{ directory, table, ends, sweep },

@@ -13,12 +13,16 @@ import type { Run, Subject } from '../subject.ts';
 import { importUsers, openSqlite, uidOf, writeUsers } from '../users.ts';
 
 const CORE = '0';
+const ADMIN_TOKEN = 'the admin token of the benchmark';
+/** How often, a run, the SYSTEM part changes and all documents are rendered anew. */
+const CHANGES = 5;
 
 export const config: readonly Subject[] = [{ name: 'config', measure }];
 
 interface Loaded {
-  readonly perCpuSecond: number;
-  readonly perSecond: number;
+  readonly count: number;
+  readonly cpuMs: number;
+  readonly seconds: number;
 }
 
 async function measure(run: Run): Promise<Row[]> {
@@ -30,7 +34,10 @@ async function measure(run: Run): Promise<Row[]> {
   const users = coldCount * (run.reps + 1);
   await writeUsers(file, users);
   await importUsers(place, file);
-  const node = await startChild('vserver', { cores: CORE, env: place.env });
+  const node = await startChild('vserver', {
+    cores: CORE,
+    env: { ...place.env, VSERVER_ADMIN_TOKEN: ADMIN_TOKEN },
+  });
   const hello = await startChild('hello', { cores: CORE });
   try {
     const { udp, http } = await node.ask<{ udp: number; http: number }>('ports');
@@ -44,37 +51,60 @@ async function measure(run: Run): Promise<Row[]> {
     const helloPort = await hello.ask<number>('port');
     const [first] = sessions;
     if (first === undefined) throw new Error('no sessions');
-    const etag = await etagOf(http, first);
 
-    const runs: Record<'hello' | 'notModified' | 'warm' | 'cold', Loaded[]> = {
-      ...{ hello: [], notModified: [], warm: [], cold: [] },
+    const runs: Record<'hello' | 'notModified' | 'warm' | 'cold' | 'rendered', Loaded[]> = {
+      ...{ hello: [], notModified: [], warm: [], cold: [], rendered: [] },
     };
     for (let rep = 0; rep <= run.reps; rep++) {
-      const fresh = sessions.slice(rep * coldCount, (rep + 1) * coldCount);
+      const fresh = sessions.slice(rep * coldCount, (rep + 1) * coldCount).map((one) => configRequest(one));
+      const etag = await etagOf(http, first);
       const loads: Record<keyof typeof runs, () => Promise<Loaded>> = {
         hello: () => load(hello, { port: helloPort, requests: [request('/')], count, status: 200 }),
         notModified: () => load(node, { port: http, requests: [configRequest(first, etag)], count, status: 304 }),
         warm: () => load(node, { port: http, requests: [configRequest(first)], count, status: 200 }),
-        cold: () =>
-          load(node, { port: http, requests: fresh.map((one) => configRequest(one)), count: coldCount, status: 200 }),
+        cold: () => load(node, { port: http, requests: fresh, count: coldCount, status: 200 }),
+        rendered: async () => {
+          const rounds: Loaded[] = [];
+          for (let change = 0; change < CHANGES; change++) {
+            await setVariable(http, `http://www.example.com/${rep}/${change}`);
+            rounds.push(await load(node, { port: http, requests: fresh, count: coldCount, status: 200 }));
+          }
+          return together(rounds);
+        },
       };
       for (const [name, one] of Object.entries(loads) as [keyof typeof runs, () => Promise<Loaded>][]) {
         const loaded = await one();
         if (rep > 0) runs[name].push(loaded);
       }
     }
-    const row = (subject: string, ours: readonly Loaded[], ratioMin: number, note: string): Row => ({
+    const row = (subject: string, ours: readonly Loaded[], ratioMin: number | null, note: string): Row => ({
       subject,
       unit: 'requests a CPU second',
-      ours: ours.map((one) => one.perCpuSecond),
-      reference: { name: 'Fastify hello world', values: runs.hello.map((one) => one.perCpuSecond) },
-      goal: { ratioMin },
+      ours: ours.map(perCpuSecond),
+      reference: { name: 'Fastify hello world', values: runs.hello.map(perCpuSecond) },
+      goal: ratioMin === null ? null : { ratioMin },
       notes: [note, `by the clock ${perSecond(ours)}/s against ${perSecond(runs.hello)}/s`],
     });
     return [
-      row('CONFIG over HTTP, not modified', runs.notModified, 0.6, '304 to If-None-Match'),
-      row('CONFIG over HTTP, whole, known', runs.warm, 0.3, 'asked again: record and document are in memory'),
-      row('CONFIG over HTTP, whole, rendered', runs.cold, 0.3, 'asked for the first time: SQLite read and rendering'),
+      row(
+        'CONFIG over HTTP, not modified',
+        runs.notModified,
+        0.6,
+        '304 to If-None-Match, one session on all connections',
+      ),
+      row(
+        'CONFIG over HTTP, rendered',
+        runs.rendered,
+        0.3,
+        `${coldCount} users whose records are in memory, each asked for once after each of ${CHANGES} changes of SYSTEM`,
+      ),
+      row(
+        'CONFIG over HTTP, asked again',
+        runs.warm,
+        null,
+        'the whole document, already rendered, one session on all connections',
+      ),
+      row('CONFIG over HTTP, asked first', runs.cold, null, 'one SQLite read a request, then rendered'),
     ];
   } finally {
     await node.stop();
@@ -83,14 +113,23 @@ async function measure(run: Run): Promise<Row[]> {
 }
 
 function perSecond(loads: readonly Loaded[]): string {
-  return format(median(loads.map((one) => one.perSecond)));
+  return format(median(loads.map(({ count, seconds }) => count / seconds)));
+}
+
+function perCpuSecond({ count, cpuMs }: Loaded): number {
+  return (count / cpuMs) * 1000;
+}
+
+function together(loads: readonly Loaded[]): Loaded {
+  const sum = (of: (load: Loaded) => number): number => loads.reduce((total, one) => total + of(one), 0);
+  return { count: sum((one) => one.count), cpuMs: sum((one) => one.cpuMs), seconds: sum((one) => one.seconds) };
 }
 
 async function load(server: Child, what: HttpLoad): Promise<Loaded> {
   const before = await server.cpuMs();
   const seconds = await loadHttp(what);
   const cpuMs = (await server.cpuMs()) - before;
-  return { perCpuSecond: (what.count / cpuMs) * 1000, perSecond: what.count / seconds };
+  return { count: what.count, cpuMs, seconds };
 }
 
 async function etagOf(port: number, session: Session): Promise<string> {
@@ -100,6 +139,16 @@ async function etagOf(port: number, session: Session): Promise<string> {
   const etag = answer.headers.get('etag');
   if (answer.status !== 200 || etag === null) throw new Error(`CONFIG answered ${answer.status}`);
   return etag;
+}
+
+/** Changes the SYSTEM part, and with it everybody's document. */
+async function setVariable(port: number, value: string): Promise<void> {
+  const answer = await fetch(`http://127.0.0.1:${port}/v1/admin/variables/MAIN_URL`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ value }),
+  });
+  if (answer.status !== 200) throw new Error(`the variable was answered with ${answer.status}`);
 }
 
 function configRequest({ cookie, key }: Session, etag?: string): string {

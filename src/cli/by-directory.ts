@@ -29,7 +29,8 @@ export async function configOf(directory: Directory, uid: string): Promise<Confi
   const variables = systemVariables({ directory, servers: () => running, log });
   await variables.refresh();
   const cache = records(directory, systemClock);
-  const document = await userConfigs({ records: cache, variables, counters: createCounters(), log })(uid, false);
+  const configs = userConfigs({ records: cache, variables, counters: createCounters(), log });
+  const document = await configs.config(uid, false);
   if (document === null) throw new VserverError('NO_SUCH_USER');
   return document;
 }

@@ -24,16 +24,18 @@ export interface UserConfigDeps {
   readonly log: Log;
 }
 
-/** Answers null where there is no such user; rejects with DIRECTORY_UNAVAILABLE. */
-export function userConfigs(
-  deps: UserConfigDeps,
-): (uid: string, withPasswords: boolean) => Promise<ConfigDocument | null> {
+export interface UserConfigs {
+  /** From memory; undefined where the user's record is not there or too old. */
+  configHere(uid: string, withPasswords: boolean): ConfigDocument | undefined;
+  /** null where there is no such user; rejects with DIRECTORY_UNAVAILABLE. */
+  config(uid: string, withPasswords: boolean): Promise<ConfigDocument | null>;
+}
+
+export function userConfigs(deps: UserConfigDeps): UserConfigs {
   // Documents live as long as the record that they were made from is in its cache.
   const caches = { with: new WeakMap<Entry, Rendered>(), without: new WeakMap<Entry, Rendered>() };
 
-  return async (uid, withPasswords) => {
-    const entry = await deps.records.get(uid, AGE_MS_MAX);
-    if (entry === null) return null;
+  const documentOf = (entry: Entry, withPasswords: boolean): ConfigDocument => {
     const cache = withPasswords ? caches.with : caches.without;
     const system = deps.variables.current();
     const cached = cache.get(entry);
@@ -41,10 +43,24 @@ export function userConfigs(
     const personal = renderPrivate(entry.user, { withPasswords });
     if (personal.rejected !== null) {
       deps.counters.fragmentsRejected++;
-      deps.log.warn({ uid, reason: personal.rejected }, 'xmlext is not acceptable and was left out of the CONFIG');
+      deps.log.warn(
+        { uid: entry.user.uid, reason: personal.rejected },
+        'xmlext is not acceptable and was left out of the CONFIG',
+      );
     }
     const document = configDocument(system, personal);
     cache.set(entry, { system, document });
     return document;
+  };
+
+  return {
+    configHere(uid, withPasswords) {
+      const entry = deps.records.known(uid, AGE_MS_MAX);
+      return entry === undefined ? undefined : documentOf(entry, withPasswords);
+    },
+    async config(uid, withPasswords) {
+      const entry = await deps.records.get(uid, AGE_MS_MAX);
+      return entry === null ? null : documentOf(entry, withPasswords);
+    },
   };
 }

@@ -3,6 +3,8 @@ import type { Clock } from '../base/ports.ts';
 import type { Directory, Entry } from './directory.ts';
 
 export interface Records {
+  /** The entry where it is in memory, read at most `ageMsMax` ago; else undefined. */
+  known(uid: string, ageMsMax: number): Entry | undefined;
   /**
    * The entry, read at most `ageMsMax` ago; read through where it is older or not there. Several who ask for the
    * same uid at once share one read. null is never remembered. Rejects as `find` of the directory does.
@@ -17,18 +19,31 @@ interface Kept {
   readonly readAt: number;
 }
 
-/** At most `entriesMax` entries, the longest unused leave first. */
+/** At most `entriesMax` entries; those leave first that were not used for long. */
 export function records(directory: Pick<Directory, 'find'>, clock: Clock, entriesMax = 50_000): Records {
-  // A Map keeps the order of insertion: the first key is the longest unused one.
-  const kept = new Map<string, Kept>();
+  // Two generations: what is used stays in the younger one or comes back to it, and when that one is full, the older
+  // one goes as a whole. To reorder one Map at each use would cost more than all else here.
+  const generationMax = Math.ceil(entriesMax / 2);
+  let younger = new Map<string, Kept>();
+  let older = new Map<string, Kept>();
   const reading = new Map<string, Promise<Entry | null>>();
 
   const keep = (uid: string, record: Kept): void => {
-    kept.delete(uid);
-    kept.set(uid, record);
-    if (kept.size <= entriesMax) return;
-    const oldest = kept.keys().next();
-    if (oldest.done !== true) kept.delete(oldest.value);
+    if (younger.size >= generationMax && !younger.has(uid)) [older, younger] = [younger, new Map<string, Kept>()];
+    younger.set(uid, record);
+  };
+
+  const drop = (uid: string): void => {
+    younger.delete(uid);
+    older.delete(uid);
+  };
+
+  const known = (uid: string, ageMsMax: number): Entry | undefined => {
+    const young = younger.get(uid);
+    const record = young ?? older.get(uid);
+    if (record === undefined || clock.now() - record.readAt > ageMsMax) return undefined;
+    if (young === undefined) keep(uid, record);
+    return record.entry;
   };
 
   const read = (uid: string): Promise<Entry | null> => {
@@ -38,7 +53,7 @@ export function records(directory: Pick<Directory, 'find'>, clock: Clock, entrie
       .then((entry) => {
         // Forgotten meanwhile: the answer may be older than the change.
         if (reading.get(uid) !== answer) return entry;
-        if (entry === null) kept.delete(uid);
+        if (entry === null) drop(uid);
         else keep(uid, { entry, readAt });
         return entry;
       })
@@ -50,14 +65,13 @@ export function records(directory: Pick<Directory, 'find'>, clock: Clock, entrie
   };
 
   return {
+    known,
     get(uid, ageMsMax) {
-      const record = kept.get(uid);
-      if (record === undefined || clock.now() - record.readAt > ageMsMax) return reading.get(uid) ?? read(uid);
-      keep(uid, record);
-      return Promise.resolve(record.entry);
+      const entry = known(uid, ageMsMax);
+      return entry === undefined ? (reading.get(uid) ?? read(uid)) : Promise.resolve(entry);
     },
     forget(uid) {
-      kept.delete(uid);
+      drop(uid);
       reading.delete(uid);
     },
   };

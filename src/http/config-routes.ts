@@ -23,19 +23,31 @@ const RESPONSES = {
   ...PROBLEMS,
 };
 
+type Answer = FastifyReply | Promise<FastifyReply>;
+
 export function configRoutes(app: FastifyInstance, deps: HttpDeps, gates: Gates, userOf: UserAuth): void {
   const { uses } = deps;
 
-  const serve = async (request: FastifyRequest, reply: FastifyReply, uid: string): Promise<FastifyReply> => {
-    const document = await uses.config(uid, gates.isPrivate(request));
-    if (document === null) throw new VserverError('NO_SUCH_USER');
-    return send(request, reply, document);
+  // Nothing waits where the user is known by his session and his document from memory, as nearly always: a promise at
+  // each step would cost more than the document.
+  const serve = (request: FastifyRequest, reply: FastifyReply, uid: string): Answer => {
+    const withPasswords = gates.isPrivate(request);
+    const known = uses.configHere(uid, withPasswords);
+    if (known !== undefined) return send(request, reply, known);
+    return uses.config(uid, withPasswords).then((document) => {
+      if (document === null) throw new VserverError('NO_SUCH_USER');
+      return send(request, reply, document);
+    });
   };
 
   app.get(
     '/v1/config',
     { schema: { summary: 'The own CONFIG', tags: ['client'], security: BY_USER, response: RESPONSES } },
-    async (request, reply) => serve(request, reply, await userOf(request, reply)),
+    (request, reply) => {
+      const user = userOf(request, reply);
+      if (typeof user === 'string') return serve(request, reply, user);
+      return user.then((uid) => serve(request, reply, uid));
+    },
   );
 
   app.get<{ Params: { file: string } }>(
@@ -59,7 +71,7 @@ export function configRoutes(app: FastifyInstance, deps: HttpDeps, gates: Gates,
   );
 }
 
-async function send(request: FastifyRequest, reply: FastifyReply, document: ConfigDocument): Promise<FastifyReply> {
+function send(request: FastifyRequest, reply: FastifyReply, document: ConfigDocument): Answer {
   const { body, etag } = document;
   reply.header('cache-control', 'private, no-cache').header('vary', 'authorization, accept-encoding');
   const wanted = request.headers['if-none-match'];
@@ -69,10 +81,8 @@ async function send(request: FastifyRequest, reply: FastifyReply, document: Conf
     return reply.header('etag', etag).send(body);
   }
   // Other bytes may not have the same strong ETag (RFC 9110 section 8.8.3.3).
-  return reply
-    .header('etag', `W/${etag}`)
-    .header('content-encoding', 'gzip')
-    .send(await compress(body));
+  reply.header('etag', `W/${etag}`).header('content-encoding', 'gzip');
+  return compress(body).then((compressed) => reply.send(compressed));
 }
 const compress = promisify(gzip);
 

@@ -10,11 +10,11 @@ import type { Denial } from '../login/login.ts';
 import type { HttpDeps } from './deps.ts';
 import type { Gates } from './gates.ts';
 
-export type UserAuth = (request: FastifyRequest, reply: FastifyReply) => Promise<string>;
+export type UserAuth = (request: FastifyRequest, reply: FastifyReply) => string | Promise<string>;
 
-/** Answers the uid. Rejects with SESSION_UNKNOWN, LOGIN_FAILED (both with challenges), REFUSED, INSECURE, SLOW_DOWN. */
+/** Answers the uid, at once where there is a session. Throws and rejects with SESSION_UNKNOWN, LOGIN_FAILED (both with challenges), REFUSED, INSECURE, SLOW_DOWN. */
 export function createUserAuth(deps: HttpDeps, gates: Gates): UserAuth {
-  return async (request, reply) => {
+  return (request, reply) => {
     const header = request.headers.authorization ?? '';
     if (/^basic /i.test(header)) return byBasic(deps, gates, request, reply, header);
     if (/^digest /i.test(header)) return byDigest(deps, gates, request, reply, header);

@@ -30,6 +30,8 @@ export interface UseCases {
   locateHere(asker: string, target: string, trace?: Trace): Located | undefined;
   /** By the directory, after locateHere knew nothing. Rejects with DIRECTORY_UNAVAILABLE. */
   locateElsewhere(asker: string, target: string, trace?: Trace): Promise<Located>;
+  /** As `config`, from memory; undefined where only the directory knows. */
+  configHere(uid: string, withPasswords: boolean): ConfigDocument | undefined;
   /**
    * The user's CONFIG; null where there is no such user. Rejects with DIRECTORY_UNAVAILABLE.
    * `withPasswords` only for the user himself over a channel that nobody can read.

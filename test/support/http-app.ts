@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 import { Admin } from '../../src/admin/admin.ts';
+import type { ConfigDocument } from '../../src/config-xml/document.ts';
 import { configDocument } from '../../src/config-xml/document.ts';
 import type { HttpDeps, HttpSettings, NodeNumbers, Readiness } from '../../src/http/deps.ts';
 import { createHttp } from '../../src/http/server.ts';
@@ -37,6 +38,8 @@ export async function httpApp(options: HttpAppOptions = {}) {
   const limit = (tokens: number, periodMs: number) =>
     createRateLimit({ tokens, periodMs, burst: Math.max(tokens, 1), sourcesMax: 64, seed: 1 });
 
+  /** What is answered from memory, by uid. */
+  const documents = new Map<string, ConfigDocument>();
   const deps: HttpDeps = {
     settings: {
       realm: 'vserver',
@@ -49,7 +52,7 @@ export async function httpApp(options: HttpAppOptions = {}) {
       tls: null,
       ...options.settings,
     },
-    uses: useCases(node, () => state.rendered++),
+    uses: useCases(node, documents, () => state.rendered++),
     admin: new Admin({ ...node, ...node.deps, refreshVariables: () => Promise.resolve() }),
     directory: node.directory,
     nonces: createNonces(randomBytes(32)),
@@ -81,6 +84,7 @@ export async function httpApp(options: HttpAppOptions = {}) {
     waitedMs,
     stopped,
     state,
+    documents,
     deps,
     ask: (request: InjectOptions): Promise<LightMyRequestResponse> => http.app.inject(request),
     /** Logs a user in and answers the headers of his session. */
@@ -109,7 +113,11 @@ export const NUMBERS: NodeNumbers = {
   rejectedFragments: 0,
 };
 
-function useCases(node: ReturnType<typeof flows>, onRender: () => void): UseCases {
+function useCases(
+  node: ReturnType<typeof flows>,
+  documents: ReadonlyMap<string, ConfigDocument>,
+  onRender: () => void,
+): UseCases {
   const { table, servers, clock, directory, ends, finder } = node;
   return {
     clock,
@@ -132,6 +140,7 @@ function useCases(node: ReturnType<typeof flows>, onRender: () => void): UseCase
     },
     locateHere: (asker, target, trace) => locateHere(table, asker, target, trace),
     locateElsewhere: (asker, target, trace) => locateElsewhere({ table, servers, finder }, asker, target, trace),
+    configHere: (uid) => documents.get(uid),
     async config(uid, withPasswords) {
       const entry = await directory.find(uid);
       if (entry === null) return null;

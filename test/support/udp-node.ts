@@ -109,6 +109,7 @@ function useCases(node: ReturnType<typeof flows>): UseCases {
     },
     locateHere: (asker, target, trace) => locateHere(table, asker, target, trace),
     locateElsewhere: (asker, target, trace) => locateElsewhere({ table, servers, finder }, asker, target, trace),
+    configHere: () => undefined,
     async config(uid, withPasswords) {
       const entry = await directory.find(uid);
       if (entry === null) return null;

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { userDefaults } from '../../src/base/model.ts';
+import { configDocument } from '../../src/config-xml/document.ts';
 import { hashPassword, verifiers } from '../../src/directory/passwords.ts';
 import { httpApp, type HttpApp } from '../support/http-app.ts';
 
@@ -26,6 +27,7 @@ beforeEach(async () => {
 });
 afterEach(() => app.http.close());
 
+const part = (text: string) => ({ text, rejected: null });
 const get = (headers: object, more: object = {}) => app.ask({ url: '/config/u.xml', headers: { ...headers }, ...more });
 const basic = (uid: string, password: string) => ({
   authorization: `Basic ${Buffer.from(`${uid}:${password}`).toString('base64')}`,
@@ -41,6 +43,19 @@ describe('the document', () => {
       expect(reply.headers['cache-control']).toBe('private, no-cache');
       expect(reply.body).toContain('<PRIVATE ID="u" PWD="voip-secret">');
     }
+  });
+
+  test('comes from memory where it is known there, without a look at the directory', async () => {
+    const session = await app.loggedIn('u');
+    const { etag, body } = configDocument(part('<SYSTEM/>'), part('<PRIVATE/>'));
+    app.documents.set('u', { etag, body });
+    app.directory.calls.length = 0;
+    for (const url of ['/v1/config', '/config/u.xml']) {
+      const reply = await app.ask({ url, headers: session });
+      expect([reply.statusCode, reply.headers.etag, reply.rawPayload]).toEqual([200, etag, body]);
+      expect((await app.ask({ url, headers: { ...session, 'if-none-match': etag } })).statusCode).toBe(304);
+    }
+    expect(app.directory.calls).toEqual([]);
   });
 
   test('goes to nobody else', async () => {

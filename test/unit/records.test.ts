@@ -61,6 +61,18 @@ it('the longest unused entry leaves when there are too many', async () => {
   expect(finds()).toBe(4);
 });
 
+it('what is known is answered from memory, and nothing else', async () => {
+  const { time, finds, cache } = setup();
+  expect(cache.known('a', 1000)).toBeUndefined();
+  const entry = await cache.get('a', 1000);
+  expect(cache.known('a', 1000)).toBe(entry);
+  await time.advance(1001);
+  expect(cache.known('a', 1000)).toBeUndefined();
+  cache.forget('a');
+  expect(cache.known('a', 5000)).toBeUndefined();
+  expect(finds()).toBe(1);
+});
+
 it('what is forgotten while it is being read is not kept', async () => {
   const { time, directory } = setup();
   const old = directory.row('a');
