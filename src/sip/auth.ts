@@ -77,11 +77,11 @@ export function challenge(context: SipContext, inbound: Inbound, stale: boolean)
 const MD5_ONLY: readonly DigestAlgorithm[] = ['MD5'];
 
 /**
- * Phones that give up where any challenge is not MD5, though RFC 3261 22.1 has them take one that they know: baresip
- * before 3.12. They get no weaker answer through by this than everybody could.
+ * Phones that give up at the first challenge that is not MD5, though RFC 3261 22.1 has them take one that they know:
+ * baresip before 3.12, sipsak, SIPp. They get no weaker answer through by this than everybody could.
  */
 function isMd5Only(request: SipRequest): boolean {
-  return /^baresip v(?:[0-2]|3\.(?:\d|1[01]))\./.test(request.header('User-Agent') ?? '');
+  return /^(?:baresip v(?:[0-2]|3\.(?:\d|1[01]))\.|sipsak |SIPp)/.test(request.header('User-Agent') ?? '');
 }
 
 /** Whether the credentials are those of one of the user's registrations here. */

@@ -171,17 +171,19 @@ export async function runTool(command: string, args: readonly string[], ms = RUN
   return { status: program.child.exitCode, output: program.output() };
 }
 
-/** A scenario of test/support/sipp, once; `keys`: what stands in its brackets. */
-export function runSipp(
+/** A scenario of test/support/sipp, once, as this user; `callee`: whom it calls. */
+export async function runSipp(
   scenario: string,
   server: Address,
-  { uid = '', password = '', keys = {} }: { uid?: string; password?: string; keys?: Record<string, string> } = {},
+  { uid, password, callee = '' }: { readonly uid: string; readonly password: string; readonly callee?: string },
 ): Promise<Finished> {
-  const keyArgs = Object.entries(keys).flatMap(([key, value]) => ['-key', key, value]);
-  const args = [`${server.host}:${server.port}`, '-sf', join(SCENARIOS, `${scenario}.xml`), '-i', HOST, '-m', '1'];
-  const account = uid === '' ? [] : ['-s', uid, '-au', uid, '-ap', password];
-  const quiet = ['-nostdin', '-trace_err', '-error_file', '/dev/stderr', '-timeout', '10s', '-timeout_error'];
-  return runTool('sipp', [...args, ...account, ...quiet, ...keyArgs]);
+  const file = join(SCENARIOS, `${scenario}.xml`);
+  const place = [`${server.host}:${server.port}`, '-i', HOST, '-p', String(await freePort())];
+  const account = ['-s', uid, '-au', uid, '-ap', password, '-key', 'callee', callee];
+  // Without it the digest is always for the server's address.
+  const uri = ['-auth_uri', callee === '' ? server.host : `${callee}@${server.host}`];
+  const single = ['-m', '1', '-nostdin', '-timeout', '10s', '-timeout_error'];
+  return runTool('sipp', [...place, '-sf', file, ...account, ...uri, ...single]);
 }
 
 export interface Relay {
