@@ -84,21 +84,15 @@ describe('SIPp', () => {
 });
 
 describe('sipvicious', () => {
-  it('finds no user by REGISTER, INVITE or OPTIONS among numbers of which one is a user', async () => {
+  // Its other part, svcrack, ends at a challenge that is not MD5.
+  it('finds no user by REGISTER or INVITE among numbers of which one is a user', async () => {
     const last = Number(uid) + 4;
-    for (const method of ['REGISTER', 'INVITE', 'OPTIONS']) {
+    for (const method of ['REGISTER', 'INVITE']) {
       const range = `${Number(uid) - 4}-${last}`;
       const args = ['-e', range, '-m', method, '-p', String(node.sip.port), '--force', '--maximumtime', '1'];
       const { output } = await runTool('svwar', [...args, node.sip.host]);
-      expect(output).not.toContain(uid);
+      expect(output).toMatch(/found nothing/);
     }
-  });
-
-  it('guesses no password where the right one comes after more guesses than are allowed', async () => {
-    const from = 1_000;
-    const args = ['-u', OFFLINE, '-r', `${from}-${from + 60}`, '-p', String(node.sip.port), '--maximumtime', '1'];
-    const { output } = await runTool('svcrack', [...args, node.sip.host]);
-    expect(output).not.toMatch(/The password for/);
   });
 });
 

@@ -1,0 +1,179 @@
+/** SIP.js user agents, over WebSocket and over UDP. */
+import { createSocket } from 'node:dgram';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import { EmitterImpl } from 'sip.js/lib/api/emitter.js';
+import { Inviter } from 'sip.js/lib/api/inviter.js';
+import { Registerer } from 'sip.js/lib/api/registerer.js';
+import { TransportState } from 'sip.js/lib/api/transport-state.js';
+import type { Transport } from 'sip.js/lib/api/transport.js';
+import type { UserAgentOptions } from 'sip.js/lib/api/user-agent-options.js';
+import { UserAgent } from 'sip.js/lib/api/user-agent.js';
+import type { IncomingResponse } from 'sip.js/lib/core/messages/incoming-response.js';
+import { SAMPLE_USER } from '../../src/sample.ts';
+import type { TestNode } from './support-node.ts';
+import { http, openClient, removeFolders, startNode, stopNodes } from './support-node.ts';
+
+const { uid, password } = SAMPLE_USER;
+const OTHER = '10043939';
+const ADMIN_TOKEN = 'of-the-phones-0123456789';
+const POLL = { timeout: 15_000, interval: 50 };
+
+vi.stubGlobal('WebSocket', WebSocket);
+
+let node: TestNode;
+
+beforeEach(async () => {
+  node = await startNode({
+    VSERVER_SIP_EXPIRES_MIN: '1',
+    VSERVER_SIP_EXPIRES_MAX: '6',
+    VSERVER_ADMIN_TOKEN: ADMIN_TOKEN,
+  });
+});
+afterEach(stopNodes);
+afterAll(() => {
+  vi.unstubAllGlobals();
+  removeFolders();
+});
+
+function overWebSocket(): UserAgentOptions {
+  return { transportOptions: { server: `${node.http.replace('http', 'ws')}/sip` } };
+}
+
+function overUdp(): UserAgentOptions {
+  // Without rport the answers would go to the port that its Via names.
+  return { transportConstructor: UdpTransport, transportOptions: { port: node.sip.port }, forceRport: true };
+}
+
+/** As little as SIP.js needs of a transport. */
+class UdpTransport implements Transport {
+  readonly protocol = 'UDP';
+  readonly stateChange = new EmitterImpl<TransportState>();
+  state = TransportState.Disconnected;
+  onConnect: (() => void) | undefined;
+  onDisconnect: ((error?: Error) => void) | undefined;
+  onMessage: ((message: string) => void) | undefined;
+  readonly #socket = createSocket('udp4', (bytes) => this.onMessage?.(bytes.toString()));
+  readonly #port: number;
+
+  constructor(_logger: unknown, { port }: { port: number }) {
+    this.#port = port;
+  }
+
+  async connect(): Promise<void> {
+    await new Promise<void>((resolve) => this.#socket.connect(this.#port, '127.0.0.1', resolve));
+    this.state = TransportState.Connected;
+    this.stateChange.emit(this.state);
+    this.onConnect?.();
+  }
+
+  disconnect(): Promise<void> {
+    if (this.isConnected()) {
+      this.state = TransportState.Disconnected;
+      this.#socket.close();
+      this.stateChange.emit(this.state);
+    }
+    return Promise.resolve();
+  }
+
+  dispose(): Promise<void> {
+    return this.disconnect();
+  }
+
+  isConnected(): boolean {
+    return this.state === TransportState.Connected;
+  }
+
+  send(message: string): Promise<void> {
+    this.#socket.send(message);
+    return Promise.resolve();
+  }
+}
+
+async function userAgent(user: string, transport: UserAgentOptions): Promise<UserAgent> {
+  const uri = UserAgent.makeURI(`sip:${user}@${node.sip.host}`);
+  if (uri === undefined) throw new Error(`no URI for ${user}`);
+  const agent = new UserAgent({
+    ...transport,
+    ...{ uri, authorizationUsername: user, authorizationPassword: password, logBuiltinEnabled: false },
+  });
+  await agent.start();
+  return agent;
+}
+
+/** Half of what the server grants passes between refreshes. */
+async function register(agent: UserAgent): Promise<Registerer> {
+  const registerer = new Registerer(agent, { expires: 60, refreshFrequency: 50 });
+  await registerer.register();
+  return registerer;
+}
+
+/** Status of the final answer to an INVITE, and its contacts. */
+function invite(agent: UserAgent, user: string): Promise<{ status: number; contact: string | undefined }> {
+  const target = UserAgent.makeURI(`sip:${user}@${node.sip.host}`);
+  if (target === undefined) throw new Error(`no URI for ${user}`);
+  return new Promise((resolve, reject) => {
+    const end = ({ message }: IncomingResponse): void => {
+      resolve({ status: message.statusCode ?? 0, contact: message.getHeader('Contact') });
+    };
+    const inviter = new Inviter(agent, target, { inviteWithoutSdp: true });
+    inviter.invite({ requestDelegate: { onRedirect: end, onReject: end } }).catch(reject);
+  });
+}
+
+async function sessions(): Promise<{ sip: string; loginAt: string; seenAt: string }[]> {
+  const answer = await http(`${node.http}/v1/admin/sessions/${uid}`, { token: ADMIN_TOKEN });
+  return answer.json['sessions'] as { sip: string; loginAt: string; seenAt: string }[];
+}
+
+describe.each([
+  ['WebSocket', overWebSocket],
+  ['UDP', overUdp],
+])('SIP.js over %s', (_name, transport) => {
+  it('registers, is located, refreshes and unregisters', async () => {
+    const agent = await userAgent(uid, transport());
+    const registerer = await register(agent);
+    const [first] = await vi.waitFor(async () => {
+      const list = await sessions();
+      expect(list).toHaveLength(1);
+      return list;
+    }, POLL);
+    const client = await openClient();
+    const asker = await client.welcome(node.udp, OTHER);
+    const found = await asker.ask('Locate', uid);
+    expect([found.verb, found.headers.get('sip')]).toEqual(['User', first?.sip]);
+
+    await vi.waitFor(async () => {
+      const [now] = await sessions();
+      expect(now?.loginAt).toBe(first?.loginAt);
+      expect(now?.seenAt).not.toBe(first?.seenAt);
+    }, POLL);
+    await registerer.unregister();
+    await vi.waitFor(async () => {
+      expect(await sessions()).toEqual([]);
+    }, POLL);
+    expect(await asker.ask('Locate', uid)).toMatchObject({ verb: 'Offline' });
+    await client.close();
+    await agent.stop();
+  });
+
+  it('is redirected to a registered user by INVITE, and told of offline and unknown ones', async () => {
+    const callee = await userAgent(uid, transport());
+    const registerer = await register(callee);
+    const [session] = await vi.waitFor(async () => {
+      const list = await sessions();
+      expect(list).toHaveLength(1);
+      return list;
+    }, POLL);
+    const caller = await userAgent(OTHER, transport());
+    expect(await invite(caller, uid)).toEqual({ status: 302, contact: `<${session?.sip}>` });
+    expect(await invite(caller, '10066502')).toMatchObject({ status: 480 });
+    expect(await invite(caller, '10012345')).toMatchObject({ status: 404 });
+    await caller.stop();
+    await registerer.unregister();
+    await vi.waitFor(async () => {
+      expect(await sessions()).toEqual([]);
+    }, POLL);
+    await callee.stop();
+  });
+});
