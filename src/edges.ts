@@ -187,7 +187,7 @@ async function openSip(
   const hostOf = (request: IncomingMessage): string => peers.host(request);
   const env = tls === null ? SETTINGS.sipPort.env : `${SETTINGS.sipPort.env} or ${SETTINGS.sipTlsPort.env}`;
   const transports = await listening(at, 'SIP', env, () =>
-    again(at.port === 0, () => openTransports({ ...ports, at, tls, hostOf, handlers: sip.handlers })),
+    openTransports({ ...ports, at, tls, hostOf, handlers: sip.handlers }),
   );
   closers.push(async () => {
     sip.stop();
@@ -207,19 +207,6 @@ async function openSip(
   sip.opened({ ...opened, flowTo: (to) => transports.flowTo(to) });
   return opened;
 }
-
-/** A port that is free for UDP may be taken for TCP: then another one is tried. */
-async function again<T>(isFreePort: boolean, open: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await open();
-    } catch (error) {
-      const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-      if (!isFreePort || !isTaken || tries === FREE_PORT_TRIES) throw error;
-    }
-  }
-}
-const FREE_PORT_TRIES = 10;
 
 async function listening<T>(at: Address, kind: string, env: string, listen: () => Promise<T>): Promise<T> {
   try {

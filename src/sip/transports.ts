@@ -43,8 +43,22 @@ export interface Transports {
   close(): Promise<void>;
 }
 
+/** A free port of UDP may be taken of TCP: then another one is tried. */
+const FREE_PORT_TRIES = 10;
+
 /** Rejects with the system's error where an address is taken or not ours; what was open by then is closed. */
 export async function openTransports(options: TransportsOptions): Promise<Transports> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await openOnce(options);
+    } catch (error) {
+      const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      if (options.at.port !== 0 || !isTaken || tries === FREE_PORT_TRIES) throw error;
+    }
+  }
+}
+
+async function openOnce(options: TransportsOptions): Promise<Transports> {
   const { datagrams, streams, at, tls, handlers } = options;
   const connections = createConnections({ ...options, limits: options.limits ?? CONNECTION_LIMITS });
   const closers: (() => Promise<void>)[] = [];
