@@ -1,7 +1,7 @@
 /** The directory in SQL (DIRECTORY.md section 7): one implementation over the drivers of sqlite.ts and mysql.ts. */
 import { VserverError } from '../base/errors.ts';
 import { isUid } from '../base/model.ts';
-import type { Location, User } from '../base/model.ts';
+import type { Location } from '../base/model.ts';
 import type { Log } from '../base/ports.ts';
 import type { Directory, Finding, Glimpse, UserChanges } from './directory.ts';
 import { checkStored } from './passwords.ts';
@@ -13,6 +13,7 @@ import type { SqlReader } from './sql-read.ts';
 import { LOCATION_COLUMNS, locationValues, serverColumns } from './sql-rows.ts';
 import { checkSchema, migrateSchema } from './sql-schema.ts';
 import { ensureRegion, insertSql, insertUsers, updateUser } from './sql-users.ts';
+import { changedUser } from './user-changes.ts';
 import { validateUser, validateVariable } from './validate.ts';
 
 export interface SqlDirectoryOptions {
@@ -115,17 +116,7 @@ async function changeUser(
 ): Promise<'changed' | 'unknown'> {
   const before = await read.lock(tx, uid);
   if (before === null) return 'unknown';
-  const after: User = {
-    ...before,
-    secret: changes.secret ?? before.secret,
-    basic: { ...before.basic, ...changes.basic },
-    contact: { ...before.contact, ...changes.contact },
-    service: { ...before.service, ...changes.service },
-    forwarding: { ...before.forwarding, ...changes.forwarding },
-    lists: { ...before.lists, ...changes.lists },
-    voip: changes.voip ?? before.voip,
-    xmlext: changes.xmlext ?? before.xmlext,
-  };
+  const after = changedUser(before, changes);
   refuseInvalid(validateUser(after));
   await updateUser(tx, before, after);
   return 'changed';
