@@ -141,6 +141,7 @@ async function portFindings(config: Config): Promise<Finding[]> {
     portFinding('TCP', config.httpPort, SETTINGS.httpPort.env, tcp),
     portFinding('UDP', config.sipPort, SETTINGS.sipPort.env, udp),
     portFinding('TCP', config.sipPort, SETTINGS.sipPort.env, tcp),
+    ...(config.httpCert === '' ? [] : [portFinding('TLS', config.sipTlsPort, SETTINGS.sipTlsPort.env, tcp)]),
   ]);
 }
 

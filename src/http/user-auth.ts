@@ -67,7 +67,12 @@ async function byDigest(
   // Within the 30 s of its nonce an answer may be replayed from the same address (nc is not kept), and then fetches
   // what its first reply showed: the CONFIG, without passwords where the wire is open.
   // Section 3.4.6: an answer for another resource is refused, or it could be replayed there.
-  if (answer === null || answer.realm !== deps.settings.realm || answer.uri !== request.raw.url) {
+  if (
+    answer === null ||
+    answer.qop === null ||
+    answer.realm !== deps.settings.realm ||
+    answer.uri !== request.raw.url
+  ) {
     throw new VserverError('BAD_REQUEST', 'not the answer to a digest challenge of this server');
   }
   const nonce = deps.nonces.check(answer.nonce, { host: gates.host(request), port: 0 }, clock.now());

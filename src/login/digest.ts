@@ -13,6 +13,8 @@ export interface DigestAnswer {
   readonly uri: string;
   readonly algorithm: DigestAlgorithm;
   readonly nonce: string;
+  /** null: of a client that knows RFC 2069 only; `nc` and `cnonce` are '' then. */
+  readonly qop: 'auth' | null;
   readonly nc: string;
   readonly cnonce: string;
   readonly response: string;
@@ -32,33 +34,34 @@ export function digestChallenge(
 
 /**
  * Reads `Digest name=value, …`, whose UTF-8 is decoded. null: not the answer to a challenge of ours (what is missing,
- * given twice or of another kind).
+ * given twice or of another kind). RFC 3261 22.4 has SIP servers take an answer without qop; only MD5 is that old.
  */
 export function readDigest(header: string): DigestAnswer | null {
   const fields = readFields(header.slice('digest '.length));
   if (fields === null) return null;
   const algorithm = DIGEST_ALGORITHMS.find((one) => one === (fields.get('algorithm') ?? 'MD5').toUpperCase());
-  const [username, realm, uri, nonce, nc, cnonce, response] = [
+  const [username, realm, uri, nonce, response] = [
     fields.get('username'),
     fields.get('realm'),
     fields.get('uri'),
     fields.get('nonce'),
-    fields.get('nc'),
-    fields.get('cnonce'),
-    fields.get('response'),
+    fields.get('response')?.toLowerCase(),
   ];
-  if (algorithm === undefined || fields.get('qop') !== 'auth') return null;
   if (username === undefined || realm === undefined || uri === undefined || nonce === undefined) return null;
-  if (nc === undefined || cnonce === undefined || response === undefined) return null;
-  if (!/^[0-9a-f]{8}$/i.test(nc)) return null;
-  return { username, realm, uri, algorithm, nonce, nc, cnonce, response: response.toLowerCase() };
+  if (algorithm === undefined || response === undefined) return null;
+  const read = { username, realm, uri, algorithm, nonce, response };
+  if (!fields.has('qop')) return algorithm === 'MD5' ? { ...read, qop: null, nc: '', cnonce: '' } : null;
+  const [nc, cnonce] = [fields.get('nc'), fields.get('cnonce')];
+  if (fields.get('qop') !== 'auth' || nc === undefined || cnonce === undefined) return null;
+  return /^[0-9a-f]{8}$/i.test(nc) ? { ...read, qop: 'auth', nc, cnonce } : null;
 }
 
-/** Section 3.4.1, with qop=auth. `ha1` is lower-case hex. */
+/** Section 3.4.1. `ha1` is lower-case hex. */
 export function isDigestGood(answer: DigestAnswer, method: string, ha1: string): boolean {
   const h = (text: string): string => hash(answer.algorithm === 'MD5' ? 'md5' : 'sha256', text, 'hex');
   const ha2 = h(`${method}:${answer.uri}`);
-  const expected = h(`${ha1}:${answer.nonce}:${answer.nc}:${answer.cnonce}:auth:${ha2}`);
+  const more = answer.qop === null ? '' : `${answer.nc}:${answer.cnonce}:auth:`;
+  const expected = h(`${ha1}:${answer.nonce}:${more}${ha2}`);
   // Their length is known to everybody.
   const given = Buffer.from(answer.response, 'latin1');
   return given.length === expected.length && timingSafeEqual(Buffer.from(expected, 'latin1'), given);

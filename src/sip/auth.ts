@@ -1,4 +1,5 @@
 /** Digest on SIP requests (RFC 3261 22, RFC 8760): challenge, reading, and the check from memory. */
+import { denialTime } from '../login/denial.ts';
 import type { DigestAlgorithm, DigestAnswer } from '../login/digest.ts';
 import { DIGEST_ALGORITHMS, digestChallenge, isDigestGood, readDigest } from '../login/digest.ts';
 import type { Credential, Denial } from '../login/login.ts';
@@ -35,7 +36,8 @@ export function readCredentials(context: SipContext, { request, flow, cameMs }: 
     uid: digest.username,
     algorithm: digest.algorithm,
     nonceMs: nonceIssuedMs(digest.nonce),
-    count: Number.parseInt(digest.nc, 16),
+    // Without qop there is nothing to count: the nonce is good for this one request.
+    count: digest.qop === null ? 1 : Number.parseInt(digest.nc, 16),
     isGood: (ha1) => isDigestGood(digest, request.method, ha1),
   };
 }
@@ -128,18 +130,13 @@ export function credentialOf({ algorithm, isGood }: Credentials): Credential {
   return { kind: 'digest', algorithm, isGood };
 }
 
-/** A failed login is answered at a multiple of this after it came, so that the time tells nothing. */
-const DENIAL_GRID_MS = 200;
-
 /** 403, whatever the reason was. */
 export async function deny(context: SipContext, inbound: Inbound, uid: string, reason: Denial): Promise<void> {
   const { clock } = context.cases;
   const { remote } = inbound.flow;
   context.failedLogins.take(remote.host, clock.now());
   context.log.warn({ source: formatAddress(remote), uid: uid.slice(0, 128), reason, edge: 'sip' }, 'login failed');
-  await new Promise<void>((resolve) => {
-    context.timers.after(DENIAL_GRID_MS - ((clock.now() - inbound.cameMs) % DENIAL_GRID_MS), resolve);
-  });
+  await denialTime({ clock, timers: context.timers }, inbound.cameMs);
   answer(inbound, 403);
 }
 

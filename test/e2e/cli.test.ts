@@ -1,7 +1,11 @@
 /** The command line as people use it: the built command in processes of its own. */
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CERTIFICATES } from '../support/certificates.ts';
 import { answerOf, ensureBuilt, errorOf, newPlace } from './support-cli.ts';
 import type { Place, Running } from './support-cli.ts';
 
@@ -238,6 +242,29 @@ describe('without a node', () => {
     const check = await place.run(['check', '--json'], { env });
     expect(check.code).toBe(1);
     expect(answerOf(check)).toMatchObject({ errors: 1, findings: [{ level: 'error', subject: 'settings' }] });
+  });
+
+  test('check looks at the ports, that of SIP over TLS too where a certificate is set', async () => {
+    const [cert, key] = [join(place.data, 'cert.pem'), join(place.data, 'key.pem')];
+    writeFileSync(cert, CERTIFICATES.one.cert);
+    writeFileSync(key, CERTIFICATES.one.key);
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const env = { VSERVER_SIP_TLS_PORT: String(port) };
+    const subject = `TLS port ${port}`;
+    const open = await place.run(['check', '--json'], { env });
+    expect(open.stdout).not.toContain(subject);
+    const secured = await place.run(['check', '--json'], {
+      env: { ...env, VSERVER_HTTP_CERT: cert, VSERVER_HTTP_KEY: key },
+    });
+    other.close();
+    expect(answerOf(secured)['findings']).toContainEqual({
+      level: 'error',
+      subject,
+      message: 'taken by another program',
+      remedy: 'end that program, or set VSERVER_SIP_TLS_PORT',
+    });
   });
 
   test('a directory that can not be reached is exit code 4', async () => {

@@ -111,6 +111,8 @@ export interface Secret {
   readonly nc?: number;
   readonly uri?: string;
   readonly realm?: string;
+  /** As RFC 2069 has it, by MD5. */
+  readonly withoutQop?: boolean;
 }
 
 /** Text of the answer that came last is `last`; all that came are `answers`. */
@@ -195,9 +197,14 @@ export class Phone {
       realm = 'vserver',
     } = secret;
     const h = (text: string): string => hash(algorithm === 'MD5' ? 'md5' : 'sha256', text, 'hex');
+    const fields = `Digest username="${username}", realm="${realm}", nonce="${this.nonce}", uri="${uri}"`;
+    if (secret.withoutQop === true) {
+      const response = h(`${h(`${username}:${realm}:${password}`)}:${this.nonce}:${h(`${method}:${uri}`)}`);
+      return `${fields}, response="${response}"`;
+    }
     const nc = (secret.nc ?? ++this.nc).toString(16).padStart(8, '0');
     const response = h(`${h(`${username}:${realm}:${password}`)}:${this.nonce}:${nc}:cn:auth:${h(`${method}:${uri}`)}`);
-    return `Digest username="${username}", realm="${realm}", nonce="${this.nonce}", uri="${uri}", qop=auth, nc=${nc}, cnonce="cn", response="${response}", algorithm=${algorithm}`;
+    return `${fields}, qop=auth, nc=${nc}, cnonce="cn", response="${response}", algorithm=${algorithm}`;
   }
 
   contact(more = ''): string {

@@ -170,6 +170,68 @@ describe('credentials', () => {
   });
 });
 
+describe('credentials without qop, of phones that know RFC 2069 only', () => {
+  const old = { withoutQop: true };
+
+  it('are taken (RFC 3261 22.4), for one request a nonce: the next one is told stale=true', async () => {
+    const { alice, table, time } = await started();
+    alice.register({}, old);
+    await settle();
+    expect(alice.status).toBe(200);
+    await time.advance(60_000);
+    alice.register({}, old);
+    expect(alice.status).toBe(401);
+    expect(alice.last.header('WWW-Authenticate')).toContain('stale=true');
+    alice.register({}, old);
+    expect(alice.status).toBe(200);
+    expect(table.count).toBe(1);
+  });
+
+  it('copied by somebody behind the same address change nothing', async () => {
+    const { alice, network, table } = await started();
+    alice.register({}, old);
+    await settle();
+    const thief = await phone(network, 'alice', { host: alice.at.host, port: 666 });
+    const copy = alice.sent.replace(/^Contact: .*$/m, `Contact: ${thief.contact()}`).replace(/^CSeq: \d+/m, 'CSeq: 99');
+    thief.raw(copy.replace(`:${alice.at.port};rport`, ':666;rport'));
+    await settle();
+    expect(thief.status).toBe(401);
+    expect(table.devices(table.users.find('alice')).map(({ wan }) => wan)).toEqual([alice.at]);
+  });
+
+  it('whose request comes again get the same answer', async () => {
+    const { alice } = await started();
+    alice.register({}, old);
+    await settle();
+    const first = alice.last.text;
+    alice.repeat();
+    expect(alice.last.text).toBe(first);
+  });
+
+  it.each([
+    ['by SHA-256, which is younger than qop', ', algorithm=SHA-256'],
+    ['with another qop than was offered', ', qop=auth-int, nc=00000001, cnonce="c"'],
+    ['with a qop and no count', ', qop=auth'],
+  ])('%s are no answer to the challenge', async (_, more) => {
+    const { alice, table } = await started();
+    alice.ask('REGISTER');
+    alice.ask('REGISTER', {
+      headers: { Contact: alice.contact(), Authorization: alice.digest('REGISTER', old) + more },
+    });
+    await settle();
+    expect(alice.status).toBe(401);
+    expect(table.count).toBe(0);
+  });
+
+  it('that are wrong are refused like others', async () => {
+    const { alice, time, logged } = await started();
+    alice.register({}, { ...old, password: 'guessed' });
+    await time.advance(200);
+    expect(alice.status).toBe(403);
+    expect(logged).toMatchObject([{ uid: 'alice', reason: 'wrong-secret' }]);
+  });
+});
+
 describe('limits', () => {
   it('those who are not authenticated get an answer so often and no more', async () => {
     const { alice } = await started({ requestsASecond: 5 });
