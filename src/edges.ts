@@ -204,7 +204,7 @@ async function openSip(
   }
   http.app.server.on('upgrade', transports.onUpgrade);
   const opened = { port: transports.udp.port, tlsPort: transports.tls?.port ?? null };
-  sip.opened({ ...opened, flowTo: (to) => transports.flowTo(to) });
+  sip.opened({ ...opened, flows: transports });
   return opened;
 }
 

@@ -2,15 +2,19 @@
 import type { Counters } from '../base/counters.ts';
 import { VserverError } from '../base/errors.ts';
 import type { Address } from '../base/model.ts';
-import type { Log, Timers } from '../base/ports.ts';
+import type { Log, Random, Timers } from '../base/ports.ts';
 import type { Nonces } from '../login/nonces.ts';
 import type { RateLimit } from '../login/rate-limit.ts';
 import type { UseCases } from '../login/use-cases.ts';
 import type { Flow } from './flow.ts';
+import type { Ids } from './ids.ts';
 import type { SipProblem, SipRequest } from './message.ts';
 import { makeResponse } from './response.ts';
 import type { ExtraHeader } from './response.ts';
 import type { SpentNonces } from './spent-nonces.ts';
+import type { Transaction, TransactionUser } from './transaction.ts';
+import type { Transactions } from './transactions.ts';
+import type { Transports } from './transports.ts';
 import type { Uri } from './uri.ts';
 
 export interface SipSettings {
@@ -35,6 +39,7 @@ export interface SipDeps {
   /** Failed logins a source, shared by all edges. */
   readonly failedLogins: RateLimit;
   readonly timers: Timers;
+  readonly random: Random;
   readonly log: Log;
   readonly settings: SipSettings;
 }
@@ -44,18 +49,28 @@ export interface Inbound {
   readonly request: SipRequest;
   readonly flow: Flow;
   readonly cameMs: number;
+  /** Of a request that hold() took: answers go through it. */
+  readonly transaction?: Transaction;
 }
+
+/** The ways out of this node. */
+export type Flows = Pick<Transports, 'flowTo' | 'findConnection'>;
 
 export interface SipContext extends SipDeps {
   readonly domains: ReadonlySet<string>;
   readonly spent: SpentNonces;
   /** Requests that wait for the directory, by transaction. */
   readonly waiting: Map<string, Waiting>;
+  readonly transactions: Transactions;
+  readonly ids: Ids;
   /** Of the UDP and TCP listeners, known when they are open. */
   port: number;
   tlsPort: number | null;
+  flows: Flows;
   /** A session that came over a connection lives no longer than that. */
   readonly bind: (row: number, flow: Flow) => void;
+  /** The flow over which the session was registered; undefined where it is closed. */
+  readonly flowOf: (row: number) => Flow | undefined;
 }
 
 export interface Waiting {
@@ -70,6 +85,7 @@ const REASONS: Readonly<Record<number, string>> = {
   403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
+  408: 'Request Timeout',
   416: 'Unsupported URI Scheme',
   420: 'Bad Extension',
   423: 'Interval Too Brief',
@@ -83,24 +99,34 @@ const REASONS: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
 };
 
+/** What can be answered: a request, or what is none. */
+export type Answerable = Inbound | { readonly request: SipProblem; readonly flow: Flow; readonly transaction?: never };
+
 export function answer(
-  { request, flow }: { readonly request: SipRequest | SipProblem; readonly flow: Flow },
+  { request, flow, transaction }: Answerable,
   status: number,
   headers: readonly ExtraHeader[] = NO_HEADERS,
   reason = REASONS[status] ?? 'Unknown',
 ): void {
-  flow.send(makeResponse(request, status, reason, headers));
+  const bytes = makeResponse(request, status, reason, headers);
+  if (transaction === undefined) flow.send(bytes);
+  else transaction.respond(status, bytes);
 }
 const NO_HEADERS: readonly ExtraHeader[] = [];
+
+/**
+ * Opens the server transaction (RFC 3261 17.2): from now on it deals with the retransmissions of the request, and
+ * answers to what comes back go through it. Only for requests whose sender is known, for it is state.
+ */
+export function hold({ transactions }: SipContext, inbound: Inbound, user: TransactionUser = {}): Inbound {
+  return { ...inbound, transaction: transactions.openServer(inbound.request, inbound.flow, user) };
+}
 
 /**
  * Spends one of the unauthenticated requests that this source has. False: it is told to slow down where it can't be
  * a spoofed one, and gets nothing otherwise.
  */
-export function admitStranger(
-  { requests, cases, counters }: SipContext,
-  inbound: { readonly request: SipRequest | SipProblem; readonly flow: Flow },
-): boolean {
+export function admitStranger({ requests, cases, counters }: SipContext, inbound: Answerable): boolean {
   const waitS = requests.take(inbound.flow.remote.host, cases.clock.now());
   if (waitS === 0) return true;
   counters.rateLimited++;
@@ -111,7 +137,7 @@ export function admitStranger(
 /** An answer to somebody who is not authenticated. */
 export function answerStranger(
   context: SipContext,
-  inbound: { readonly request: SipRequest | SipProblem; readonly flow: Flow },
+  inbound: Answerable,
   status: number,
   headers?: readonly ExtraHeader[],
   reason?: string,
@@ -153,6 +179,14 @@ export function hopsOf({ uri }: SipRequest): number {
   return hops !== undefined && /^\d$/.test(hops) ? Number(hops) : 0;
 }
 export const HOPS = 'vs-hops';
+
+/** A URI of this node, by which requests come over the same transport as on this flow. */
+export function ownUri({ settings, port, tlsPort }: SipContext, { transport }: Flow, params = ''): string {
+  const at = (number: number): string => sipAddress({ host: settings.advertise, port: number });
+  if (transport === 'tls' && tlsPort !== null) return `sip:${at(tlsPort)};transport=tls${params}`;
+  // Nobody connects to a WebSocket by such a URI: what it is for goes over the open connection.
+  return transport === 'udp' ? `sip:${at(port)}${params}` : `sip:${at(port)};transport=${transport}${params}`;
+}
 
 export function sipAddress({ host, port }: Address): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;

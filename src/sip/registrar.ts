@@ -25,6 +25,7 @@ import {
   HOPS,
   hopsOf,
   isOurs,
+  ownUri,
   sipAddress,
   unsupported,
 } from './context.ts';
@@ -247,7 +248,7 @@ function welcome(context: SipContext, inbound: Inbound, uid: string): void {
     isOutbound ||= callId === request.callId && regId !== '' && instanceId !== '';
   }
   headers.push(['Date', dateOf(nowS)]);
-  if (headers.length > 1) headers.push(['Service-Route', serviceRoute(context, inbound)]);
+  if (headers.length > 1) headers.push(['Service-Route', `<${ownUri(context, inbound.flow, ';lr')}>`]);
   if (supported.includes('path')) for (const path of request.headers('Path')) headers.push(['Path', path]);
   // RFC 5626 6: only where the phone is directly connected.
   if (isOutbound && supported.includes('outbound') && request.headers('Via').length === 1) {
@@ -257,13 +258,6 @@ function welcome(context: SipContext, inbound: Inbound, uid: string): void {
   answer(inbound, 200, headers);
 }
 const FLOW_TIMER_S = 120;
-
-/** RFC 3608: the phone's requests come to this node. */
-function serviceRoute({ settings, port, tlsPort }: SipContext, { flow }: Inbound): string {
-  const at = (number: number): string => sipAddress({ host: settings.advertise, port: number });
-  if (flow.transport === 'tls' && tlsPort !== null) return `<sip:${at(tlsPort)};transport=tls;lr>`;
-  return flow.transport === 'tcp' ? `<sip:${at(port)};transport=tcp;lr>` : `<sip:${at(port)};lr>`;
-}
 
 let dateS = 0;
 let dateText = '';

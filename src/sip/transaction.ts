@@ -35,6 +35,8 @@ export interface TransactionUser {
   onResponse?(response: SipResponse): void;
   /** Server: an ACK to a 2xx that has the branch of its INVITE (RFC 6026 7.1). */
   onAck?(request: SipRequest): void;
+  /** Server: the INVITE is cancelled; that was answered 200 (RFC 3261 9.2). */
+  onCancel?(): void;
   /** Once, last. */
   onEnd?(reason: EndReason): void;
 }

@@ -48,6 +48,7 @@ export async function sipNode(options: SipNodeOptions = {}) {
     requests: limit(options.requestsASecond ?? 0, 1_000),
     failedLogins: limit(options.failuresAMinute ?? 0, 60_000),
     timers: node.time.timers,
+    random: { bytes: randomBytes },
     log: { debug: keep, info: keep, warn: keep, error: keep },
     settings: {
       realm: 'vserver',
@@ -60,7 +61,11 @@ export async function sipNode(options: SipNodeOptions = {}) {
     },
   }));
   const udp = await openUdp(network, AT, sip.handlers);
-  sip.opened({ port: AT.port, tlsPort: null, flowTo: (to) => udp.flowTo(to) });
+  sip.opened({
+    port: AT.port,
+    tlsPort: null,
+    flows: { flowTo: (to) => udp.flowTo(to), findConnection: () => undefined },
+  });
   return { ...node, sip, network, logged };
 }
 

@@ -1,0 +1,113 @@
+/** Requests of our own (RFC 3261 8.1), each in a client transaction. */
+import { isIP } from 'node:net';
+import type { SipContext } from './context.ts';
+import { sipAddress } from './context.ts';
+import type { Flow } from './flow.ts';
+import type { SipResponse } from './message.ts';
+import { parseMessage, SipRequest } from './message.ts';
+import { parseRegistration } from './bindings.ts';
+import type { ExtraHeader } from './response.ts';
+import { encodeUtf8 } from './syntax.ts';
+import type { EndReason } from './transaction.ts';
+import type { Uri } from './uri.ts';
+
+/** Where a request goes. */
+export interface Target {
+  /** The Request-URI. */
+  readonly uri: string;
+  readonly flow: Flow;
+  /** Values of Route, the first first (RFC 3261 12.2.1.1, loose routing). */
+  readonly route: readonly string[];
+}
+
+export interface OwnRequest {
+  readonly method: string;
+  /** Values of these headers, tags and brackets included. */
+  readonly from: string;
+  readonly to: string;
+  readonly callId: string;
+  /** 1 to CSEQ_MAX. */
+  readonly cseq: number;
+  /** Others, Contact and Content-Type among them. */
+  readonly headers?: readonly ExtraHeader[];
+  readonly body?: Uint8Array;
+}
+
+export interface Outcome {
+  onProvisional?(response: SipResponse): void;
+  /** Once. Without a response: 408 (none came in time) or 503 (the connection closed, or too much was going on). */
+  onFinal(status: number, response: SipResponse | null): void;
+}
+
+/** The device of an open session, over its flow (RFC 5626); null where it speaks no SIP or the flow is closed. */
+export function targetOfSession(context: SipContext, row: number): Target | null {
+  const { contact, registration } = context.cases.table.sessions.text(row);
+  if (contact === '') return null;
+  const flow = context.flowOf(row);
+  if (flow === undefined) return null;
+  const { path } = parseRegistration(registration);
+  return { uri: contact, flow, route: path === '' ? [] : [path] };
+}
+
+/** The address that a URI names, over UDP; null where that is no address of UDP. */
+export function targetOfUri({ flows }: SipContext, uri: Uri): Target | null {
+  if (uri.scheme !== 'sip' || isIP(uri.host) === 0) return null;
+  const { host, port, params } = uri;
+  if ((params.get('transport') ?? 'udp') !== 'udp' || port === 0) return null;
+  return { uri: uri.text, flow: flows.flowTo({ host, port: port ?? 5060 }), route: [] };
+}
+
+/** Values must hold no line end. The target may be kept: on a connection that has closed the outcome is 503. */
+export function sendRequest(context: SipContext, target: Target, request: OwnRequest, outcome: Outcome): void {
+  const { uri, flow, route } = target;
+  const { method, from, to, callId, cseq, headers = [], body } = request;
+  if (flow.isReliable && context.flows.findConnection(flow.id) === undefined) {
+    outcome.onFinal(503, null);
+    return;
+  }
+  const fields: ExtraHeader[] = [
+    ['Via', viaOf(context, flow, context.ids.branch())],
+    ...route.map((value): ExtraHeader => ['Route', value]),
+    ['Max-Forwards', '70'],
+    ['From', from],
+    ['To', to],
+    ['Call-ID', callId],
+    ['CSeq', `${cseq} ${method}`],
+    ...headers,
+    ['Content-Length', String(body?.length ?? 0)],
+  ];
+  const head = `${method} ${uri} SIP/2.0\r\n${fields.map(fieldLine).join('')}\r\n`;
+  const bytes = Buffer.concat([Buffer.from(head, 'latin1'), body ?? EMPTY]);
+  const parsed = parseMessage(bytes);
+  if (!(parsed instanceof SipRequest)) throw new Error(`malformed request of our own: ${method}`);
+  let isOver = false;
+  const end = (status: number, response: SipResponse | null): void => {
+    if (isOver) return;
+    isOver = true;
+    outcome.onFinal(status, response);
+  };
+  context.transactions.openClient(parsed, bytes, flow, {
+    onResponse: (response) => {
+      if (response.status >= 200) end(response.status, response);
+      else outcome.onProvisional?.(response);
+    },
+    onEnd: (reason: EndReason) => {
+      end(reason === 'timeout' ? 408 : 503, null);
+    },
+  });
+}
+const EMPTY = Buffer.alloc(0);
+
+function fieldLine([name, value]: ExtraHeader): string {
+  if (/[\r\n]/.test(value)) throw new Error(`line end in ${name}`);
+  return `${name}: ${encodeUtf8(value)}\r\n`;
+}
+
+/** The Via that we add on this flow (RFC 3261 18.1.1). */
+export function viaOf({ settings, port, tlsPort }: SipContext, { transport }: Flow, branch: string): string {
+  const sentBy = sipAddress({
+    host: settings.advertise,
+    port: transport === 'tls' && tlsPort !== null ? tlsPort : port,
+  });
+  return `SIP/2.0/${transport.toUpperCase()} ${sentBy};branch=${branch}${transport === 'udp' ? ';rport' : ''}`;
+}
