@@ -11,13 +11,14 @@ import type { UseCases } from '../login/use-cases.ts';
 import { HOPS_MAX } from '../redirect/admission.ts';
 import { issueTicket, sentOn } from '../redirect/tickets.ts';
 import type { TicketPurpose } from '../redirect/tickets.ts';
-import { Notices } from './notices.ts';
 import { createOnceASecond } from './once-a-second.ts';
 import type { Inbound } from './outbound.ts';
 import { sendError } from './outbound.ts';
 import { refusalOf } from './replies.ts';
 import { createReplyMemory } from './reply-memory.ts';
 import type { ReplyMemory } from './reply-memory.ts';
+import { createServerRequests } from './server-requests.ts';
+import type { ServerRequests } from './server-requests.ts';
 
 export interface UdpSettings {
   readonly realm: string;
@@ -46,7 +47,7 @@ export interface UdpDeps {
 
 export interface UdpContext extends UdpDeps {
   readonly memory: ReplyMemory;
-  readonly notices: Notices;
+  readonly serverRequests: ServerRequests;
   readonly usedNonces: UsedNonces;
   /** Nonces of logins that wait for the directory. */
   readonly loginsUnderWay: Set<string>;
@@ -89,7 +90,7 @@ export function contextOf(deps: UdpDeps): UdpContext {
   return {
     ...deps,
     memory: createReplyMemory(REPLY_MEMORY_BYTES),
-    notices: new Notices(deps),
+    serverRequests: createServerRequests({ table: cases.table, timers: deps.timers, random }),
     usedNonces: createUsedNonces(USED_NONCES_MAX),
     loginsUnderWay: new Set<string>(),
     probeKey: random.bytes(32),

@@ -15,7 +15,7 @@ export const DATAGRAM_BYTES_MAX = 1_200;
 const VERBS = ['Hello', 'Login', 'Heartbeat', 'Status', 'Locate', 'Config', 'Servers', 'Logout', 'Ok'] as const;
 export type RequestVerb = (typeof VERBS)[number];
 
-/** Every header that the protocol knows: none may stand twice in a message. At most 31, one bit each. */
+/** Every header that the protocol knows: none may stand twice in a message. */
 export const HEADERS = [
   ...['id', 'cookie', 'seq', 'mac', 'cnonce', 'nonce', 'proof', 'instance', 'local', 'firewall', 'status', 'note'],
   ...['device', 'ticket', 'probe', 'etag', 'pad', 'realm', 'retry-after', 'wan', 'network', 'heartbeat', 'expires'],
@@ -185,11 +185,14 @@ function readArgument(request: Draft, bytes: Buffer, end: number): string {
 }
 
 const headers = nameTable(HEADERS);
+/** By header: the message in which it was last seen, counted from 1. A scratch array, so that none is made a message. */
+const seenIn = new Float64Array(HEADERS.length);
+let reading = 0;
 
 /** All header lines from `bodyAt` on; returns the first thing that was wrong. Leaves `bodyAt` at the body. */
 function readHeaders(request: Draft, bytes: Buffer, end: number, found: string): string {
   let fault = found;
-  let seen = 0;
+  reading++;
   let at = request.bodyAt;
   while (at >= 0 && at < end) {
     let hash = 0;
@@ -210,10 +213,10 @@ function readHeaders(request: Draft, bytes: Buffer, end: number, found: string):
     else if (next < 0) fault ||= 'the last line has no end';
     else {
       const index = lookUp(headers, hash, bytes, at, colon);
-      if (index >= 0 && (seen & (1 << index)) !== 0) fault ||= `${HEADERS[index] ?? ''}: twice`;
+      if (index >= 0 && seenIn[index] === reading) fault ||= `${HEADERS[index] ?? ''}: twice`;
       else {
         if (request.mac !== null) fault ||= 'mac: not the last header';
-        seen |= index < 0 ? 0 : 1 << index;
+        if (index >= 0) seenIn[index] = reading;
         const problem = take(request, HEADERS[index], bytes, at, colon + 1);
         if (problem !== '') fault ||= `${HEADERS[index] ?? ''}: ${problem}`;
       }

@@ -3,16 +3,15 @@ import { VserverError } from '../base/errors.ts';
 import type { Address } from '../base/model.ts';
 import type { DatagramSocket } from '../base/ports.ts';
 import { answerStun, isStun } from '../base/stun.ts';
-import { macOf } from '../login/proof.ts';
 import type { EndReason } from '../login/session-ends.ts';
 import type { UdpDeps } from './context.ts';
 import { contextOf } from './context.ts';
-import { encodeSigned } from './encode.ts';
 import { decode } from './message.ts';
 import type { Request } from './message.ts';
 import type { Inbound } from './outbound.ts';
 import { sendError, sendUnverified } from './outbound.ts';
 import { errorReply } from './replies.ts';
+import type { ReplyText } from './replies.ts';
 import { onSigned } from './signed.ts';
 import { helloReply, onUnsigned } from './unsigned.ts';
 
@@ -25,12 +24,19 @@ export interface UdpServer {
   readonly receiveAlternate: Receive;
   /** Tells a client whose session ended by a takeover. */
   sessionEnded(socket: DatagramSocket, row: number, reason: EndReason): void;
+  /**
+   * Sends the session a request of the server's own (`Message`, `Presence`) and resolves with whether the client's
+   * signed `Ok` came, within 8 s; with false at once where it can't be reached by datagrams. Never rejects.
+   */
+  request(socket: DatagramSocket, row: number, text: ReplyText): Promise<boolean>;
   close(): void;
 }
 
 export function createUdp(deps: UdpDeps): UdpServer {
   const context = contextOf(deps);
   const { cases, counters } = deps;
+  /** What the server sends on its own is for clients of this protocol, not for telephones that speak SIP. */
+  const isNative = (row: number): boolean => cases.table.sessions.text(row).contact === '';
 
   const onDatagram = (socket: DatagramSocket, bytes: Buffer, from: Address, alternate: boolean): void => {
     counters.datagramsReceived++;
@@ -68,17 +74,12 @@ export function createUdp(deps: UdpDeps): UdpServer {
     },
     sessionEnded(socket, row, reason) {
       if (reason !== 'replaced' && reason !== 'elsewhere') return;
-      const { sessions } = cases.table;
-      const wan = sessions.wan(row);
-      if (wan.port === 0) return;
-      const make = (id: string): Buffer =>
-        encodeSigned(sessions.key(row), macOf, takenOver.verb, takenOver.argument, id);
-      context.notices.send(sessions.cookie(row), wan, make, (bytes, to) => {
-        socket.send(bytes, to);
-      });
+      if (isNative(row)) void context.serverRequests.send(socket, row, takenOver);
     },
+    request: (socket, row, text) =>
+      isNative(row) ? context.serverRequests.send(socket, row, text) : Promise.resolve(false),
     close() {
-      context.notices.close();
+      context.serverRequests.close();
     },
   };
 }

@@ -44,7 +44,7 @@ export function onSigned(
   if (row >= 0 && !isSigned) context.counters.wrongMacs++;
   if (request.verb === 'Ok') {
     // No request: it is never answered, good or not.
-    if (isSigned) context.notices.acknowledged(sessions.cookie(row), id);
+    if (isSigned) context.serverRequests.acknowledged(sessions.cookie(row), id);
     return;
   }
   // Written out: an object spread here costs as much as the two macs.
