@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
+import { isWildcard } from './base/address.ts';
 import { VserverError } from './base/errors.ts';
 import { SETTINGS, Unfit } from './settings.ts';
 
@@ -115,7 +116,7 @@ function contradictions(config: Values, derived: Config): string[] {
   if (config.sipPort !== 0 && config.sipPort === config.sipTlsPort) {
     problems.push(`${named('sipTlsPort')} must differ from ${named('sipPort')}`);
   }
-  if (['0.0.0.0', '::'].includes(derived.advertise)) {
+  if (isWildcard(derived.advertise)) {
     problems.push(`${named('advertise')} must be set where ${named('listen')} is a wildcard`);
   }
   if (config.udpPort !== 0 && config.udpPort === config.udpAltPort) {

@@ -1,6 +1,6 @@
 /** Opens the edges of a node: the sockets of the client protocol, the HTTP server and the transports of SIP. */
 import type { IncomingMessage } from 'node:http';
-import { canonicalHost, formatAddress } from './base/address.ts';
+import { canonicalHost, formatAddress, isWildcard } from './base/address.ts';
 import type { TlsFiles } from './base/certificate.ts';
 import { readPem, watchCertificate } from './base/certificate.ts';
 import { VserverError } from './base/errors.ts';
@@ -41,7 +41,11 @@ export interface Edges {
 
 export interface EdgesOptions {
   readonly config: Config;
-  readonly ports: CorePorts & { readonly datagrams: Datagrams; readonly streams: Streams };
+  readonly ports: CorePorts & {
+    readonly datagrams: Datagrams;
+    readonly streams: Streams;
+    readonly addresses: () => readonly string[];
+  };
   readonly core: Core;
   readonly directory: GuardedDirectory;
   readonly secrets: Secrets;
@@ -90,7 +94,7 @@ export async function openEdges(options: EdgesOptions): Promise<Edges> {
       ...ports,
       ...{ cases: core.cases, counters: core.counters, requests: shared.requests, failedLogins: shared.failedLogins },
       nonces: createNonces(ports.random.bytes(32), SIP_NONCE_VALID_MS),
-      settings: sipSettings(config),
+      settings: sipSettings(config, ports.addresses),
     });
     const opened = await openSip(options, sip, server, closers);
     return {
@@ -161,12 +165,14 @@ function tlsFiles(config: Config): TlsFiles | null {
   return config.httpCert === '' ? null : { certFile: config.httpCert, keyFile: config.httpKey };
 }
 
-function sipSettings(config: Config) {
+function sipSettings(config: Config, addresses: () => readonly string[]) {
   const { realm, listen, advertise, sipDomains } = config;
+  // Requests come to any address of the machine where all are listened to.
+  const own = isWildcard(listen) ? addresses() : [listen];
   return {
     realm,
     advertise,
-    domains: [realm, listen, advertise, ...sipDomains].map((host) => canonicalHost(host.toLowerCase())),
+    domains: [realm, ...own, advertise, ...sipDomains].map((host) => canonicalHost(host.toLowerCase())),
     expiresMinS: config.sipExpiresMin,
     expiresMaxS: config.sipExpiresMax,
     anonymous: config.sipAnonymous === 'redirect',

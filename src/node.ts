@@ -7,7 +7,7 @@ import { formatAddress, isLoopback } from './base/address.ts';
 import { isUnavailable, VserverError } from './base/errors.ts';
 import type { Address } from './base/model.ts';
 import type { Datagrams, Streams, Timer } from './base/ports.ts';
-import { systemClock, systemDatagrams, systemRandom, systemTimers } from './base/system.ts';
+import { systemAddresses, systemClock, systemDatagrams, systemRandom, systemTimers } from './base/system.ts';
 import { systemStreams } from './base/system-streams.ts';
 import type { Config } from './config.ts';
 import type { Core, CorePorts } from './core.ts';
@@ -29,6 +29,8 @@ import { ensureSecrets } from './secrets.ts';
 export interface NodePorts extends CorePorts {
   readonly datagrams: Datagrams;
   readonly streams: Streams;
+  /** The machine's own, numeric. */
+  readonly addresses: () => readonly string[];
   /** Instead of the directory that the settings name. */
   readonly directory?: Directory;
 }
@@ -73,6 +75,7 @@ export function systemPorts(config: Pick<Config, 'logLevel'>): NodePorts {
     ...{ clock: systemClock, timers: systemTimers, random: systemRandom, log },
     datagrams: systemDatagrams(log),
     streams: systemStreams(log),
+    addresses: systemAddresses,
   };
 }
 

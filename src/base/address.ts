@@ -35,6 +35,11 @@ export function isLoopback(host: string): boolean {
   return host.startsWith('127.') || host === '::1';
 }
 
+/** Whether a listener there is one at all addresses of the machine. */
+export function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || canonicalHost(host) === '::';
+}
+
 export function sameAddress(a: Address, b: Address): boolean {
   return a.port === b.port && a.host === b.host;
 }

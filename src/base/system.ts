@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { canonicalHost } from './address.ts';
 import type { Address } from './model.ts';
 import type { Clock, DatagramHandler, Datagrams, DatagramSocket, Log, Random, Timer, Timers } from './ports.ts';
@@ -45,6 +46,14 @@ export const systemRandom: Random = (() => {
     },
   };
 })();
+
+/** The addresses that this machine has now, loopback among them; those of one link only (with a zone) are left out. */
+export function systemAddresses(): readonly string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((interfaces) => interfaces ?? [])
+    .filter((one) => one.family === 'IPv4' || one.scopeid === 0)
+    .map(({ address }) => canonicalHost(address));
+}
 
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 

@@ -4,6 +4,7 @@ import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
+import { isWildcard } from '../base/address.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { ERRORS, VserverError } from '../base/errors.ts';
 import type { Config } from '../config.ts';
@@ -88,7 +89,7 @@ function send(config: Config, http: string, method: string, path: string, body?:
   }
   const options: RequestOptions = {
     method,
-    host: ['0.0.0.0', '::'].includes(config.listen) ? (config.listen === '::' ? '::1' : '127.0.0.1') : config.listen,
+    host: isWildcard(config.listen) ? (config.listen.includes(':') ? '::1' : '127.0.0.1') : config.listen,
     port: url.port,
     path: url.pathname + url.search,
     headers: {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { systemAddresses } from '../../src/base/system.ts';
 import { StreamFraming } from '../../src/sip/framing.ts';
 import { CERTIFICATES } from '../support/certificates.ts';
 import { Phone } from '../support/sip-node.ts';
@@ -29,7 +30,7 @@ async function udpPhone(node: TestNode, uid: string): Promise<Phone> {
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
   const phone = new Phone(uid, { host: '127.0.0.1', port: socket.address().port }, (text) => {
-    socket.send(text, node.sip.port, node.sip.host);
+    socket.send(text, node.sip.port, '127.0.0.1');
   });
   socket.on('message', (bytes) => {
     phone.heard(bytes);
@@ -175,6 +176,37 @@ describe('a phone', () => {
     });
     expect(kick.status).toBeLessThan(300);
     await untilSessions(node, 0);
+  });
+});
+
+describe('a node that listens at all addresses', () => {
+  const everywhere = { VSERVER_LISTEN: '0.0.0.0', VSERVER_ADVERTISE: '192.0.2.1', VSERVER_SIP_DOMAINS: 'example.com' };
+
+  it.each(['127.0.0.1', '198.51.100.7', '192.0.2.1', 'vserver', 'example.com'])(
+    'is meant by each of its own: %s; a contact there is the node itself',
+    async (host) => {
+      const node = await startNode(everywhere, { addresses: () => ['127.0.0.1', '198.51.100.7'] });
+      const phone = await udpPhone(node, ALICE);
+      const uri = `sip:${host}`;
+      const challenged = phone.next();
+      phone.ask('REGISTER', { uri, headers: { To: `<sip:${ALICE}@${host}>` } });
+      expect((await challenged).status).toBe(401);
+      const refused = phone.next();
+      phone.register({ uri, headers: { Contact: `<sip:${ALICE}@${host}:${node.sip.port}>` } }, { uri });
+      expect((await refused).status).toBe(403);
+    },
+  );
+
+  it('is not meant by others', async () => {
+    const node = await startNode(everywhere);
+    const phone = await udpPhone(node, ALICE);
+    const answered = phone.next();
+    phone.ask('REGISTER', { uri: 'sip:203.0.113.9' });
+    expect((await answered).status).toBe(404);
+  });
+
+  it('asks the machine for them', () => {
+    expect(systemAddresses()).toContain('127.0.0.1');
   });
 });
 
