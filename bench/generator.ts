@@ -15,6 +15,10 @@ export interface Load {
   readonly sourcePort: number;
   /** How the replies must begin. */
   readonly prefix: string;
+  /** One reply in so many is kept. */
+  readonly sampleEvery?: number;
+  /** They are SIP INVITEs, and each response is acknowledged. Only the native generator can. */
+  readonly ack?: boolean;
 }
 
 export interface LoadResult {
@@ -46,9 +50,12 @@ export function openGenerator(folder: string): Generator {
 }
 
 async function runNative(program: string, file: string, load: Load): Promise<LoadResult> {
+  const { sampleEvery = SAMPLE_EVERY, ack = false } = load;
   await writeFile(file, Buffer.concat(load.datagrams.flatMap((bytes) => [lengthOf(bytes), bytes])));
-  const args = [file, load.port, load.sourcePort, WINDOW, load.prefix, SAMPLE_EVERY].map(String);
-  const { stdout } = await promisify(execFile)(...pinned(CORE, [program, ...args]), { maxBuffer: 64 * 1024 * 1024 });
+  const args = [file, load.port, load.sourcePort, WINDOW, load.prefix, sampleEvery, ...(ack ? ['ack'] : [])].map(
+    String,
+  );
+  const { stdout } = await promisify(execFile)(...pinned(CORE, [program, ...args]), { maxBuffer: 256 * 1024 * 1024 });
   const result = JSON.parse(stdout) as Omit<LoadResult, 'samples'> & { samples: string[] };
   return { ...result, samples: result.samples.map((hex) => Buffer.from(hex, 'hex')) };
 }
@@ -59,7 +66,10 @@ function lengthOf(bytes: Buffer): Buffer {
   return length;
 }
 
-async function runDgram({ datagrams, port, sourcePort, prefix }: Load): Promise<LoadResult> {
+async function runDgram(load: Load): Promise<LoadResult> {
+  const { datagrams, port, sourcePort, prefix, sampleEvery = SAMPLE_EVERY } = load;
+  if (load.ack === true)
+    throw new Error('a C compiler is missing: on Debian or Ubuntu, sudo apt-get install gcc libc-dev');
   const socket = createSocket('udp4');
   socket.bind(sourcePort, '127.0.0.1');
   await once(socket, 'listening');
@@ -88,7 +98,7 @@ async function runDgram({ datagrams, port, sourcePort, prefix }: Load): Promise<
     socket.on('message', (bytes) => {
       last = performance.now();
       if (bytes.subarray(0, prefix.length).toString('latin1') === prefix) good++;
-      if (received++ % SAMPLE_EVERY === 0) samples.push(Buffer.from(bytes));
+      if (received++ % sampleEvery === 0) samples.push(Buffer.from(bytes));
       pending = Math.max(0, pending - 1);
       send();
     });

@@ -1,4 +1,4 @@
-/** `npm run bench`: measures what issue 2 names, each against a reference in the same run, and prints a table. */
+/** `npm run bench`: measures what the node is expected to reach, each against a reference in the same run, and prints a table. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -12,8 +12,9 @@ import { datagrams } from './subjects/datagrams.ts';
 import { imports } from './subjects/imports.ts';
 import { logins } from './subjects/logins.ts';
 import { online } from './subjects/online.ts';
+import { sip } from './subjects/sip.ts';
 
-const SUBJECTS: readonly Subject[] = [...datagrams, ...logins, ...config, ...imports, ...online];
+const SUBJECTS: readonly Subject[] = [...datagrams, ...logins, ...config, ...sip, ...imports, ...online];
 const NAMES = SUBJECTS.map(({ name }) => name);
 
 const { values: options } = parseArgs({

@@ -17,14 +17,15 @@ const PACKAGES = {
 };
 const POLICY = '/usr/sbin/policy-rc.d';
 
-/** Ends this program, naming the packages, where one is missing and can't be installed. */
-export function ensureServers() {
-  const missing = missingPackages();
+/** Ends this program, naming the packages, where one is missing and can't be installed. `more`: as PACKAGES. */
+export function ensureServers(more = {}) {
+  const wanted = { ...PACKAGES, ...more };
+  const missing = missingPackages(wanted);
   if (missing.length === 0) return;
   const names = missing.join(' ');
   const asRoot = process.getuid?.() === 0;
   if (!asRoot || !isFound('apt-get')) {
-    fail(`The tests need these packages: ${names}\nOn Debian or Ubuntu: sudo apt-get install ${names}`);
+    fail(`These packages are needed: ${names}\nOn Debian or Ubuntu: sudo apt-get install ${names}`);
   }
   console.error(`Installing ${names} (apt-get; no service is started) …`);
   withoutServices(() => {
@@ -33,12 +34,12 @@ export function ensureServers() {
       aptGet('install', '-y', '--no-install-recommends', ...missing);
     }
   });
-  if (missingPackages().length > 0) fail(`apt-get could not install ${names}; the tests need them.`);
+  if (missingPackages(wanted).length > 0) fail(`apt-get could not install ${names}, which are needed.`);
 }
 
-function missingPackages() {
-  const missing = Object.keys(PACKAGES).filter((command) => !isFound(command));
-  return [...new Set(missing.map((command) => PACKAGES[command]))];
+function missingPackages(wanted) {
+  const missing = Object.keys(wanted).filter((command) => !isFound(command));
+  return [...new Set(missing.map((command) => wanted[command]))];
 }
 
 function isFound(command) {

@@ -2,9 +2,10 @@
  * Sends prepared datagrams to a UDP server on loopback, a window of them in flight, and counts the replies.
  * Many datagrams a system call, so that one core of it keeps a server on another core busy.
  *
- *   loadgen FILE PORT SOURCE_PORT WINDOW PREFIX SAMPLE_EVERY
+ *   loadgen FILE PORT SOURCE_PORT WINDOW PREFIX SAMPLE_EVERY [ack]
  *
  * FILE: each datagram as two bytes of length (little-endian) and its bytes. One line of JSON comes out.
+ * With `ack` the datagrams are SIP INVITEs, and each final response is acknowledged (RFC 3261 17.1.1.3).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -16,7 +17,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { BATCH = 64, REPLY_BYTES = 2048 };
+enum { BATCH = 64, REPLY_BYTES = 2048, ACK_BYTES = 1024 };
 
 /* What was not answered for so long is lost. */
 static const double SILENCE_S = 0.25;
@@ -62,8 +63,77 @@ static int open_socket(int port, int source_port) {
   return fd;
 }
 
+/* Replies that the caller wants to see: kept until the end, since printing would hold up the load. */
+static struct iovec *samples;
+static long sample_count, sample_room;
+
+static void keep(const uint8_t *reply, size_t length) {
+  if (sample_count == sample_room) {
+    sample_room = sample_room ? sample_room * 2 : 1024;
+    if (!(samples = realloc(samples, sample_room * sizeof *samples))) fail("memory");
+  }
+  samples[sample_count] = (struct iovec){malloc(length), length};
+  memcpy(samples[sample_count++].iov_base, reply, length);
+}
+
+static void print_samples(void) {
+  printf("\"samples\":[");
+  for (long i = 0; i < sample_count; i++) {
+    const uint8_t *bytes = samples[i].iov_base;
+    printf(i ? ",\"" : "\"");
+    for (size_t k = 0; k < samples[i].iov_len; k++) {
+      putchar("0123456789abcdef"[bytes[k] >> 4]);
+      putchar("0123456789abcdef"[bytes[k] & 15]);
+    }
+    printf("\"");
+  }
+  printf("]");
+}
+
+static size_t append(uint8_t *to, size_t at, const uint8_t *from, const uint8_t *end) {
+  if (!from || !end || at + (end - from) > ACK_BYTES) fail("ACK");
+  memcpy(to + at, from, end - from);
+  return at + (end - from);
+}
+
+/* The line of `message` that begins with `name`, with its line end. */
+static size_t append_line(uint8_t *to, size_t at, const uint8_t *message, size_t length, const char *name) {
+  const uint8_t *line = memmem(message, length, name, strlen(name));
+  const uint8_t *end = line ? memchr(line, '\n', message + length - line) : NULL;
+  return append(to, at, line, end ? end + 1 : NULL);
+}
+
+/* Request-URI and Via of the INVITE (its first two lines), From, To and Call-ID of the response. */
+static size_t make_ack(uint8_t *ack, const struct iovec *datagrams, long count, const uint8_t *reply, size_t length) {
+  static const char BRANCH[] = "branch=z9hG4bK", REST[] = "CSeq: 1 ACK\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
+  char index[9] = "";
+  const uint8_t *branch = memmem(reply, length, BRANCH, sizeof BRANCH - 1);
+  if (branch) memcpy(index, branch + sizeof BRANCH - 1, 8);
+  long which = strtol(index, NULL, 16);
+  if (!branch || which >= count) fail("branch of a reply");
+  const uint8_t *invite = datagrams[which].iov_base, *invite_end = invite + datagrams[which].iov_len;
+  const uint8_t *first_end = memchr(invite, '\n', invite_end - invite);
+  const uint8_t *via_end = first_end ? memchr(first_end + 1, '\n', invite_end - first_end - 1) : NULL;
+  size_t at = append(ack, 0, (const uint8_t *)"ACK", (const uint8_t *)"ACK" + 3);
+  at = append(ack, at, invite + strlen("INVITE"), via_end ? via_end + 1 : NULL);
+  at = append_line(ack, at, reply, length, "From:");
+  at = append_line(ack, at, reply, length, "To:");
+  at = append_line(ack, at, reply, length, "Call-ID:");
+  return append(ack, at, (const uint8_t *)REST, (const uint8_t *)REST + sizeof REST - 1);
+}
+
+/* All of them: what the socket does not take is tried again. */
+static void send_all(int fd, struct mmsghdr *out, int count) {
+  for (int at = 0; at < count;) {
+    int n = sendmmsg(fd, out + at, count - at, 0);
+    if (n < 0 && errno != EAGAIN && errno != ENOBUFS && errno != EINTR) fail("sendmmsg");
+    if (n > 0) at += n;
+  }
+}
+
 int main(int argc, char **argv) {
-  if (argc != 7) return fprintf(stderr, "loadgen FILE PORT SOURCE_PORT WINDOW PREFIX SAMPLE_EVERY\n"), 2;
+  if (argc < 7) return fprintf(stderr, "loadgen FILE PORT SOURCE_PORT WINDOW PREFIX SAMPLE_EVERY [ack]\n"), 2;
+  int is_acking = argc > 7;
   long count, sent = 0, received = 0, good = 0, lost = 0;
   struct iovec *datagrams = read_datagrams(argv[1], &count);
   int fd = open_socket(atoi(argv[2]), atoi(argv[3]));
@@ -72,13 +142,13 @@ int main(int argc, char **argv) {
   size_t prefix_length = strlen(prefix);
   static struct mmsghdr out[BATCH], in[BATCH];
   static struct iovec places[BATCH];
-  static uint8_t replies[BATCH][REPLY_BYTES];
+  static uint8_t replies[BATCH][REPLY_BYTES], acks[BATCH][ACK_BYTES];
+  static struct iovec ack_places[BATCH];
   for (int i = 0; i < BATCH; i++) {
     places[i] = (struct iovec){replies[i], REPLY_BYTES};
     in[i].msg_hdr = (struct msghdr){.msg_iov = &places[i], .msg_iovlen = 1};
   }
 
-  printf("{\"samples\":[");
   double start = seconds(), last = start;
   while (sent < count || in_flight > 0) {
     long wanted = window - in_flight;
@@ -111,15 +181,17 @@ int main(int argc, char **argv) {
     for (int i = 0; i < n; i++) {
       size_t length = in[i].msg_len;
       if (length >= prefix_length && !memcmp(replies[i], prefix, prefix_length)) good++;
-      if (received++ % sample_every == 0) {
-        printf(received == 1 ? "\"" : ",\"");
-        for (size_t k = 0; k < length; k++) printf("%02x", replies[i][k]);
-        printf("\"");
-      }
+      if (received++ % sample_every == 0) keep(replies[i], length);
+      if (!is_acking) continue;
+      ack_places[i] = (struct iovec){acks[i], make_ack(acks[i], datagrams, count, replies[i], length)};
+      out[i].msg_hdr = (struct msghdr){.msg_iov = &ack_places[i], .msg_iovlen = 1};
     }
+    if (is_acking) send_all(fd, out, n);
     in_flight = in_flight > n ? in_flight - n : 0;
   }
-  printf("],\"sent\":%ld,\"received\":%ld,\"good\":%ld,\"lost\":%ld,\"seconds\":%.6f}\n", sent, received, good, lost,
+  printf("{");
+  print_samples();
+  printf(",\"sent\":%ld,\"received\":%ld,\"good\":%ld,\"lost\":%ld,\"seconds\":%.6f}\n", sent, received, good, lost,
          last - start);
   return 0;
 }

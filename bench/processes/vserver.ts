@@ -8,7 +8,7 @@ const { createNode } = await built<typeof NodeModule>('node.js');
 const node = await createNode(loadConfig(process.env));
 answer(
   {
-    ports: () => ({ udp: node.udp.port, http: Number(new URL(node.http).port) }),
+    ports: () => ({ udp: node.udp.port, sip: node.sip.port, http: Number(new URL(node.http).port) }),
     online: () => node.core.table.count,
     // Logouts are written behind the client's back.
     settled: () => node.core.outbox.flush(),

@@ -1,11 +1,11 @@
 /** Signed requests of online users on one core, against Node's dgram echoing the same datagrams on the same core. */
 import { join } from 'node:path';
 import { startChild } from '../child.ts';
-import type { Child } from '../child.ts';
 import { inFlight, isSignedReply, openClient, signed } from '../client.ts';
 import type { Session } from '../client.ts';
 import { openGenerator } from '../generator.ts';
-import type { Generator } from '../generator.ts';
+import { load, lostNote } from '../load.ts';
+import type { Loaded } from '../load.ts';
 import type { Run, Subject } from '../subject.ts';
 import { alternate, format, median } from '../report.ts';
 import type { Row } from '../report.ts';
@@ -95,32 +95,6 @@ async function measure(run: Run, traffic: Traffic): Promise<Row[]> {
   }
 }
 
-interface Loaded {
-  readonly perCpuSecond: number;
-  readonly perSecond: number;
-  readonly lost: number;
-}
-
-async function load(
-  server: Child,
-  generator: Generator,
-  what: Parameters<Generator['run']>[0],
-  isGood: (sample: Buffer) => boolean = () => true,
-): Promise<Loaded> {
-  const before = await server.cpuMs();
-  const result = await generator.run(what);
-  const cpuMs = (await server.cpuMs()) - before;
-  if (result.good < result.received || !result.samples.every(isGood)) {
-    throw new Error(`${result.received - result.good} of ${result.received} replies are not ${what.prefix}`);
-  }
-  if (result.lost > what.datagrams.length / 100) throw new Error(`${result.lost} datagrams were not answered`);
-  return {
-    perCpuSecond: (result.received / cpuMs) * 1000,
-    perSecond: result.received / result.seconds,
-    lost: result.lost,
-  };
-}
-
 /** The next requests of all sessions in turn; the id says whose. */
 function prepare({ verb, argument }: Traffic, sessions: readonly Session[], count: number): Buffer[] {
   return Array.from({ length: count }, (_, i) => {
@@ -133,8 +107,4 @@ function sampleIsGood(sample: Buffer, verb: string, sessions: readonly Session[]
   const whose = Number(/\r\nid: (\d+)\./.exec(sample.toString('latin1'))?.[1]);
   const session = sessions[whose];
   return session !== undefined && isSignedReply(sample, verb, session);
-}
-
-function lostNote(loads: readonly Loaded[]): string {
-  return `${loads.reduce((sum, { lost }) => sum + lost, 0)} datagrams lost`;
 }

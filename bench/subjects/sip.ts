@@ -1,0 +1,171 @@
+/** Registrations and redirects of SIP on one core, against Kamailio under the same load on the same core. */
+import { join } from 'node:path';
+import { startChild } from '../child.ts';
+import { openGenerator } from '../generator.ts';
+import type { Generator } from '../generator.ts';
+import { startKamailio } from '../kamailio.ts';
+import { load, lostNote } from '../load.ts';
+import type { Loaded } from '../load.ts';
+import { alternate, format, median } from '../report.ts';
+import type { Row } from '../report.ts';
+import { indexOf, nonceOf, register, request } from '../sip-client.ts';
+import type { Ask, Challenge } from '../sip-client.ts';
+import type { Run, Subject } from '../subject.ts';
+import { importUsers, openSqlite, uidOf, writeUsers } from '../users.ts';
+
+const CORE = '0';
+const CONTACT = '@10.20.30.40:5062';
+const SOURCE_PORT = 45_060;
+
+interface Kind {
+  readonly subject: string;
+  readonly ratioMin: number;
+  readonly run: (side: Side, count: number) => Promise<Loaded>;
+}
+
+export const sip: readonly Subject[] = [
+  {
+    name: 'sip-register',
+    measure: (run) =>
+      measure(run, { subject: 'REGISTER, Digest, nonce reused, one core', ratioMin: 1.1, run: refresh }),
+  },
+  {
+    name: 'sip-challenge',
+    measure: (run) => measure(run, { subject: '401 + REGISTER, one core', ratioMin: 1.2, run: challengeAndRegister }),
+  },
+  {
+    name: 'sip-options',
+    measure: (run) => measure(run, { subject: 'OPTIONS to 302, one core', ratioMin: 1.3, run: redirect('OPTIONS') }),
+  },
+  {
+    name: 'sip-invite',
+    measure: (run) =>
+      measure(run, { subject: 'INVITE to 302 and ACK, one core', ratioMin: 1.5, run: redirect('INVITE') }),
+  },
+];
+
+/** One of the two servers, and how far the phones are with it. */
+interface Side {
+  readonly server: { readonly port: number; cpuMs(): Promise<number> };
+  readonly generator: Generator;
+  readonly users: number;
+  /** The nonce that all phones reuse. */
+  nonce: string;
+  round: number;
+}
+
+async function measure(run: Run, { subject, ratioMin, run: once }: Kind): Promise<Row[]> {
+  const users = run.quick ? 1_000 : 20_000;
+  const count = run.quick ? 10_000 : 100_000;
+  const place = await (await openSqlite(run.folder)).fresh();
+  const file = join(run.folder, 'sip.ldif');
+  await writeUsers(file, users);
+  await importUsers(place, file);
+  // Kamailio does not ask who calls, either.
+  const env = { ...place.env, VSERVER_SIP_ANONYMOUS: 'redirect' };
+  const node = await startChild('vserver', { cores: CORE, env });
+  try {
+    const kamailio = await startKamailio(run.folder, CORE);
+    try {
+      const generator = openGenerator(run.folder);
+      const { sip: port } = await node.ask<{ sip: number }>('ports');
+      const ours: Side = { server: { port, cpuMs: () => node.cpuMs() }, generator, users, nonce: '', round: 0 };
+      const theirs: Side = { server: kamailio, generator, users, nonce: '', round: 0 };
+      for (const side of [ours, theirs]) await registerAll(side);
+      const measured = await alternate(
+        run.reps,
+        () => once(ours, count),
+        () => once(theirs, count),
+      );
+      return [
+        {
+          subject,
+          unit: 'requests a CPU second',
+          ours: measured.ours.map((one) => one.perCpuSecond),
+          reference: { name: 'Kamailio', values: measured.reference.map((one) => one.perCpuSecond) },
+          goal: { ratioMin },
+          notes: [
+            `by the clock ${perSecond(measured.ours)}/s against ${perSecond(measured.reference)}/s`,
+            `${format(users)} users`,
+            `generator: ${generator.name}`,
+            lostNote([...measured.ours, ...measured.reference]),
+          ],
+        },
+      ];
+    } finally {
+      await kamailio.stop();
+    }
+  } finally {
+    await node.stop();
+  }
+}
+
+function perSecond(loads: readonly Loaded[]): string {
+  return format(median(loads.map((one) => one.perSecond)));
+}
+
+/** Every phone for the first time, with one nonce for all: it stands for their common address. */
+async function registerAll(side: Side): Promise<void> {
+  const { samples } = await send(side, 1, (ask) => register(ask, null), 'SIP/2.0 401', 1);
+  side.nonce = nonceOf(samples[0] ?? Buffer.alloc(0));
+  await refresh(side, side.users);
+}
+
+async function refresh(side: Side, count: number): Promise<Loaded> {
+  // Two nonce-counts of a user never come in one run twice: the rounds go on from run to run.
+  const { nonce, users, round } = side;
+  side.round += Math.ceil(count / users);
+  return send(
+    side,
+    count,
+    (ask) => register(ask, { nonce, count: round + 1 + Math.floor(ask.index / users) }),
+    'SIP/2.0 200',
+  );
+}
+
+/** First all challenges, then all answers to them; both count as one registration. */
+async function challengeAndRegister(side: Side, count: number): Promise<Loaded> {
+  const asked = await send(side, Math.min(count, side.users), (ask) => register(ask, null), 'SIP/2.0 401', 1);
+  const challenges = new Map<number, Challenge>(
+    asked.samples.map((sample) => [indexOf(sample), { nonce: nonceOf(sample), count: 1 }]),
+  );
+  side.round++;
+  const answered = await send(
+    side,
+    Math.min(count, side.users),
+    (ask) => register(ask, challenges.get(ask.index) ?? null),
+    'SIP/2.0 200',
+  );
+  const both = (one: number, other: number): number => 1 / (1 / one + 1 / other);
+  return {
+    perCpuSecond: both(asked.perCpuSecond, answered.perCpuSecond),
+    perSecond: both(asked.perSecond, answered.perSecond),
+    lost: asked.lost + answered.lost,
+    samples: answered.samples,
+  };
+}
+
+function redirect(method: 'OPTIONS' | 'INVITE'): Kind['run'] {
+  return (side, count) => {
+    side.round++;
+    return send(side, count, (ask) => request(method, ask), 'SIP/2.0 302', undefined, method === 'INVITE');
+  };
+}
+
+function send(
+  { server, generator, users, round }: Side,
+  count: number,
+  make: (ask: Ask) => Buffer,
+  prefix: string,
+  sampleEvery?: number,
+  ack = false,
+): Promise<Loaded> {
+  const cseq = 1 + round * 1_000;
+  const datagrams = Array.from({ length: count }, (_, index) =>
+    make({ uid: uidOf(index % users), index, sourcePort: SOURCE_PORT, cseq: cseq + Math.floor(index / users) }),
+  );
+  const what = { datagrams, port: server.port, sourcePort: SOURCE_PORT, prefix, ack };
+  return load(server, generator, sampleEvery === undefined ? what : { ...what, sampleEvery }, (sample) =>
+    prefix.endsWith('401') ? true : sample.includes(CONTACT),
+  );
+}
