@@ -80,12 +80,16 @@ function sendLocated(inbound: Inbound, caller: Caller, found: Located): void {
   }
 }
 
-/** The best first: by their q, then the device last active; a native client by its outer address. */
+/**
+ * The best first: by their q, then the device last active; a native client by its outer address. A contact behind a Path
+ * (RFC 3327) is left out: only who may set its Route reaches it, and callers don't take one from a 302 (RFC 3261 19.1.5).
+ */
 function contactsOf(uid: string, devices: readonly Device[]): ExtraHeader[] {
   const list: { q: number; value: string }[] = [];
   for (const { contact, registration, wan } of devices) {
     if (contact !== '') {
-      const { q } = parseRegistration(registration);
+      const { q, path } = parseRegistration(registration);
+      if (path !== '') continue;
       list.push({ q: q === '' ? 1 : Number(q), value: q === '' ? `<${contact}>` : `<${contact}>;q=${q}` });
     } else if (wan.port !== 0) list.push({ q: 1, value: `<sip:${escapeUser(uid)}@${sipAddress(wan)}>` });
   }

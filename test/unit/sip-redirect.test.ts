@@ -47,6 +47,20 @@ describe('an INVITE of a registered caller', () => {
     ]);
   });
 
+  it('is not sent to a contact behind a Path (RFC 3327), where nobody but this server gets through', async () => {
+    const { alice, bob } = await started();
+    bob.register({ headers: { Path: '<sip:edge.example.com;lr>' } });
+    expect(bob.status).toBe(200);
+    alice.ask('INVITE', to('bob'));
+    expect(alice.status).toBe(480);
+    expect(alice.contacts()).toEqual([]);
+    bob.register({ headers: { Contact: '<sip:bob@10.0.0.9:1>' } });
+    await settle();
+    alice.ask('INVITE', to('bob'));
+    expect(alice.status).toBe(302);
+    expect(alice.contacts()).toEqual(['<sip:bob@10.0.0.9:1>']);
+  });
+
   it('for a user of the client protocol goes to his outer address', async () => {
     const { alice, deps } = await started();
     await login(deps, loginRequest('carol'));
