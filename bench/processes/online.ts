@@ -93,6 +93,7 @@ function addUser(): void {
       mayBeCalledBy: 'all',
       mayCallOut: true,
       devicesMax: 5,
+      forwarding: { always: '', busy: '', noAnswer: '', noAnswerSeconds: 20, unreachable: '' },
     },
     stamp: { version: randomBytes(8).toString('hex'), secret: randomBytes(8).toString('hex'), endsS: 0 },
     epoch: 1,

@@ -60,6 +60,14 @@ export interface Forwarding {
   readonly unreachable: string;
 }
 
+export const NO_FORWARDING: Forwarding = Object.freeze({
+  always: '',
+  busy: '',
+  noAnswer: '',
+  noAnswerSeconds: 20,
+  unreachable: '',
+});
+
 export interface Lists {
   readonly buddies: readonly string[];
   readonly blocked: readonly string[];
@@ -194,7 +202,7 @@ export function userDefaults(uid: string): User {
       devicesMax: 5,
       privacy: 'all',
     },
-    forwarding: { always: '', busy: '', noAnswer: '', noAnswerSeconds: 20, unreachable: '' },
+    forwarding: NO_FORWARDING,
     lists: { buddies: [], blocked: [], asked: [], asking: [] },
     voip: [],
     xmlext: '',

@@ -8,7 +8,7 @@ import type { Address, Firewall, Network, Status } from '../base/model.ts';
 import { NETWORKS, STATUSES } from '../base/model.ts';
 import type { DeviceText, NewSession } from './session-rows.ts';
 import { SESSION_CLOSED, SESSION_OPEN, SessionRows } from './session-rows.ts';
-import type { Kept } from './user-rows.ts';
+import type { Kept } from './profile.ts';
 import { UserRows } from './user-rows.ts';
 import { Wheel } from './wheel.ts';
 

@@ -1,86 +1,16 @@
 /** The columns of users who are online: one row a user, whatever the number of his devices. */
-import { createHash } from 'node:crypto';
-import type { Audience, User } from '../base/model.ts';
-import { AUDIENCES, LIST_ENTRIES_MAX } from '../base/model.ts';
+import type { Audience } from '../base/model.ts';
+import { AUDIENCES } from '../base/model.ts';
 import { Arena } from './arena.ts';
 import { doubled } from './columns.ts';
+import { decodeProfile, encodeProfile, FIELD_BYTE } from './profile.ts';
+import type { Kept, Profile, Stamp } from './profile.ts';
 import { SlotIndex } from './slot-index.ts';
-
-/** What memory knows of an online user, enough to answer a Locate without the directory. */
-export interface Profile {
-  readonly uid: string;
-  readonly alias: string;
-  readonly telephones: readonly string[];
-  readonly buddies: readonly string[];
-  readonly blocked: readonly string[];
-  readonly privacy: Audience;
-  readonly contactVisibleTo: Audience;
-  readonly mayBeCalledBy: Audience;
-  readonly mayCallOut: boolean;
-  readonly devicesMax: number;
-}
-
-/** Digests by which a later read of the directory is compared with the one that was taken over. */
-export interface Stamp {
-  /** 16 hex characters of a SHA-256. */
-  readonly version: string;
-  readonly secret: string;
-  /** When the account ends, epoch seconds; 0 = never. */
-  readonly endsS: number;
-}
-
-/** What is kept of a user's record while he is online. */
-export interface Kept {
-  readonly profile: Profile;
-  readonly stamp: Stamp;
-}
-
-/** The part of a record that is kept, bounded in length. */
-export function keptOf(user: User, version: string): Kept {
-  const { service, contact, lists } = user;
-  return {
-    profile: {
-      uid: user.uid,
-      alias: clean(user.basic.alias.slice(0, ALIAS_LENGTH_MAX)),
-      telephones: contact.telephones.slice(0, TELEPHONES_MAX).map((one) => clean(one.slice(0, TELEPHONE_LENGTH_MAX))),
-      buddies: lists.buddies.slice(0, LIST_ENTRIES_MAX),
-      blocked: lists.blocked.slice(0, LIST_ENTRIES_MAX),
-      privacy: service.privacy,
-      contactVisibleTo: contact.visibleTo,
-      mayBeCalledBy: service.mayBeCalledBy,
-      mayCallOut: service.mayCallOut,
-      devicesMax: service.devicesMax,
-    },
-    stamp: {
-      version: digestOf(version),
-      secret: secretDigest(user),
-      endsS: service.expiresAt === null ? 0 : Math.ceil(service.expiresAt / 1000),
-    },
-  };
-}
-
-/** Changes when the user's password does. */
-export function secretDigest(user: User): string {
-  return digestOf(user.secret.password ?? user.secret.ha1Sha256 ?? user.secret.ha1Md5 ?? '');
-}
-
-/** 64 bits of SHA-256, as 16 hex characters. */
-export function digestOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
-}
-
-// Neither byte can stand in a uid; in the other fields they are taken out before they are stored.
-const FIELD = '\x1f';
-const FIELD_BYTE = 0x1f;
-const ITEM = '\x1e';
-const ALIAS_LENGTH_MAX = 256;
-const TELEPHONES_MAX = 16;
-const TELEPHONE_LENGTH_MAX = 64;
 
 export class UserRows {
   readonly #texts = new Arena();
   readonly #index: SlotIndex;
-  /** uid, alias, telephones, buddies, blocked. */
+  /** uid, alias, telephones, buddies, blocked, forwarding. */
   #text: Uint32Array;
   #hash: Uint32Array;
   #rights: Uint8Array;
@@ -156,7 +86,7 @@ export class UserRows {
   /** Takes over what the directory says of him now. */
   update(row: number, { profile, stamp }: Kept): void {
     this.#texts.free(this.#text[row] ?? 0);
-    this.#text[row] = this.#texts.put(Buffer.from(encode(profile)));
+    this.#text[row] = this.#texts.put(Buffer.from(encodeProfile(profile)));
     this.#rights[row] =
       AUDIENCES.indexOf(profile.privacy) |
       (AUDIENCES.indexOf(profile.mayBeCalledBy) << 2) |
@@ -197,16 +127,9 @@ export class UserRows {
   }
 
   profile(row: number): Profile {
-    const [uid = '', alias = '', telephones = '', buddies = '', blocked = ''] = this.#texts
-      .text(this.#text[row] ?? 0)
-      .split(FIELD);
     const rights = this.#rights[row] ?? 0;
     return {
-      uid,
-      alias,
-      telephones: list(telephones, ITEM),
-      buddies: list(buddies, ' '),
-      blocked: list(blocked, ' '),
+      ...decodeProfile(this.#texts.text(this.#text[row] ?? 0)),
       privacy: audience(rights),
       mayBeCalledBy: audience(rights >> 2),
       contactVisibleTo: audience(rights >> 4),
@@ -254,24 +177,6 @@ function hashOf(bytes: Uint8Array): number {
 
 function hex(word: number | undefined): string {
   return (word ?? 0).toString(16).padStart(8, '0');
-}
-
-function encode(profile: Profile): string {
-  return [
-    profile.uid,
-    profile.alias,
-    profile.telephones.join(ITEM),
-    profile.buddies.join(' '),
-    profile.blocked.join(' '),
-  ].join(FIELD);
-}
-
-function clean(text: string): string {
-  return text.replace(/\p{Cc}/gu, ' ');
-}
-
-function list(text: string, separator: string): string[] {
-  return text === '' ? [] : text.split(separator);
 }
 
 function audience(code: number): Audience {

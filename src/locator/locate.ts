@@ -1,9 +1,10 @@
 /** Locate: here, see also, offline, unknown. */
 import { formatAddress } from '../base/address.ts';
-import type { Audience, ServerRecord } from '../base/model.ts';
+import type { Audience, Forwarding, ServerRecord } from '../base/model.ts';
+import { NO_FORWARDING } from '../base/model.ts';
 import type { Entry } from '../directory/directory.ts';
 import type { Device, OnlineTable } from '../heartbeat/online.ts';
-import type { Profile } from '../heartbeat/user-rows.ts';
+import type { Profile } from '../heartbeat/profile.ts';
 import type { ServerImage } from '../redirect/servers.ts';
 import type { UserFinder } from './find-user.ts';
 
@@ -18,12 +19,19 @@ export type Located =
       readonly showAddresses: boolean;
       /** Whether the asker may call him (the user's `mayBeCalledBy`). */
       readonly mayCall: boolean;
+      readonly forwarding: Forwarding;
       /** Those that are not invisible, the last active one first; never empty. */
       readonly devices: readonly [Device, ...Device[]];
     }
   | { readonly kind: 'see-also'; readonly uid: string; readonly server: ServerRecord }
-  /** `lastSeen`: epoch milliseconds of the last public logout. */
-  | { readonly kind: 'offline'; readonly uid: string; readonly lastSeen: number | null }
+  | {
+      readonly kind: 'offline';
+      readonly uid: string;
+      /** Epoch milliseconds of the last public logout. */
+      readonly lastSeen: number | null;
+      /** For calls of the asker; none where he may not call. */
+      readonly forwarding: Forwarding;
+    }
   | { readonly kind: 'unknown' };
 
 /** One step of the way to an answer, for `locate --explain`. */
@@ -73,6 +81,7 @@ export function locateHere(table: OnlineTable, asker: string, target: string, tr
     telephones: seesTelephone ? profile.telephones : [],
     showAddresses: seesAddresses,
     mayCall: self || isAmong(profile.mayBeCalledBy, profile.buddies, asker),
+    forwarding: profile.forwarding,
     devices: [first, ...others],
   };
 }
@@ -106,7 +115,10 @@ export function isAmong(audience: Audience, buddies: Profile['buddies'], asker: 
 function byRecord(servers: ServerImage, entry: Entry, asker: string, trace?: Trace): Located {
   const { user, location } = entry;
   const { uid } = user;
-  const offline: Located = { kind: 'offline', uid, lastSeen: location.logoutAt };
+  const { blocked, buddies } = user.lists;
+  const mayCall = asker === uid || (!blocked.includes(asker) && isAmong(user.service.mayBeCalledBy, buddies, asker));
+  const forwarding = mayCall ? user.forwarding : NO_FORWARDING;
+  const offline: Located = { kind: 'offline', uid, lastSeen: location.logoutAt, forwarding };
   const owner = location.server;
   if (owner === null) {
     trace?.(`directory, read just now: ${uid} is logged out (epoch ${location.epoch})`);
@@ -114,7 +126,7 @@ function byRecord(servers: ServerImage, entry: Entry, asker: string, trace?: Tra
   }
   const since = location.loginAt === null ? '' : ` since ${timeText(location.loginAt)}`;
   trace?.(`directory, read just now: ${uid} is on ${owner.name}${since} (epoch ${location.epoch})`);
-  const hidden = location.hidden || user.lists.blocked.includes(asker);
+  const hidden = location.hidden || blocked.includes(asker);
   const server = servers.other(owner.name);
   if (owner.name === servers.me.name) {
     trace?.(`owner: this server, which shows no session of his to ${asker}`);

@@ -9,7 +9,7 @@ import type { OnlineTable } from '../heartbeat/online.ts';
 import { networkOf } from '../heartbeat/online.ts';
 import type { DeviceText, NewSession } from '../heartbeat/session-rows.ts';
 import { COOKIE_BYTES, KEY_BYTES } from '../heartbeat/session-rows.ts';
-import { keptOf } from '../heartbeat/user-rows.ts';
+import { keptOf } from '../heartbeat/profile.ts';
 import { admit } from '../redirect/admission.ts';
 import type { ServerImage } from '../redirect/servers.ts';
 import type { DigestAlgorithm } from './digest.ts';

@@ -11,7 +11,7 @@ import type { Clock, Log } from '../base/ports.ts';
 import type { Directory, Glimpse } from '../directory/directory.ts';
 import type { OnlineTable, Saved } from '../heartbeat/online.ts';
 
-const FORMAT = 'vserver-sessions-1';
+const FORMAT = 'vserver-sessions-2';
 const BATCH = 500;
 
 interface Header {

@@ -7,7 +7,7 @@ import { isUnavailable } from '../base/errors.ts';
 import type { Clock, Log } from '../base/ports.ts';
 import type { Directory, Entry, Glimpse } from '../directory/directory.ts';
 import type { OnlineTable } from '../heartbeat/online.ts';
-import { digestOf, keptOf, secretDigest } from '../heartbeat/user-rows.ts';
+import { digestOf, keptOf, secretDigest } from '../heartbeat/profile.ts';
 import type { UidLocks } from './locks.ts';
 import type { SessionEnds } from './session-ends.ts';
 

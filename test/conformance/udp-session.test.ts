@@ -1,7 +1,7 @@
 /** PROTOCOL.md: what a session does by signed datagrams. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { STATUSES } from '../../src/base/model.ts';
-import { keptOf } from '../../src/heartbeat/user-rows.ts';
+import { keptOf } from '../../src/heartbeat/profile.ts';
 import { serverRecord } from '../support/flows.ts';
 import { memoryNetwork } from '../support/network.ts';
 import type { Client, Session } from '../support/protocol-client.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { NOWHERE, userDefaults } from '../../src/base/model.ts';
+import { NO_FORWARDING, NOWHERE, userDefaults } from '../../src/base/model.ts';
 import { heard } from '../../src/login/presence.ts';
 import { restoreSnapshot, saveSnapshot } from '../../src/login/snapshot.ts';
 import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
@@ -130,8 +130,27 @@ describe('locate', () => {
     put(f);
     await loggedIn(f, 'blocker');
     expect(locateHere(f.table, 'pest', 'blocker')).toBeUndefined();
-    expect(await locateElsewhere(f, 'pest', 'blocker')).toEqual({ kind: 'offline', uid: 'blocker', lastSeen: null });
+    expect(await locateElsewhere(f, 'pest', 'blocker')).toMatchObject({
+      kind: 'offline',
+      uid: 'blocker',
+      lastSeen: null,
+    });
     expect(locateHere(f.table, 'pal', 'blocker')).toMatchObject({ kind: 'user' });
+  });
+
+  it('tells where calls are forwarded to, of who is online and offline, but not to those who may not call', async () => {
+    const f = flows();
+    const forwarding = { ...NO_FORWARDING, busy: '10043939', noAnswerSeconds: 7, unreachable: 'sip:mailbox@10.0.0.9' };
+    const lists = { ...plain.lists, blocked: ['pest'] };
+    f.directory.put({ uid: 'away', forwarding, lists });
+    await loggedIn(f, 'away');
+    expect(locateHere(f.table, 'pal', 'away')).toMatchObject({ kind: 'user', forwarding });
+    f.ends.end(f.table.rowsOf(f.table.users.find('away'))[0] ?? -1, 'logout');
+    expect(await locateElsewhere(f, 'pal', 'away')).toMatchObject({ kind: 'offline', forwarding });
+    expect(await locateElsewhere(f, 'pest', 'away')).toMatchObject({ kind: 'offline', forwarding: NO_FORWARDING });
+    f.directory.put({ uid: 'plain' });
+    await loggedIn(f, 'plain');
+    expect(locateHere(f.table, 'pal', 'plain')).toMatchObject({ forwarding: NO_FORWARDING });
   });
 
   it('finds a user by his number, an exact uid first', async () => {
@@ -168,13 +187,13 @@ describe('locate', () => {
     expect(await kind('pal', 'closed')).toBe('offline');
     expect(await kind('closed', 'closed')).toBe('see-also');
     await f.time.advance(15_001);
-    expect(await locateElsewhere(f, 'pal', 'open')).toEqual({ kind: 'offline', uid: 'open', lastSeen: 5 });
+    expect(await locateElsewhere(f, 'pal', 'open')).toMatchObject({ kind: 'offline', uid: 'open', lastSeen: 5 });
   });
 
   it('knows the difference between offline and unknown, and says 503 where only the directory could', async () => {
     const f = flows();
     put(f);
-    expect(await locateElsewhere(f, 'pal', 'open')).toEqual({ kind: 'offline', uid: 'open', lastSeen: null });
+    expect(await locateElsewhere(f, 'pal', 'open')).toMatchObject({ kind: 'offline', uid: 'open', lastSeen: null });
     expect(await locateElsewhere(f, 'pal', 'nobody')).toEqual({ kind: 'unknown' });
     f.directory.down = true;
     await expect(locateElsewhere(f, 'pal', 'open')).rejects.toMatchObject({ status: 503 });
@@ -239,9 +258,9 @@ describe('a restart of the node', () => {
     const deps = restoring(f);
     const file = path();
     expect(await restoreSnapshot(file, deps)).toEqual({ taken: 0, left: 0 });
-    writeFileSync(file, '{"format":"vserver-sessions-1","server":"here"}\n{"profile":{"uid"');
+    writeFileSync(file, '{"format":"vserver-sessions-2","server":"here"}\n{"profile":{"uid"');
     expect(await restoreSnapshot(file, deps)).toMatchObject({ taken: 0 });
-    writeFileSync(file, '{"format":"vserver-sessions-1","server":"other"}\n{}\n');
+    writeFileSync(file, '{"format":"vserver-sessions-2","server":"other"}\n{}\n');
     expect(await restoreSnapshot(file, deps)).toMatchObject({ taken: 0 });
   });
 });
