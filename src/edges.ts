@@ -175,6 +175,7 @@ function sipSettings(config: Config, addresses: () => readonly string[]) {
     domains: [realm, ...own, advertise, ...sipDomains].map((host) => canonicalHost(host.toLowerCase())),
     expiresMinS: config.sipExpiresMin,
     expiresMaxS: config.sipExpiresMax,
+    digest: config.sipDigest,
     anonymous: config.sipAnonymous === 'redirect',
   };
 }

@@ -231,6 +231,14 @@ export const SETTINGS = {
     '300',
     'seconds; longer SIP registrations, and those that say nothing, last so long',
   ),
+  sipDigest: setting(
+    'sip.digest',
+    'SIP_DIGEST',
+    oneOf('both', 'md5', 'sha-256'),
+    'both',
+    'both',
+    'Digest for SIP: `both` (SHA-256, MD5), `md5` (for phones that give up at two) or `sha-256`',
+  ),
   sipAnonymous: setting(
     'sip.anonymous',
     'SIP_ANONYMOUS',

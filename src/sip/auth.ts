@@ -1,13 +1,14 @@
 /** Digest on SIP requests (RFC 3261 22, RFC 8760): challenge, reading, and the check from memory. */
 import { denialTime } from '../login/denial.ts';
 import type { DigestAlgorithm, DigestAnswer } from '../login/digest.ts';
-import { DIGEST_ALGORITHMS, digestChallenge, isDigestGood, readDigest } from '../login/digest.ts';
+import { digestChallenge, isDigestGood, readDigest } from '../login/digest.ts';
 import type { Credential, Denial } from '../login/login.ts';
 import { nonceIssuedMs } from '../login/nonces.ts';
 import type { Binding } from './bindings.ts';
 import { ha1Of } from './bindings.ts';
-import type { Inbound, SipContext } from './context.ts';
+import type { Inbound, SipContext, SipSettings } from './context.ts';
 import { answer, answerStranger } from './context.ts';
+import { isTaken, offeredTo } from './digest-offer.ts';
 import type { SipRequest } from './message.ts';
 import type { ExtraHeader } from './response.ts';
 import type { NonceUse } from './spent-nonces.ts';
@@ -28,7 +29,7 @@ export interface Credentials {
 export type ReadCredentials = Credentials | 'none' | 'stale' | 'other';
 
 export function readCredentials(context: SipContext, { request, flow, cameMs }: Inbound): ReadCredentials {
-  const digest = digestOf(request, context.settings.realm);
+  const digest = digestOf(request, context.settings);
   if (digest === null) return 'none';
   if (context.nonces.check(digest.nonce, sourceOf(flow.remote.host), cameMs) !== 'good') return 'stale';
   if (!isSameUri(digest.uri, request)) return 'other';
@@ -43,11 +44,11 @@ export function readCredentials(context: SipContext, { request, flow, cameMs }: 
 }
 
 /** The answer for our realm: a request may carry those for others too. */
-function digestOf(request: SipRequest, realm: string): DigestAnswer | null {
+function digestOf(request: SipRequest, settings: SipSettings): DigestAnswer | null {
   for (const value of request.headers('Authorization')) {
     if (!/^digest\s/i.test(value)) continue;
     const digest = readDigest(value);
-    if (digest?.realm === realm) return digest;
+    if (digest?.realm === settings.realm && isTaken(digest.algorithm, settings.digest)) return digest;
   }
   return null;
 }
@@ -70,20 +71,10 @@ function isSameUri(text: string, { requestUri, uri }: SipRequest): boolean {
  */
 export function challenge(context: SipContext, inbound: Inbound, stale: boolean): void {
   const nonce = context.nonces.issue(sourceOf(inbound.flow.remote.host), context.cases.clock.now());
-  const algorithms = isMd5Only(inbound.request) ? MD5_ONLY : DIGEST_ALGORITHMS;
-  const values = digestChallenge(context.settings.realm, nonce, stale, algorithms);
+  const { realm, digest } = context.settings;
+  const values = digestChallenge(realm, nonce, stale, offeredTo(inbound.request.header('User-Agent') ?? '', digest));
   const headers = values.map((value): ExtraHeader => ['WWW-Authenticate', value]);
   answerStranger(context, inbound, 401, headers);
-}
-
-const MD5_ONLY: readonly DigestAlgorithm[] = ['MD5'];
-
-/**
- * Phones that give up at the first challenge that is not MD5, though RFC 3261 22.1 has them take one that they know:
- * baresip before 3.12, sipsak, SIPp. They get no weaker answer through by this than everybody could.
- */
-function isMd5Only(request: SipRequest): boolean {
-  return /^(?:baresip v(?:[0-2]|3\.(?:\d|1[01]))\.|sipsak |SIPp)/.test(request.header('User-Agent') ?? '');
 }
 
 /** Whether the credentials are those of one of the user's registrations here. */

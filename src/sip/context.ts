@@ -6,6 +6,7 @@ import type { Log, Random, Timers } from '../base/ports.ts';
 import type { Nonces } from '../login/nonces.ts';
 import type { RateLimit } from '../login/rate-limit.ts';
 import type { UseCases } from '../login/use-cases.ts';
+import type { DigestOffer } from './digest-offer.ts';
 import type { Flow } from './flow.ts';
 import type { Ids } from './ids.ts';
 import type { SipProblem, SipRequest } from './message.ts';
@@ -25,6 +26,8 @@ export interface SipSettings {
   readonly advertise: string;
   readonly expiresMinS: number;
   readonly expiresMaxS: number;
+  /** Which algorithms are offered and taken. */
+  readonly digest: DigestOffer;
   /** Whoever is not registered here is redirected without a challenge. */
   readonly anonymous: boolean;
 }

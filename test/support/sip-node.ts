@@ -56,6 +56,7 @@ export async function sipNode(options: SipNodeOptions = {}) {
       advertise: AT.host,
       expiresMinS: 60,
       expiresMaxS: 300,
+      digest: 'both',
       anonymous: false,
       ...options.settings,
     },

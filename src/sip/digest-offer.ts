@@ -1,0 +1,31 @@
+/** Which Digest algorithms a challenge offers (docs/decisions/0006). */
+import type { DigestAlgorithm } from '../login/digest.ts';
+import { DIGEST_ALGORITHMS } from '../login/digest.ts';
+
+/** `both`: MD5 alone for those who are known to give up at SHA-256 beside it. What is not offered is not taken either. */
+export type DigestOffer = 'both' | 'md5' | 'sha-256';
+
+const OFFERS: Readonly<Record<DigestOffer, readonly DigestAlgorithm[]>> = {
+  both: DIGEST_ALGORITHMS,
+  md5: ['MD5'],
+  'sha-256': ['SHA-256'],
+};
+
+/**
+ * User-Agents that look at one challenge only, the first or any that they don't know, where RFC 3261 22.1 has them
+ * look for one that they know. An attacker gains nothing by calling himself so: MD5 is open to him anyhow.
+ */
+const GIVING_UP: readonly RegExp[] = [
+  // Its libre ends with an error at any challenge that is not MD5; 3.12 knows SHA-256.
+  /^baresip v(?:[0-2]|3\.(?:\d|1[01]))\./,
+  /^sipsak /,
+  /^SIPp/,
+];
+
+export function offeredTo(userAgent: string, offer: DigestOffer): readonly DigestAlgorithm[] {
+  return offer === 'both' && GIVING_UP.some((pattern) => pattern.test(userAgent)) ? OFFERS.md5 : OFFERS[offer];
+}
+
+export function isTaken(algorithm: DigestAlgorithm, offer: DigestOffer): boolean {
+  return OFFERS[offer].includes(algorithm);
+}
