@@ -22,7 +22,7 @@ export interface MysqlOptions {
 /** How many operations may wait for a connection. */
 const WAITING_MAX = 1_024;
 const STATEMENTS_MAX = 256;
-const LONG = 10;
+const FACTORS: Readonly<Record<Patience, number>> = { short: 0.25, normal: 1, long: 10 };
 const MIGRATION_MS_MAX = 120_000;
 const MIGRATION_LOCK_SECONDS = 30;
 
@@ -118,15 +118,18 @@ function mysqlDriver(pool: Pool, timers: Timers, deadlineMs: number, description
       throw translate(error);
     }
   };
-  const limitOf = (patience: Patience): number => (patience === 'long' ? LONG * deadlineMs : deadlineMs);
 
   return {
     dialect: MYSQL,
     description,
-    query: (sql, values) => operate(deadlineMs, (connection) => runnerOn(connection).query(sql, values)),
+    isRemote: true,
+    query: (sql, values, patience = 'normal') =>
+      operate(FACTORS[patience] * deadlineMs, (connection) => runnerOn(connection).query(sql, values)),
     run: (sql, values) => operate(deadlineMs, (connection) => runnerOn(connection).run(sql, values)),
     transaction: (patience, work) =>
-      operate(limitOf(patience), (connection) => transactionOn(connection, () => work(runnerOn(connection)))),
+      operate(FACTORS[patience] * deadlineMs, (connection) =>
+        transactionOn(connection, () => work(runnerOn(connection))),
+      ),
     exclusively: (work) =>
       operate(MIGRATION_MS_MAX, (connection) =>
         lockedOn(connection, () => work(runnerOn(connection), (sql) => define(connection, sql))),

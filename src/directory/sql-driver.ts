@@ -14,13 +14,19 @@ export interface SqlRunner {
   run(sql: string, values: readonly SqlValue[]): Promise<Written>;
 }
 
-/** `normal`: the deadline of an operation. `long`: several times that, for imports, exports and migrations. */
-export type Patience = 'normal' | 'long';
+/**
+ * `normal`: the deadline of an operation. `short`: a quarter of it, for what is done in another way where it is late.
+ * `long`: several times that, for imports, exports and migrations.
+ */
+export type Patience = 'short' | 'normal' | 'long';
 
 export interface SqlDriver extends SqlRunner {
   readonly dialect: Dialect;
   /** Kind and place, without any secret. */
   readonly description: string;
+  /** Every statement is a round trip to a server, and every commit one of its own: few of them, then. */
+  readonly isRemote: boolean;
+  query(sql: string, values: readonly SqlValue[], patience?: Patience): Promise<readonly SqlRow[]>;
   /** All or nothing; `work` may run a second time where the database asked for that (deadlock). */
   transaction<T>(patience: Patience, work: (tx: SqlRunner) => Promise<T>): Promise<T>;
   /**

@@ -23,6 +23,8 @@ import {
 
 export interface SqlReader {
   find(db: SqlRunner, uid: string): Promise<Entry | null>;
+  /** Up to FIND_MAX users in one query; who is missing from the map is missing from the directory. */
+  findAll(db: SqlRunner, uids: readonly string[]): Promise<ReadonlyMap<string, Entry>>;
   /** The user, whom the running transaction is going to change. */
   lock(tx: SqlRunner, uid: string): Promise<User | null>;
   search(db: SqlRunner, query: Query): Promise<Page>;
@@ -48,7 +50,10 @@ const NAMES = FIELDS.map(([name]) => name);
 const JOINS = 'LEFT JOIN regions r ON r.name = u.region LEFT JOIN locations l ON l.uid = u.uid';
 
 /** The user with his location and, where it is known, all that hangs on him: one row. */
-const FIND = `SELECT ${USER} AS fields, u.attached FROM users u ${JOINS} WHERE u.uid = ?`;
+const FIND = `SELECT ${USER} AS fields, u.attached FROM users u ${JOINS} WHERE u.uid`;
+/** Of the lists in findAll; few, so that few statements are prepared. */
+const FIND_SIZES = [4, 16, 64];
+export const FIND_MAX = 64;
 
 function userRow(row: SqlRow): SqlRow {
   const values = fieldsOf(row);
@@ -80,46 +85,48 @@ export function sqlReader(dialect: Dialect, log: Log, baseDn: string): SqlReader
     return user;
   };
 
+  const toEntry = (row: SqlRow, attached: Attached): Entry => {
+    const problems: string[] = [];
+    const where = readLocation(row, problems);
+    warn(problems, { uid: row['uid'] });
+    return { user: toUser(row, attached), location: where, version: String(row['version']) };
+  };
+
   const find = async (db: SqlRunner, uid: string): Promise<Entry | null> => {
     if (!isUid(uid)) return null;
-    const [found] = await db.query(FIND, [uid]);
+    const [found] = await db.query(`${FIND} = ?`, [uid]);
     if (found === undefined) return null;
     // What hangs on him may change between the two reads: it is no older than the version then.
     const attached = attachedOf(found) ?? attachedFrom((await childrenOf(db, [uid])).get(uid) ?? []);
-    const row = userRow(found);
-    const problems: string[] = [];
-    const where = readLocation(row, problems);
-    warn(problems, { uid });
-    return { user: toUser(row, attached), location: where, version: String(row['version']) };
+    return toEntry(userRow(found), attached);
+  };
+  const findAll = async (db: SqlRunner, uids: readonly string[]): Promise<ReadonlyMap<string, Entry>> => {
+    const asked = uids.filter(isUid);
+    const [first] = asked;
+    if (first === undefined) return new Map();
+    const size = FIND_SIZES.find((candidate) => candidate >= asked.length) ?? asked.length;
+    const list = [...asked, ...Array<string>(size - asked.length).fill(first)];
+    const found = await db.query(`${FIND} IN (${list.map(() => '?').join(', ')})`, list);
+    const rows = found.map((row) => ({ row: userRow(row), attached: attachedOf(row) }));
+    const apart = rows.filter(({ attached }) => attached === null).map(({ row }) => String(row['uid']));
+    const children = await childrenOf(db, apart);
+    return new Map(
+      rows.map(({ row, attached }) => {
+        const uid = String(row['uid']);
+        return [uid, toEntry(row, attached ?? attachedFrom(children.get(uid) ?? []))];
+      }),
+    );
   };
 
   return {
     find,
+    findAll,
     async lock(tx, uid) {
       if (!isUid(uid)) return null;
       await tx.query(`SELECT uid FROM users WHERE uid = ?${dialect.forUpdate}`, [uid]);
       return (await find(tx, uid))?.user ?? null;
     },
-    async search(db, query) {
-      const limit = Math.min(Math.max(Math.trunc(query.limit), 1), SEARCH_LIMIT_MAX);
-      const { sql, values } = pageOf(query, limit + 1);
-      // The page is cut out of the index first; only its users are read then.
-      const rows = await db.query(
-        `SELECT ${USER} AS fields, u.attached, page.k AS page_key, page.uid FROM (${sql}) page JOIN users u ON u.uid = page.uid ${JOINS}
-         ORDER BY page.k, page.uid`,
-        values,
-      );
-      const shown = rows.slice(0, limit);
-      const last = shown.at(-1);
-      const next = rows.length > limit && last !== undefined ? formatCursor(last['page_key'], last['uid']) : null;
-      const children = await childrenOf(
-        db,
-        shown.filter((row) => attachedOf(row) === null).map((row) => String(row['uid'])),
-      );
-      const attached = (row: SqlRow): Attached =>
-        attachedOf(row) ?? attachedFrom(children.get(String(row['uid'])) ?? []);
-      return { users: shown.map((row) => toUser(userRow(row), attached(row))), next };
-    },
+    search: (db, query) => searchPage(db, query, toUser),
     async regions(db) {
       const rows = await db.query('SELECT name, country_code FROM regions ORDER BY name', []);
       return rows.map((row) => ({ name: String(row['name']), countryCode: String(row['country_code']) }));
@@ -138,6 +145,30 @@ export function sqlReader(dialect: Dialect, log: Log, baseDn: string): SqlReader
       return typeof row?.['value'] === 'string' ? row['value'] : null;
     },
   };
+}
+
+async function searchPage(
+  db: SqlRunner,
+  query: Query,
+  toUser: (row: SqlRow, attached: Attached) => User,
+): Promise<Page> {
+  const limit = Math.min(Math.max(Math.trunc(query.limit), 1), SEARCH_LIMIT_MAX);
+  const { sql, values } = pageOf(query, limit + 1);
+  // The page is cut out of the index first; only its users are read then.
+  const rows = await db.query(
+    `SELECT ${USER} AS fields, u.attached, page.k AS page_key, page.uid FROM (${sql}) page JOIN users u ON u.uid = page.uid ${JOINS}
+         ORDER BY page.k, page.uid`,
+    values,
+  );
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  const next = rows.length > limit && last !== undefined ? formatCursor(last['page_key'], last['uid']) : null;
+  const children = await childrenOf(
+    db,
+    shown.filter((row) => attachedOf(row) === null).map((row) => String(row['uid'])),
+  );
+  const attached = (row: SqlRow): Attached => attachedOf(row) ?? attachedFrom(children.get(String(row['uid'])) ?? []);
+  return { users: shown.map((row) => toUser(userRow(row), attached(row))), next };
 }
 
 async function childrenOf(db: SqlRunner, uids: readonly string[]): Promise<Map<string, SqlRow[]>> {

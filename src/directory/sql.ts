@@ -5,6 +5,8 @@ import type { Location } from '../base/model.ts';
 import type { Log } from '../base/ports.ts';
 import type { Directory, Finding, Glimpse, UserChanges } from './directory.ts';
 import { checkStored } from './passwords.ts';
+import { gathered } from './sql-batches.ts';
+import type { LoginOperations } from './sql-batches.ts';
 import type { SqlDriver, SqlRunner } from './sql-driver.ts';
 import { exportEntries } from './sql-export.ts';
 import { applyRecords } from './sql-import.ts';
@@ -30,9 +32,14 @@ export function sqlDirectory(driver: SqlDriver, { log, baseDn }: SqlDirectoryOpt
       columns.filter((column) => column !== key),
     );
 
+  const single: LoginOperations = {
+    find: (uid) => read.find(driver, uid),
+    writeLocation: (uid, location, expectedEpoch) => writeLocation(driver, uid, location, expectedEpoch),
+  };
+
   return {
     description: driver.description,
-    find: (uid) => read.find(driver, uid),
+    ...(driver.isRemote ? gathered(driver, read, single) : single),
     peek: (uids) => peek(driver, uids),
     checkPassword: async ({ secret }, password) =>
       secret.password !== null && (await checkStored(secret.password, password)) === 'match',
@@ -52,8 +59,6 @@ export function sqlDirectory(driver: SqlDriver, { log, baseDn }: SqlDirectoryOpt
       if (!isUid(uid)) return 'unknown';
       return (await driver.run('DELETE FROM users WHERE uid = ?', [uid])) === 0 ? 'unknown' : 'removed';
     },
-
-    writeLocation: (uid, location, expectedEpoch) => writeLocation(driver, uid, location, expectedEpoch),
 
     servers: () => read.servers(driver),
     async writeServer(record) {

@@ -121,6 +121,7 @@ function sqliteDriver(database: Database, description: string): SqlDriver {
   return {
     dialect: SQLITE,
     description,
+    isRemote: false,
     async query(sql, values) {
       while (transaction !== null) await transaction;
       return direct.query(sql, values);

@@ -365,6 +365,30 @@ function locations(get: () => Directory): void {
       expect(await get().writeLocation('nobody', online(4), 3)).toBe('unknown');
     });
 
+    it('is written for many users at once, each with his own outcome, and read so', async () => {
+      const uids = Array.from({ length: 150 }, (_, i) => `crowd${i}`);
+      for (const uid of uids) await make(get(), uid, { xmlext: `<x>${uid}</x>` });
+      const write = (epoch: number) => (uid: string) => get().writeLocation(uid, online(epoch + 1), epoch);
+      const outcomes = async (epoch: number, strangers: readonly string[] = []) =>
+        Promise.all([...uids, ...strangers].map(write(epoch)));
+      expect(new Set(await outcomes(0))).toEqual(new Set(['written']));
+      await get().writeLocation('crowd7', online(9), 1);
+      await get().remove('crowd100');
+      const second = await outcomes(1, ['crowd-stranger', 'Crowd1', '*', "crowd' OR 1"]);
+      const expected = uids.map((uid) => (uid === 'crowd7' ? 'lost' : uid === 'crowd100' ? 'unknown' : 'written'));
+      expect(second).toEqual([...expected, 'unknown', 'unknown', 'unknown', 'unknown']);
+      // Of the same user at once exactly one is written.
+      const race = await Promise.all(['crowd1', 'crowd2', 'crowd1', 'crowd1', 'crowd3'].map(write(2)));
+      expect(race.filter((outcome) => outcome === 'written')).toHaveLength(3);
+      expect(race.filter((outcome) => outcome === 'lost')).toHaveLength(2);
+
+      const found = await Promise.all([...uids, 'crowd-stranger', 'CROWD1', ''].map((uid) => get().find(uid)));
+      const shown = found.map((entry) => entry && [entry.user.xmlext, entry.location.epoch]);
+      const epochs = new Map([...['crowd1', 'crowd2', 'crowd3'].map((uid) => [uid, 3] as const), ['crowd7', 9]]);
+      const alive = uids.map((uid) => (uid === 'crowd100' ? null : [`<x>${uid}</x>`, epochs.get(uid) ?? 2]));
+      expect(shown).toEqual([...alive, null, null, null]);
+    });
+
     it('is not wiped out by a late logout', async () => {
       await make(get(), 'where3');
       await get().writeLocation('where3', online(1), 0);
