@@ -9,6 +9,7 @@ const PACKAGES = {
   ldapadd: 'ldap-utils',
   mariadbd: 'mariadb-server',
   'mariadb-install-db': 'mariadb-server',
+  'nats-server': 'nats-server',
   baresip: 'baresip-core',
   linphonec: 'linphone-cli',
   sipsak: 'sipsak',

@@ -23,6 +23,12 @@ export interface Glimpse {
   readonly server: string | null;
 }
 
+/** A location that names a server. */
+export interface Owned {
+  readonly uid: string;
+  readonly epoch: number;
+}
+
 export type UserGroup = 'basic' | 'contact' | 'service' | 'forwarding' | 'lists';
 
 /** What to change: absent groups and fields stay as they are. */
@@ -118,6 +124,9 @@ export interface Directory {
 
   /** Compare-and-set: written only where the stored epoch is `expectedEpoch` (0: never written before). */
   writeLocation(uid: string, location: Location, expectedEpoch: number): Promise<'written' | 'lost' | 'unknown'>;
+
+  /** Up to `limit` users whose location names this server, in the order of their uids, after that of `after`. */
+  owned(server: string, limit: number, after?: string): Promise<readonly Owned[]>;
 
   servers(): Promise<readonly ServerRecord[]>;
   /** Made or replaced, by name. */

@@ -65,6 +65,7 @@ export function guarded(inner: Directory, options: GuardOptions): GuardedDirecto
     change: (uid, changes) => guard(() => inner.change(uid, changes)),
     remove: (uid) => guard(() => inner.remove(uid)),
     writeLocation: (uid, location, epoch) => guard(() => inner.writeLocation(uid, location, epoch)),
+    owned: (server, limit, after) => guard(() => inner.owned(server, limit, after)),
     servers: () => guard(() => inner.servers()),
     writeServer: (record) => guard(() => inner.writeServer(record)),
     removeServer: (name) => guard(() => inner.removeServer(name)),

@@ -127,6 +127,6 @@ function refused(subject: string, what: string, failure: unknown): Finding {
 }
 
 function indexes({ names }: LdapContext): Finding {
-  const wanted = `eq,pres,sub on ${names.uid}, eq on objectClass, eq,sub on ${names.alias}, ${names.telephone}, ${names.mail}`;
+  const wanted = `eq,pres,sub on ${names.uid}, eq on objectClass, eq on ${names.locationServer}, eq,sub on ${names.alias}, ${names.telephone}, ${names.mail}`;
   return ok('LDAP indexes', `can not be seen from here; the server should have ${wanted}`);
 }

@@ -6,7 +6,7 @@ import type { Region, User } from '../base/model.ts';
 import type { Clock, Log } from '../base/ports.ts';
 import { locationFromAttributes, NO_REGION, regionFromAttributes, uidOf, userFromAttributes } from './attributes.ts';
 import type { AttributeNames } from './attribute-names.ts';
-import type { Entry, Glimpse, Page, Query } from './directory.ts';
+import type { Entry, Glimpse, Owned, Page, Query } from './directory.ts';
 import { relativeTo } from './dn.ts';
 import { equals } from './ldap-tree.ts';
 import type { Found, LdapTree } from './ldap-tree.ts';
@@ -33,6 +33,7 @@ export interface LdapUsers {
   locateAll(uids: readonly string[], wanted: string[]): Promise<ReadonlyMap<string, Found>>;
   find(uid: string): Promise<Entry | null>;
   peek(uids: readonly string[]): Promise<ReadonlyMap<string, Glimpse>>;
+  owned(server: string, limit: number, after?: string): Promise<readonly Owned[]>;
   search(query: Query): Promise<Page>;
   regions(): Promise<readonly Region[]>;
   /** After a region was made. */
@@ -103,6 +104,11 @@ export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers 
       const wanted = [names.locationEpoch, names.locationServer, names.locationAddress, ...VERSION_ATTRIBUTES];
       return glimpsesOf(await locateAll(uids, wanted), names);
     },
+    async owned(server, limit, after = '') {
+      const wanted = [names.uid, names.locationEpoch, names.locationServer, names.locationAddress];
+      const found = await tree.search(usersBase, 'sub', only(equals(names.locationServer, server)), wanted);
+      return ownedBy(server, found, names, after).slice(0, limit);
+    },
     async search({ field, prefix, limit, after }) {
       const attribute = names[field];
       const filter = prefix === '' ? everyone : only(new SubstringFilter({ attribute, initial: prefix }));
@@ -164,4 +170,15 @@ function glimpsesOf(entries: ReadonlyMap<string, Found>, names: AttributeNames):
     glimpses.set(uid, { version: versionOf(found), epoch, server: server?.name ?? null });
   }
   return glimpses;
+}
+
+/** In the order of their uids. The server's matching knows no case; names of servers do. */
+function ownedBy(server: string, found: readonly Found[], names: AttributeNames, after: string): Owned[] {
+  const owned: Owned[] = [];
+  for (const { dn, attributes } of found) {
+    const { location } = locationFromAttributes(attributes, names);
+    const uid = uidOf(dn, attributes, names);
+    if (location.server?.name === server && uid > after) owned.push({ uid, epoch: location.epoch });
+  }
+  return owned.sort((a, b) => (a.uid < b.uid ? -1 : 1));
 }

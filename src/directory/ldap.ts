@@ -68,6 +68,7 @@ export function openLdap(options: LdapOptions): Promise<Directory> {
     description: `LDAP directory ${url.protocol}//${url.host}/${base}`,
     find: (uid) => users.find(uid),
     peek: (uids) => users.peek(uids),
+    owned: (server, limit, after) => users.owned(server, limit, after),
     search: (query) => users.search(query),
     regions: () => users.regions(),
     checkPassword: (user, password) => checkPassword(pool, user, password),

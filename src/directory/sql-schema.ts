@@ -10,7 +10,13 @@ interface Migration {
 }
 
 /** In order; the version of a schema is how many of them it has. Never change one that was released: add another. */
-const MIGRATIONS: readonly Migration[] = [{ title: 'tables of version 1', statements: firstTables }];
+const MIGRATIONS: readonly Migration[] = [
+  { title: 'tables of version 1', statements: firstTables },
+  {
+    title: 'index of the users of a server',
+    statements: (dialect) => [dialect.index('locations_by_server', 'locations', 'server, uid')],
+  },
+];
 
 /** Every statement may be run again: MySQL keeps what an interrupted migration has done. */
 function firstTables(dialect: Dialect): readonly string[] {

@@ -3,7 +3,7 @@ import { VserverError } from '../base/errors.ts';
 import { isUid } from '../base/model.ts';
 import type { Location } from '../base/model.ts';
 import type { Log } from '../base/ports.ts';
-import type { Directory, Finding, Glimpse, UserChanges } from './directory.ts';
+import type { Directory, Finding, Glimpse, Owned, UserChanges } from './directory.ts';
 import { checkStored } from './passwords.ts';
 import { gathered } from './sql-batches.ts';
 import type { LoginOperations } from './sql-batches.ts';
@@ -60,6 +60,7 @@ export function sqlDirectory(driver: SqlDriver, { log, baseDn }: SqlDirectoryOpt
       return (await driver.run('DELETE FROM users WHERE uid = ?', [uid])) === 0 ? 'unknown' : 'removed';
     },
 
+    owned: (server, limit, after = '') => owned(driver, server, limit, after),
     servers: () => read.servers(driver),
     async writeServer(record) {
       const row = serverColumns(record);
@@ -111,6 +112,15 @@ async function peek(driver: SqlRunner, uids: readonly string[]): Promise<Readonl
       return [String(row['uid']), { version: String(row['version']), epoch: Number(row['epoch'] ?? 0), server }];
     }),
   );
+}
+
+async function owned(driver: SqlRunner, server: string, limit: number, after: string): Promise<readonly Owned[]> {
+  // In the text, since MySQL takes no number for a parameter there; callers have one size, so it is one statement.
+  const rows = await driver.query(
+    `SELECT uid, epoch FROM locations WHERE server = ? AND uid > ? ORDER BY uid LIMIT ${Math.trunc(limit)}`,
+    [server, after],
+  );
+  return rows.map((row) => ({ uid: String(row['uid']), epoch: Number(row['epoch']) }));
 }
 
 async function changeUser(

@@ -410,6 +410,24 @@ function locations(get: () => Directory): void {
       const winner = answers.indexOf('written');
       expect((await get().find(uid))?.location).toEqual(online(epoch + 1, `vserver${winner}`));
     });
+
+    it('of a server are found page by page', async () => {
+      for (const [i, uid] of ['own1', 'own2', 'own3', 'Own4', 'own5', 'own6'].entries()) {
+        await make(get(), uid);
+        await get().writeLocation(uid, online(i + 1, uid === 'own5' ? 'Owner' : 'owner'), 0);
+      }
+      await get().writeLocation('own6', { ...NOWHERE, epoch: 6 }, 6);
+      const first = await get().owned('owner', 3);
+      const rest = await get().owned('owner', 3, first.at(-1)?.uid);
+      expect(first).toHaveLength(3);
+      expect([...first, ...rest].sort((a, b) => a.epoch - b.epoch)).toEqual([
+        { uid: 'own1', epoch: 1 },
+        { uid: 'own2', epoch: 2 },
+        { uid: 'own3', epoch: 3 },
+        { uid: 'Own4', epoch: 4 },
+      ]);
+      expect(await get().owned('nobody', 3)).toEqual([]);
+    });
   });
 }
 

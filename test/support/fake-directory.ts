@@ -111,6 +111,16 @@ export function fakeDirectory(): FakeDirectory {
         return 'written';
       }),
 
+    owned: (server, limit, after = '') =>
+      enter('owned', () =>
+        [...rows.values()]
+          .map(({ user: { uid }, location }) => ({ uid, epoch: location.epoch, server: location.server?.name }))
+          .filter((one) => one.server === server && one.uid > after)
+          .sort((a, b) => (a.uid < b.uid ? -1 : 1))
+          .slice(0, limit)
+          .map(({ uid, epoch }) => ({ uid, epoch })),
+      ),
+
     servers: () => enter('servers', () => [...servers.values()]),
     writeServer: (record) => enter('writeServer', () => void servers.set(record.name, record)),
     removeServer: (name) => enter('removeServer', () => void servers.delete(name)),

@@ -131,6 +131,7 @@ function writeConfig(folder: string, plain: boolean, suffix: string): string[] {
     'dbnosync',
     'index objectClass eq',
     'index uid eq,pres,sub',
+    ...(plain ? [] : ['index vsServer eq']),
     'index displayName,telephoneNumber,mail eq,sub',
     'access to attrs=userPassword by anonymous auth by * none',
     plain ? `access to * by dn.exact="${READER_DN}" read by * none` : 'access to * by * read',

@@ -10,7 +10,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['node.ts', 'edges.ts', 'core.ts', 'backends.ts', 'sample.ts', 'secrets.ts', 'logger.ts', 'config.ts', 'settings.ts'],
   ['udp', 'http', 'sip'],
   ['login', 'admin'],
-  ['heartbeat', 'redirect', 'locator', 'config-xml', 'directory'],
+  ['heartbeat', 'redirect', 'locator', 'config-xml', 'directory', 'bus'],
   ['base'],
 ];
 
@@ -18,6 +18,7 @@ const LAYERS: readonly (readonly string[])[] = [
 const RESERVED: Readonly<Record<string, readonly string[]>> = {
   'base/system.ts': ['node.ts', 'cli'],
   'base/system-streams.ts': ['node.ts'],
+  'bus/nats.ts': ['node.ts'],
   'directory/ldap.ts': ['backends.ts'],
   'directory/mysql.ts': ['backends.ts'],
   'directory/sqlite.ts': ['backends.ts'],
