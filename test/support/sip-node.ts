@@ -1,19 +1,24 @@
 /** The SIP edge of one node over a network in memory, and a small phone that shows every answer. */
 import { hash, randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { createCounters } from '../../src/base/counters.ts';
 import type { Address } from '../../src/base/model.ts';
+import type { Streams } from '../../src/base/ports.ts';
 import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
 import { authenticate, login } from '../../src/login/login.ts';
 import { createNonces } from '../../src/login/nonces.ts';
 import { createRateLimit } from '../../src/login/rate-limit.ts';
 import type { UseCases } from '../../src/login/use-cases.ts';
 import type { SipSettings } from '../../src/sip/context.ts';
+import type { FlowHandlers } from '../../src/sip/flow.ts';
 import type { SipResponse } from '../../src/sip/message.ts';
 import { parseMessage } from '../../src/sip/message.ts';
 import type { SipServer } from '../../src/sip/server.ts';
 import { createSip } from '../../src/sip/server.ts';
 import { SIP_NONCE_VALID_MS } from '../../src/sip/spent-nonces.ts';
 import { openUdp } from '../../src/sip/transport-udp.ts';
+import { openTransports } from '../../src/sip/transports.ts';
+import type { Transports } from '../../src/sip/transports.ts';
 import { flows } from './flows.ts';
 import type { MemoryNetwork } from './network.ts';
 import { memoryNetwork } from './network.ts';
@@ -24,6 +29,10 @@ export interface SipNodeOptions {
   readonly requestsASecond?: number;
   /** Failed logins a minute; 0 = no limit. */
   readonly failuresAMinute?: number;
+  /** TCP and WebSocket are opened too, on these. */
+  readonly streams?: Streams;
+  /** What is told of every message before and after it is dealt with. */
+  readonly watch?: (handlers: FlowHandlers) => FlowHandlers;
 }
 
 export const AT: Address = { host: '10.0.0.1', port: 5060 };
@@ -61,13 +70,25 @@ export async function sipNode(options: SipNodeOptions = {}) {
       ...options.settings,
     },
   }));
-  const udp = await openUdp(network, AT, sip.handlers);
+  const handlers = options.watch?.(sip.handlers) ?? sip.handlers;
+  const transports = options.streams === undefined ? null : await openAll(node, network, options.streams, handlers);
+  const udp = transports ?? (await openUdp(network, AT, handlers));
   sip.opened({
     port: AT.port,
     tlsPort: null,
-    flows: { flowTo: (to) => udp.flowTo(to), findConnection: () => undefined },
+    flows: { flowTo: (to) => udp.flowTo(to), findConnection: (id) => transports?.findConnection(id) },
   });
-  return { ...node, sip, network, logged };
+  return { ...node, sip, network, logged, transports };
+}
+
+function openAll(
+  { clock, time }: ReturnType<typeof flows>,
+  datagrams: MemoryNetwork,
+  streams: Streams,
+  handlers: FlowHandlers,
+): Promise<Transports> {
+  const hostOf = (request: IncomingMessage): string => request.socket.remoteAddress ?? '';
+  return openTransports({ datagrams, streams, clock, timers: time.timers, at: AT, tls: null, hostOf, handlers });
 }
 
 export type SipNode = Awaited<ReturnType<typeof sipNode>>;
