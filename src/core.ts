@@ -19,11 +19,14 @@ import { authenticate, login } from './login/login.ts';
 import { UidLocks } from './login/locks.ts';
 import type { Outbox } from './login/outbox.ts';
 import { openOutbox } from './login/outbox.ts';
-import { heard } from './login/presence.ts';
+import { heard, said } from './login/presence.ts';
 import type { EndReason } from './login/session-ends.ts';
 import { SessionEnds } from './login/session-ends.ts';
 import { Sweep } from './login/sweep.ts';
 import type { UseCases } from './login/use-cases.ts';
+import { changeBuddy, listsOf } from './presence/buddies.ts';
+import { Presence } from './presence/presence.ts';
+import { Publications } from './presence/publications.ts';
 import type { Identity } from './redirect/servers.ts';
 import { ServerImage } from './redirect/servers.ts';
 
@@ -63,7 +66,17 @@ export async function createCore(
   });
   const servers = new ServerImage({ directory, clock, me, users: () => table.users.count });
   const outbox = await openOutbox({ path: join(config.data, 'outbox.jsonl'), directory, log, timers });
-  const ends = new SessionEnds({ table, servers, later: outbox, clock, onEnd });
+  const presence = new Presence({ table, clock, timers });
+  const onPresence = (uid: string): void => {
+    presence.changed(uid);
+  };
+  const ends = new SessionEnds({
+    ...{ table, servers, later: outbox, clock },
+    onEnd: (row, reason, uid) => {
+      presence.sessionEnded(row, reason, uid);
+      onEnd(row, reason, uid);
+    },
+  });
   const locks = new UidLocks();
   const cache = records(directory, clock);
   const sweep = new Sweep({
@@ -72,6 +85,7 @@ export async function createCore(
     onChanged: (uid) => {
       cache.forget(uid);
     },
+    onPresence,
   });
   const variables = systemVariables({
     directory,
@@ -90,12 +104,26 @@ export async function createCore(
     lifetimeS: config.expires,
   };
   const locateDeps = { table, servers, finder: new UserFinder(directory, clock) };
-  const presence = { table, ends, clock };
+  const devices = { table, ends, clock, onPresence };
+  const publications = new Publications({
+    ...{ table, random, usersMax: config.usersMax },
+    setDevice: (row, update) => {
+      said(devices, row, update);
+    },
+  });
+  const buddies = { directory, locks, refresh: (uid: string) => sweep.refresh(uid) };
   const cases: UseCases = {
     clock,
     table,
     servers,
-    login: (request) => counted(counters, login(loginDeps, request)),
+    login: async (request) => {
+      const outcome = await counted(counters, login(loginDeps, request));
+      if (outcome.kind === 'welcome') {
+        publications.opened(request.uid);
+        presence.changed(request.uid);
+      }
+      return outcome;
+    },
     authenticate: (request) => authenticate(loginDeps, request),
     renew: (row, lifetimeS, text) => {
       counters.heartbeats++;
@@ -106,7 +134,7 @@ export async function createCore(
       ends.end(row, 'logout');
     },
     heard: (row, update) => {
-      heard(presence, row, update);
+      heard(devices, row, update);
     },
     moved: (row, wan) => {
       counters.natRebindings++;
@@ -114,6 +142,9 @@ export async function createCore(
     },
     ...locates(locateDeps, counters),
     ...userConfigs({ records: cache, variables, counters, log }),
+    ...{ presence, publications },
+    buddy: (uid, action, other) => changeBuddy(buddies, uid, action, other),
+    lists: (uid) => listsOf({ directory }, uid),
   };
   const admin = new Admin({
     ...{ directory, table, ends, sweep },

@@ -256,9 +256,12 @@ function startRounds(core: Core, { timers, clock, log }: NodePorts, { begun, beg
   };
   return [
     timers.every(SECOND_MS, () => {
-      core.table.turn(Math.floor(clock.now() / 1000), (row) => {
+      const nowS = Math.floor(clock.now() / 1000);
+      core.table.turn(nowS, (row) => {
         core.ends.end(row, 'silence');
       });
+      core.cases.publications.turn(nowS);
+      core.cases.presence.turn(nowS);
     }),
     timers.every(
       SECOND_MS,
@@ -291,6 +294,7 @@ async function endNode(config: Config, ports: NodePorts, running: Running, logou
     }
   };
   for (const timer of running.timers) timer.cancel();
+  core.cases.presence.close();
   await step('closing the listeners', () => running.edges?.close());
   if (logout) {
     for (const row of core.table.openRows()) core.ends.end(row, 'stopped');

@@ -53,6 +53,9 @@ export interface OnlineUser extends Kept {
   readonly logoutAt: number | null;
 }
 
+/** `status`: status or note of a device; `visibility`: with it, whether the user is invisible. */
+export type Change = 'none' | 'status' | 'visibility';
+
 export interface Closed {
   readonly uid: string;
   /** This was the user's last device here. */
@@ -170,9 +173,10 @@ export class OnlineTable {
     return this.users.uid(this.sessions.user[row] ?? 0);
   }
 
-  /** Takes over what the device says; answers whether the user's visibility changed by it. */
-  update(row: number, update: DeviceUpdate): boolean {
+  /** Takes over what the device says; answers how far that changed what others may see of the user. */
+  update(row: number, update: DeviceUpdate): Change {
     const { sessions } = this;
+    let change: Change = 'none';
     if (update.local !== undefined) {
       sessions.setLocal(row, update.local);
       this.#setNetwork(row);
@@ -180,13 +184,17 @@ export class OnlineTable {
     if (update.firewall !== undefined) sessions.setFirewall(row, update.firewall);
     if (update.note !== undefined || update.device !== undefined) {
       const text = sessions.text(row);
-      sessions.setText(row, { ...text, note: update.note ?? text.note, device: update.device ?? text.device });
+      const note = update.note ?? text.note;
+      if (note !== text.note) change = 'status';
+      sessions.setText(row, { ...text, note, device: update.device ?? text.device });
     }
-    if (update.status === undefined) return false;
+    if (update.status === undefined) return change;
+    const status = STATUSES.indexOf(update.status);
+    if (status === sessions.status[row]) return change;
     const userRow = sessions.user[row] ?? 0;
     const before = this.isHidden(userRow);
-    sessions.status[row] = STATUSES.indexOf(update.status);
-    return this.isHidden(userRow) !== before;
+    sessions.status[row] = status;
+    return this.isHidden(userRow) === before ? 'status' : 'visibility';
   }
 
   /** The outer address of the device moved. */

@@ -26,6 +26,8 @@ export interface SweepDeps {
   readonly name: string;
   /** A record that may be held elsewhere (a cache) changed. */
   readonly onChanged: (uid: string) => void;
+  /** What others may see of an online user may have changed. */
+  readonly onPresence: (uid: string) => void;
 }
 
 export class Sweep {
@@ -117,6 +119,9 @@ export class Sweep {
     const { enabled, expiresAt } = user.service;
     if (!enabled || (expiresAt !== null && expiresAt <= clock.now())) ends.endAll(user.uid, 'disabled');
     else if (table.users.stamp(row).secret !== secretDigest(user)) ends.endAll(user.uid, 'new-password');
-    else table.users.update(row, keptOf(user, version));
+    else {
+      table.users.update(row, keptOf(user, version));
+      this.#deps.onPresence(user.uid);
+    }
   }
 }

@@ -1,11 +1,14 @@
 /** What a node can do for a client, without any wire: the edges decode, call one of these, and encode. */
-import type { Address } from '../base/model.ts';
+import type { Address, Lists } from '../base/model.ts';
 import type { Clock } from '../base/ports.ts';
 import type { ConfigDocument } from '../config-xml/document.ts';
 import type { DeviceUpdate, OnlineTable } from '../heartbeat/online.ts';
 import type { Located, Trace } from '../locator/locate.ts';
 import type { ServerImage } from '../redirect/servers.ts';
 import type { DeviceText } from '../heartbeat/session-rows.ts';
+import type { BuddyAction, BuddyOutcome } from '../presence/buddies.ts';
+import type { Presence } from '../presence/presence.ts';
+import type { Publications } from '../presence/publications.ts';
 import type { Authenticated, LoginOutcome, LoginRequest } from './login.ts';
 
 export interface UseCases {
@@ -37,4 +40,11 @@ export interface UseCases {
    * `withPasswords` only for the user himself over a channel that nobody can read.
    */
   config(uid: string, withPasswords: boolean): Promise<ConfigDocument | null>;
+  /** Who is told of whom. */
+  readonly presence: Presence;
+  readonly publications: Publications;
+  /** Rejects with NO_SUCH_USER, NOT_FOUND, CONFLICT, TOO_LONG, DIRECTORY_UNAVAILABLE, READ_ONLY. */
+  buddy(uid: string, action: BuddyAction, other: string): Promise<BuddyOutcome>;
+  /** The user's lists as the directory has them. Rejects with NO_SUCH_USER, DIRECTORY_UNAVAILABLE. */
+  lists(uid: string): Promise<Lists>;
 }

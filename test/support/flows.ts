@@ -2,13 +2,18 @@
 import { randomBytes } from 'node:crypto';
 import type { Address, Location, ServerRecord } from '../../src/base/model.ts';
 import { OnlineTable } from '../../src/heartbeat/online.ts';
-import type { LoginDeps, LoginRequest } from '../../src/login/login.ts';
+import type { LoginDeps, LoginOutcome, LoginRequest } from '../../src/login/login.ts';
 import { login } from '../../src/login/login.ts';
 import { UidLocks } from '../../src/login/locks.ts';
 import type { EndReason } from '../../src/login/session-ends.ts';
 import { SessionEnds } from '../../src/login/session-ends.ts';
 import { Sweep } from '../../src/login/sweep.ts';
+import { said } from '../../src/login/presence.ts';
 import { UserFinder } from '../../src/locator/find-user.ts';
+import type { BuddyAction } from '../../src/presence/buddies.ts';
+import { changeBuddy, listsOf } from '../../src/presence/buddies.ts';
+import { Presence } from '../../src/presence/presence.ts';
+import { Publications } from '../../src/presence/publications.ts';
 import { ServerImage } from '../../src/redirect/servers.ts';
 import { manualTime } from './clock.ts';
 import type { ManualTime } from './clock.ts';
@@ -60,6 +65,10 @@ export function flows(
   const later: { uid: string; location: Location; expectedEpoch: number }[] = [];
   const ended: { uid: string; reason: EndReason }[] = [];
   const cookies = new Map<number, string>();
+  const presence = new Presence({ table, clock, timers: time.timers });
+  const onPresence = (uid: string): void => {
+    presence.changed(uid);
+  };
   const ends = new SessionEnds({
     table,
     servers,
@@ -67,10 +76,12 @@ export function flows(
     later: { add: (uid, location, expectedEpoch) => void later.push({ uid, location, expectedEpoch }) },
     onEnd: (row, reason, uid) => {
       ended.push({ uid: cookies.get(row) ?? table.sessions.cookie(row), reason });
+      presence.sessionEnded(row, reason, uid);
       options.onEnd?.(row, reason, uid);
     },
   });
   const locks = new UidLocks();
+  const random = { bytes: (length: number) => randomBytes(length) };
   const deps: LoginDeps = {
     directory,
     table,
@@ -78,7 +89,7 @@ export function flows(
     locks,
     ends,
     clock,
-    random: { bytes: (length) => randomBytes(length) },
+    random,
     realm: 'vserver',
     lifetimeS: 90,
   };
@@ -88,7 +99,15 @@ export function flows(
     log: silentLog,
     name: me.name,
     onChanged: (uid) => void changed.push(uid),
+    onPresence,
   });
+  const publications = new Publications({
+    ...{ table, random, usersMax: 16 },
+    setDevice: (row, update) => {
+      said({ table, ends, clock, onPresence }, row, update);
+    },
+  });
+  const buddies = { directory, locks, refresh: (uid: string) => sweep.refresh(uid) };
   return {
     time,
     clock,
@@ -103,6 +122,25 @@ export function flows(
     sweep,
     changed,
     nowS,
+    onPresence,
+    presence,
+    publications,
+    /** What of the use cases is the same for every edge. */
+    presenceCases: {
+      presence,
+      publications,
+      buddy: (uid: string, action: BuddyAction, other: string) => changeBuddy(buddies, uid, action, other),
+      lists: (uid: string) => listsOf({ directory }, uid),
+    },
+    /** As core.ts does: whoever has logged in is told of. */
+    async login(request: LoginRequest): Promise<LoginOutcome> {
+      const outcome = await login(deps, request);
+      if (outcome.kind === 'welcome') {
+        publications.opened(request.uid);
+        presence.changed(request.uid);
+      }
+      return outcome;
+    },
     finder: new UserFinder(directory, clock),
   };
 }
@@ -129,7 +167,7 @@ export function loginRequest(uid: string, more: Partial<LoginRequest> = {}): Log
 
 /** Logs him in as loginRequest() says; the row of his session. */
 export async function loggedIn(f: Flows, uid: string, more: Partial<LoginRequest> = {}): Promise<number> {
-  const outcome = await login(f.deps, loginRequest(uid, more));
+  const outcome = await f.login(loginRequest(uid, more));
   if (outcome.kind !== 'welcome') throw new Error(outcome.kind);
   return outcome.row;
 }

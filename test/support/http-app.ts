@@ -7,7 +7,7 @@ import { configDocument } from '../../src/config-xml/document.ts';
 import type { HttpDeps, HttpSettings, NodeNumbers, Readiness } from '../../src/http/deps.ts';
 import { createHttp } from '../../src/http/server.ts';
 import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
-import { authenticate, login } from '../../src/login/login.ts';
+import { authenticate } from '../../src/login/login.ts';
 import { createNonces } from '../../src/login/nonces.ts';
 import { heard } from '../../src/login/presence.ts';
 import { createRateLimit } from '../../src/login/rate-limit.ts';
@@ -123,7 +123,8 @@ function useCases(
     clock,
     table,
     servers,
-    login: (request) => login(node.deps, request),
+    ...node.presenceCases,
+    login: (request) => node.login(request),
     authenticate: (request) => authenticate(node.deps, request),
     renew: (row, lifetimeS, text) => {
       table.renew(row, lifetimeS, node.nowS());

@@ -4,7 +4,7 @@ import { createCounters } from '../../src/base/counters.ts';
 import type { Address } from '../../src/base/model.ts';
 import type { DatagramSocket } from '../../src/base/ports.ts';
 import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
-import { authenticate, login } from '../../src/login/login.ts';
+import { authenticate } from '../../src/login/login.ts';
 import { createNonces } from '../../src/login/nonces.ts';
 import { heard } from '../../src/login/presence.ts';
 import { createRateLimit } from '../../src/login/rate-limit.ts';
@@ -92,7 +92,8 @@ function useCases(node: ReturnType<typeof flows>): UseCases {
     clock,
     table,
     servers,
-    login: (request) => login(node.deps, request),
+    ...node.presenceCases,
+    login: (request) => node.login(request),
     authenticate: (request) => authenticate(node.deps, request),
     renew: (row, lifetimeS, text) => {
       table.renew(row, lifetimeS, node.nowS());

@@ -9,7 +9,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['main.ts', 'cli'],
   ['node.ts', 'edges.ts', 'core.ts', 'backends.ts', 'sample.ts', 'secrets.ts', 'logger.ts', 'config.ts', 'settings.ts'],
   ['udp', 'http', 'sip'],
-  ['login', 'admin'],
+  ['login', 'admin', 'presence'],
   ['heartbeat', 'redirect', 'locator', 'config-xml', 'directory', 'bus'],
   ['base'],
 ];
