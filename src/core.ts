@@ -8,6 +8,7 @@ import type { Config } from './config.ts';
 import type { SystemVariables } from './config-xml/system-variables.ts';
 import { systemVariables } from './config-xml/system-variables.ts';
 import { userConfigs } from './config-xml/user-config.ts';
+import type { Directory } from './directory/directory.ts';
 import type { GuardedDirectory } from './directory/guarded.ts';
 import { records } from './directory/records.ts';
 import { OnlineTable } from './heartbeat/online.ts';
@@ -19,6 +20,7 @@ import { authenticate, login } from './login/login.ts';
 import { UidLocks } from './login/locks.ts';
 import type { Outbox } from './login/outbox.ts';
 import { openOutbox } from './login/outbox.ts';
+import type { PresenceDeps } from './login/presence.ts';
 import { heard, said } from './login/presence.ts';
 import type { EndReason } from './login/session-ends.ts';
 import { SessionEnds } from './login/session-ends.ts';
@@ -105,13 +107,7 @@ export async function createCore(
   };
   const locateDeps = { table, servers, finder: new UserFinder(directory, clock) };
   const devices = { table, ends, clock, onPresence };
-  const publications = new Publications({
-    ...{ table, random, usersMax: config.usersMax },
-    setDevice: (row, update) => {
-      said(devices, row, update);
-    },
-  });
-  const buddies = { directory, locks, refresh: (uid: string) => sweep.refresh(uid) };
+  const watched = watching({ presence, devices, random, sweep, directory, locks }, config.usersMax);
   const cases: UseCases = {
     clock,
     table,
@@ -119,7 +115,7 @@ export async function createCore(
     login: async (request) => {
       const outcome = await counted(counters, login(loginDeps, request));
       if (outcome.kind === 'welcome') {
-        publications.opened(request.uid);
+        watched.publications.opened(request.uid);
         presence.changed(request.uid);
       }
       return outcome;
@@ -142,9 +138,7 @@ export async function createCore(
     },
     ...locates(locateDeps, counters),
     ...userConfigs({ records: cache, variables, counters, log }),
-    ...{ presence, publications },
-    buddy: (uid, action, other) => changeBuddy(buddies, uid, action, other),
-    lists: (uid) => listsOf({ directory }, uid),
+    ...watched,
   };
   const admin = new Admin({
     ...{ directory, table, ends, sweep },
@@ -152,6 +146,33 @@ export async function createCore(
     refreshVariables: () => variables.refresh(),
   });
   return { cases, admin, counters, table, servers, ends, sweep, outbox, variables };
+}
+
+interface WatchingDeps {
+  readonly presence: Presence;
+  readonly devices: PresenceDeps;
+  readonly random: Random;
+  readonly sweep: Sweep;
+  readonly directory: Directory;
+  readonly locks: UidLocks;
+}
+
+function watching(
+  { presence, devices, random, sweep, directory, locks }: WatchingDeps,
+  usersMax: number,
+): Pick<UseCases, 'presence' | 'publications' | 'buddy' | 'lists'> {
+  const buddies = { directory, locks, refresh: (uid: string) => sweep.refresh(uid) };
+  return {
+    presence,
+    publications: new Publications({
+      ...{ table: devices.table, random, usersMax },
+      setDevice: (row, update) => {
+        said(devices, row, update);
+      },
+    }),
+    buddy: (uid, action, other) => changeBuddy(buddies, uid, action, other),
+    lists: (uid) => listsOf(buddies, uid),
+  };
 }
 
 function locates(deps: LocateDeps, counters: Counters): Pick<UseCases, 'locateHere' | 'locateElsewhere'> {

@@ -1,7 +1,7 @@
 /** What others may see of a user: one state, made of all his devices (RFC 3859 2, RFC 4479). */
 import type { Status } from '../base/model.ts';
 import type { Device, OnlineTable } from '../heartbeat/online.ts';
-import type { Profile } from '../heartbeat/user-rows.ts';
+import type { Profile } from '../heartbeat/profile.ts';
 
 /** Of a user, to somebody else: who is invisible is offline. */
 export const SEEN_STATUSES = ['offline', 'online', 'busy', 'on-phone', 'away'] as const;

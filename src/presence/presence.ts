@@ -37,6 +37,9 @@ export interface Outlet {
 /** Between two notifications of the same subscription: RFC 3856 6.10 wants 5 s; datagrams to a client are small. */
 const PAUSE_TENTHS: Readonly<Record<Edge, number>> = { native: 10, sip: 50 };
 
+/** A client that did not answer is told again after this; where it is gone, its session ends meanwhile. */
+const LOST_TENTHS = 300;
+
 export const SUBSCRIPTION_LIMITS: SubscriptionLimits = {
   total: 200_000,
   ofWatcher: 2_000,
@@ -69,10 +72,7 @@ export class Presence {
     this.#table = options.table;
     this.#clock = options.clock;
     this.#startMs = options.clock.now();
-    this.subscriptions = new SubscriptionTable(
-      options.limits ?? SUBSCRIPTION_LIMITS,
-      Math.floor(this.#startMs / 1000),
-    );
+    this.subscriptions = new SubscriptionTable(options.limits ?? SUBSCRIPTION_LIMITS, Math.floor(this.#startMs / 1000));
     this.#turns = createTurns({
       timers: options.timers,
       now: () => this.#now(),
@@ -112,12 +112,14 @@ export class Presence {
     this.#enqueue(row);
   }
 
-  /** The notification of this row has come to its end: the next one may leave. */
-  notified(row: number): void {
+  /** The notification of this row has come to its end: the next one may leave. What was lost is told again by and by. */
+  notified(row: number, isLost = false): void {
     this.#clear(row, BUSY);
-    if (!this.#has(row, AGAIN)) return;
+    if (isLost) {
+      this.#set(row, FORCED);
+      this.#enqueue(row, LOST_TENTHS);
+    } else if (this.#has(row, AGAIN)) this.#enqueue(row);
     this.#clear(row, AGAIN);
-    this.#enqueue(row);
   }
 
   /** What is seen of this user may have changed. Costs little where nobody watches him. */
@@ -162,20 +164,20 @@ export class Presence {
     return this.seen(this.subscriptions.watcherOf(row), this.subscriptions.presentityOf(row));
   }
 
-  #enqueue(row: number): void {
+  #enqueue(row: number, pauseTenths = PAUSE_TENTHS[this.subscriptions.edgeOf(row)]): void {
     if (this.#has(row, QUEUED)) return;
     this.#set(row, QUEUED);
     const toldAt = this.subscriptions.toldAt[row] ?? 0;
     // Never told, or told before the clock was set back: no pause.
     const pauses = toldAt !== 0 && toldAt <= this.#now();
-    this.#turns.add(row, pauses ? toldAt + PAUSE_TENTHS[this.subscriptions.edgeOf(row)] : 0);
+    this.#turns.add(row, pauses ? toldAt + pauseTenths : 0);
   }
 
   #look(rows: readonly number[]): void {
     const { subscriptions } = this;
     // Those of the same user mostly stand one after the other.
     let uid: string | null = null;
-    let sight = (_watcher: string): Seen => CLOSED;
+    let sight: (watcher: string) => Seen = () => CLOSED;
     for (const row of rows) {
       this.#clear(row, QUEUED);
       if (!subscriptions.isUsed(row)) continue;

@@ -40,7 +40,7 @@ describe('the end of a session', () => {
     f.directory.put({ uid: 'a' });
     const row = await loggedIn(f, 'a');
     await f.time.advance(60_000);
-    heard({ table: f.table, ends: f.ends, clock: f.clock }, row, undefined);
+    heard(f, row, undefined);
     const heardAt = f.clock.now();
     await f.time.advance(89_000);
     turn(f);
@@ -73,7 +73,7 @@ describe('invisible', () => {
     f.directory.put({ uid: 'a' });
     const row = await loggedIn(f, 'a');
     await f.time.advance(10_000);
-    heard({ table: f.table, ends: f.ends, clock: f.clock }, row, { status: 'invisible' });
+    heard(f, row, { status: 'invisible' });
     const hiddenAt = f.clock.now();
     expect(f.later).toMatchObject([{ location: { hidden: true, logoutAt: hiddenAt, server: { name: 'here' } } }]);
     await f.time.advance(10_000);
