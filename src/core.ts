@@ -95,13 +95,7 @@ export async function createCore(
     log,
   });
   const loginDeps = {
-    directory,
-    table,
-    servers,
-    locks,
-    ends,
-    clock,
-    random,
+    ...{ directory, table, servers, locks, ends, clock, random },
     realm: config.realm,
     lifetimeS: config.expires,
   };
@@ -121,6 +115,25 @@ export async function createCore(
       return outcome;
     },
     authenticate: (request) => authenticate(loginDeps, request),
+    ...sessionCases(devices, counters),
+    ...locates(locateDeps, counters),
+    ...userConfigs({ records: cache, variables, counters, log }),
+    ...watched,
+  };
+  const admin = new Admin({
+    ...{ directory, table, ends, sweep },
+    realm: config.realm,
+    refreshVariables: () => variables.refresh(),
+  });
+  return { cases, admin, counters, table, servers, ends, sweep, outbox, variables };
+}
+
+function sessionCases(
+  devices: PresenceDeps,
+  counters: Counters,
+): Pick<UseCases, 'renew' | 'logout' | 'heard' | 'moved'> {
+  const { table, ends, clock } = devices;
+  return {
     renew: (row, lifetimeS, text) => {
       counters.heartbeats++;
       table.renew(row, lifetimeS, Math.floor(clock.now() / 1000));
@@ -136,16 +149,7 @@ export async function createCore(
       counters.natRebindings++;
       table.move(row, wan);
     },
-    ...locates(locateDeps, counters),
-    ...userConfigs({ records: cache, variables, counters, log }),
-    ...watched,
   };
-  const admin = new Admin({
-    ...{ directory, table, ends, sweep },
-    realm: config.realm,
-    refreshVariables: () => variables.refresh(),
-  });
-  return { cases, admin, counters, table, servers, ends, sweep, outbox, variables };
 }
 
 interface WatchingDeps {
