@@ -50,6 +50,8 @@ export interface TransactionParts {
   readonly flow: Flow;
   readonly timers: Timers;
   readonly user: TransactionUser;
+  /** What it keeps has become so many bytes longer, or shorter. */
+  readonly grown: (bytes: number) => void;
   /** Takes the transaction out of its table. */
   readonly forget: () => void;
 }
@@ -99,8 +101,15 @@ export class Transaction {
     this.#state = state;
   }
 
+  /** Bytes that are kept as long as it runs. */
+  get size(): number {
+    const { text, body } = this.request;
+    return text.length + body.length + (this.#last?.length ?? 0);
+  }
+
   /** `bytes` is what resend() sends from now on. */
   send(bytes: Buffer): void {
+    if (this.#state !== 'terminated') this.#parts.grown(bytes.length - (this.#last?.length ?? 0));
     this.#last = bytes;
     this.flow.send(bytes);
   }

@@ -13,7 +13,13 @@ import { INVITE_SERVER } from './transaction-invite-server.ts';
 import { SERVER } from './transaction-server.ts';
 import { BRANCH_COOKIE, formatVia } from './via.ts';
 
-export const TRANSACTIONS_MAX = 20_000;
+export interface TransactionLimits {
+  readonly count: number;
+  /** Of all requests and what is sent again for them. */
+  readonly bytes: number;
+}
+
+const LIMITS: TransactionLimits = { count: 20_000, bytes: 64 * 2 ** 20 };
 
 export interface Transactions {
   /** True where the request belongs to a server transaction, which has dealt with it: a retransmission, or an ACK. */
@@ -33,25 +39,32 @@ export interface Transactions {
   close(): void;
 }
 
-/** Where `max` run, a new one takes the place of the oldest. */
-export function createTransactions(timers: Timers, max = TRANSACTIONS_MAX): Transactions {
+/** Where there is no room for a new one, it takes that of the oldest. */
+export function createTransactions(timers: Timers, limits = LIMITS): Transactions {
   /** The oldest first. */
   const running = new Map<string, Transaction>();
   /** Of the flows that can close. */
   const onFlow = new Map<string, Set<Transaction>>();
+  let bytes = 0;
 
-  const open = (key: string, parts: Omit<TransactionParts, 'timers' | 'forget'>): Transaction => {
+  const dropOldest = (): void => running.values().next().value?.end('dropped');
+
+  const open = (key: string, parts: Omit<TransactionParts, 'timers' | 'grown' | 'forget'>): Transaction => {
     // Two with the same key can't be told apart; the later one is the one that its user knows to be new.
     running.get(key)?.end('dropped');
-    if (running.size >= max) running.values().next().value?.end('dropped');
+    if (running.size >= limits.count) dropOldest();
     const { id, isReliable } = parts.flow;
     const forget = (): void => {
       running.delete(key);
+      bytes -= tx.size;
       const others = onFlow.get(id);
       others?.delete(tx);
       if (others?.size === 0) onFlow.delete(id);
     };
-    const tx = new Transaction({ ...parts, timers, forget });
+    const grown = (by: number): void => void (bytes += by);
+    const tx = new Transaction({ ...parts, timers, grown, forget });
+    bytes += tx.size;
+    while (bytes > limits.bytes && running.size > 0) dropOldest();
     running.set(key, tx);
     if (isReliable) onFlow.set(id, (onFlow.get(id) ?? new Set()).add(tx));
     tx.handle({ type: 'start' });

@@ -339,10 +339,39 @@ describe('matching (17.1.3, 17.2.3)', () => {
 
 describe('the table', () => {
   it('is bounded: the oldest is dropped', () => {
-    table = createTransactions(time.timers, 3);
+    table = createTransactions(time.timers, { count: 3, bytes: 10_000 });
     const all = [1, 2, 3, 4].map((i) => serve('INVITE', UDP, { branch: `z9hG4bK-${i}` }));
     expect(all.map((tx) => tx.state)).toEqual(['terminated', 'proceeding', 'proceeding', 'proceeding']);
     expect([ended, table.count, time.running()]).toEqual([['dropped'], 3, 3]);
+  });
+
+  it('is bounded in bytes too: those of the requests, and of what would be sent again', () => {
+    table = createTransactions(time.timers, { count: 100, bytes: 10_000 });
+    const long = (i: number) => serve('INVITE', UDP, { branch: `z9hG4bK-${i}`, body: 'x'.repeat(1_800) });
+    const first = long(1);
+    const second = long(2);
+    expect([first.state, second.state]).toEqual(['proceeding', 'proceeding']);
+    // What is sent again instead of something shorter counts as well.
+    second.respond(180, Buffer.alloc(100));
+    second.respond(183, Buffer.alloc(3_000));
+    const third = long(3);
+    expect([first.state, second.state, third.state]).toEqual(['terminated', 'terminated', 'proceeding']);
+    expect(ended).toEqual(['dropped', 'dropped']);
+    third.end('done');
+    // Nothing of those that have ended is counted any more.
+    const others = Array.from({ length: 20 }, (_, i) => serve('OPTIONS', UDP, { branch: `z9hG4bK-${10 + i}` }));
+    expect(others.every(({ state }) => state === 'trying')).toBe(true);
+  });
+
+  it('holds a thousand INVITEs that are never acknowledged, and is empty after timer H', async () => {
+    table = createTransactions(time.timers, { count: 100, bytes: 2 ** 20 });
+    for (let i = 0; i < 1_000; i++) {
+      respond(serve('INVITE', UDP, { branch: `z9hG4bK-${i}` }), 480);
+      expect(table.count).toBeLessThanOrEqual(100);
+    }
+    expect(ended.length).toBe(900);
+    await time.advance(32_000);
+    expect([table.count, time.running()]).toEqual([0, 0]);
   });
 
   it('ends what ran on a connection that has ended (17.1.4)', () => {
