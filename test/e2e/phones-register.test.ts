@@ -87,7 +87,7 @@ async function restart(node: TestNode): Promise<TestNode> {
 }
 
 describe.concurrent.each(PHONES)('$name over $transport', ({ transport, start }) => {
-  it('registers, is located, stays registered through refreshes, a NAT rebinding and a restart, and unregisters', async () => {
+  it('registers, is located, stays registered through two refreshes, a NAT rebinding and a restart, and unregisters', async () => {
     const first = await startNode(LIFETIME);
     // Over TCP there is no rebinding that a connection would survive.
     const relay = transport === 'udp' ? await openRelay(first.sip) : null;
@@ -97,8 +97,14 @@ describe.concurrent.each(PHONES)('$name over $transport', ({ transport, start })
     expect(await locate(first)).toEqual({ verb: 'User', sip: registered.sip });
     expect(registered.sip).toMatch(CONTACT[transport]);
 
+    const once = await session(first, seenAfter(registered));
+    const twice = await session(first, seenAfter(once));
+    for (const refresh of [once, twice]) {
+      expect(refresh).toMatchObject({ sip: registered.sip, wan: registered.wan, loginAt });
+    }
+
     await relay?.rebind();
-    const refreshed = await session(first, seenAfter(registered));
+    const refreshed = await session(first, seenAfter(twice));
     expect(refreshed).toMatchObject({ sip: registered.sip, loginAt });
     if (relay !== null) expect(refreshed.wan).toBe(formatAddress(relay.outer()));
     expect(await locate(first)).toEqual({ verb: 'User', sip: registered.sip });

@@ -80,6 +80,15 @@ async function closing(count: number): Promise<void> {
   while (closings.length < count) await new Promise<void>((resolve) => (onClosing = resolve));
 }
 
+function openSockets(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    http.getConnections((error, count) => {
+      if (error === null) resolve(count);
+      else reject(error);
+    });
+  });
+}
+
 function open(path: string, protocols: string[] = ['sip']): WebSocket {
   const socket = new WebSocket(`ws://127.0.0.1:${httpPort}${path}`, protocols);
   socket.on('error', () => undefined);
@@ -184,6 +193,18 @@ describe('over IPv4', () => {
     const [, response] = (await once(socket, 'unexpected-response')) as [unknown, { statusCode: number }];
     expect(response.statusCode).toBe(status);
     socket.terminate();
+  });
+
+  it.each([
+    ['/other', 'websocket', 404],
+    ['/sip', 'h2c', 426],
+  ])('an upgrade of %s to %s that never ends its side leaves no socket behind', async (path, upgrade, status) => {
+    const socket = connect({ port: httpPort, host: '127.0.0.1', allowHalfOpen: true });
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${upgrade}\r\n\r\n`);
+    expect(await answerOn(socket)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    await expect.poll(() => openSockets()).toBe(0);
+    expect(transports.connections).toBe(0);
+    socket.destroy();
   });
 
   it('an upgrade to something else is refused with 426', async () => {

@@ -7,15 +7,15 @@ import { WebSocket } from 'ws';
 import type { Address } from '../../src/base/model.ts';
 import type { OnUpgrade } from '../../src/sip/transport-ws.ts';
 
-/** The server sees it come from this address. */
-export async function memoryWebSocket(onUpgrade: OnUpgrade, from: Address): Promise<WebSocket> {
+/** The server sees it come from this address. Rejects where it is refused. */
+export async function memoryWebSocket(onUpgrade: OnUpgrade, from: Address, path = '/sip'): Promise<WebSocket> {
   const client = new End();
   const server = new End();
   [client.other, server.other] = [server, client];
   // The server is never bound: it is given its end of the pipe as if it had come from a listener.
   const http = createServer().on('upgrade', onUpgrade);
   http.emit('connection', Object.assign(server, { remoteAddress: from.host, remotePort: from.port }));
-  const socket = new WebSocket('ws://vserver/sip', 'sip', { createConnection: () => client as unknown as Socket });
+  const socket = new WebSocket(`ws://vserver${path}`, 'sip', { createConnection: () => client as unknown as Socket });
   socket.on('error', () => undefined);
   await once(socket, 'open');
   return socket;
@@ -30,8 +30,11 @@ class End extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.other?.push(chunk);
-    done();
+    // As over a network, not before send() has returned.
+    queueMicrotask(() => {
+      this.other?.push(chunk);
+      done();
+    });
   }
 
   override _final(done: () => void): void {

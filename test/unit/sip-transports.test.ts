@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Address } from '../../src/base/model.ts';
 import { CONNECTION_LIMITS } from '../../src/sip/connections.ts';
@@ -7,13 +8,14 @@ import type { Flow } from '../../src/sip/flow.ts';
 import { makeResponse } from '../../src/sip/response.ts';
 import { openTransports } from '../../src/sip/transports.ts';
 import type { Transports } from '../../src/sip/transports.ts';
-import { manualTime } from '../support/clock.ts';
+import { manualTime, settle } from '../support/clock.ts';
 import type { ManualTime } from '../support/clock.ts';
 import { memoryNetwork } from '../support/network.ts';
 import type { MemoryNetwork } from '../support/network.ts';
 import { sipRequest } from '../support/sip-messages.ts';
 import { memoryStreams } from '../support/streams.ts';
 import type { MemoryStreams } from '../support/streams.ts';
+import { memoryWebSocket } from '../support/web-sockets.ts';
 
 const HERE: Address = { host: '192.0.2.10', port: 5060 };
 const TLS: Address = { host: '192.0.2.10', port: 5061 };
@@ -40,7 +42,7 @@ async function start(limits: Partial<ConnectionLimits> = {}): Promise<void> {
     timers: time.timers,
     at: HERE,
     tls: { at: TLS, pem: PEM },
-    hostOf: () => '',
+    hostOf: (request) => request.socket.remoteAddress ?? '',
     limits: { ...CONNECTION_LIMITS, ...limits },
     handlers: {
       onMessage(bytes, flow) {
@@ -165,6 +167,52 @@ describe('TCP and TLS', () => {
     expect(closed).toEqual([flow]);
     expect(client.received).toHaveLength(1);
     expect(transports.findConnection(flow?.id ?? '')).toBeUndefined();
+  });
+});
+
+describe('WebSocket', () => {
+  const open = (port: number, path?: string) => memoryWebSocket(transports.onUpgrade, phone(port), path);
+
+  it('answers on the connection', async () => {
+    const client = await open(1);
+    client.send(sipRequest('OPTIONS', { transport: 'WS' }));
+    const [answer] = (await once(client, 'message')) as [Buffer];
+    expect(answer.toString()).toContain('SIP/2.0 200 OK');
+    expect(seen[0]?.flow).toMatchObject({ transport: 'ws', isReliable: true, remote: phone(1) });
+  });
+
+  it('counts among the connections of its source, until its end', async () => {
+    await start({ connectionsOfSource: 2 });
+    const first = await open(1);
+    connect(phone(2));
+    await expect(open(3)).rejects.toThrow('503');
+    expect(streams.connect(HERE, phone(3))).toBeNull();
+    first.close();
+    await once(first, 'close');
+    await settle();
+    expect(transports.connections).toBe(1);
+    (await open(3)).terminate();
+  });
+
+  it('elsewhere than at /sip is refused, and is no connection', async () => {
+    await expect(open(1, '/')).rejects.toThrow('404');
+    await expect(open(1, '/sip/more')).rejects.toThrow('404');
+    expect(transports.connections).toBe(0);
+  });
+
+  it('that is idle is closed; a message, a keep-alive or a ping keeps it', async () => {
+    const idle = await open(1);
+    const kept = [await open(2), await open(3), await open(4)] as const;
+    const ended = once(idle, 'close');
+    await time.advance(CONNECTION_LIMITS.idleMs - 2_000);
+    kept[0].send(sipRequest('OPTIONS', { transport: 'WS' }));
+    kept[1].send('\r\n\r\n');
+    kept[2].ping();
+    await Promise.all([once(kept[0], 'message'), once(kept[1], 'message'), once(kept[2], 'pong')]);
+    await time.advance(4_000);
+    await ended;
+    expect(kept.map(({ readyState }) => readyState)).toEqual([1, 1, 1]);
+    for (const one of kept) one.terminate();
   });
 });
 
