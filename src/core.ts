@@ -4,6 +4,10 @@ import { Admin } from './admin/admin.ts';
 import type { Counters } from './base/counters.ts';
 import { createCounters } from './base/counters.ts';
 import type { Clock, Log, Random, Timers } from './base/ports.ts';
+import type { Bus } from './bus/bus.ts';
+import { NO_BUS } from './bus/bus.ts';
+import { joinTalk } from './cluster/cluster.ts';
+import { Reconciler } from './cluster/reconciler.ts';
 import type { Config } from './config.ts';
 import type { SystemVariables } from './config-xml/system-variables.ts';
 import { systemVariables } from './config-xml/system-variables.ts';
@@ -15,9 +19,11 @@ import { OnlineTable } from './heartbeat/online.ts';
 import { UserFinder } from './locator/find-user.ts';
 import type { LocateDeps } from './locator/locate.ts';
 import { locateElsewhere, locateHere } from './locator/locate.ts';
+import { locateAtOwner } from './login/locate-at-owner.ts';
 import type { LoginOutcome } from './login/login.ts';
 import { authenticate, login } from './login/login.ts';
 import { UidLocks } from './login/locks.ts';
+import type { OtherNodes } from './login/other-nodes.ts';
 import type { Outbox } from './login/outbox.ts';
 import { openOutbox } from './login/outbox.ts';
 import type { PresenceDeps } from './login/presence.ts';
@@ -47,6 +53,8 @@ export interface Core {
   readonly servers: ServerImage;
   readonly ends: SessionEnds;
   readonly sweep: Sweep;
+  readonly reconciler: Reconciler;
+  readonly bus: Bus;
   readonly outbox: Outbox;
   readonly variables: SystemVariables;
 }
@@ -58,6 +66,7 @@ export async function createCore(
   directory: GuardedDirectory,
   me: Identity,
   onEnd: (row: number, reason: EndReason, uid: string) => void,
+  bus: Bus = NO_BUS,
 ): Promise<Core> {
   const { clock, timers, random, log } = ports;
   const counters = createCounters();
@@ -80,28 +89,31 @@ export async function createCore(
     },
   });
   const locks = new UidLocks();
+  const others = joinTalk({ bus, servers, table, ends, locks, log, realm: config.realm });
   const cache = records(directory, clock);
   const sweep = new Sweep({
-    ...{ table, directory, ends, locks, clock, log },
+    ...{ table, directory, ends, locks, clock, log, counters },
     name: me.name,
     onChanged: (uid) => {
       cache.forget(uid);
     },
     onPresence,
   });
+  const reconciler = new Reconciler({ directory, table, servers, locks, clock, log, counters });
   const variables = systemVariables({
     directory,
     servers: () => servers.all().filter((one) => one.state === 'on'),
     log,
   });
   const loginDeps = {
-    ...{ directory, table, servers, locks, ends, clock, random },
+    ...{ directory, table, servers, locks, ends, others, clock, random },
     realm: config.realm,
     lifetimeS: config.expires,
   };
   const locateDeps = { table, servers, finder: new UserFinder(directory, clock) };
   const devices = { table, ends, clock, onPresence };
   const watched = watching({ presence, devices, random, sweep, directory, locks }, config.usersMax);
+  const owner = config.locateMode === 'full' ? others : null;
   const cases: UseCases = {
     clock,
     table,
@@ -116,7 +128,7 @@ export async function createCore(
     },
     authenticate: (request) => authenticate(loginDeps, request),
     ...sessionCases(devices, counters),
-    ...locates(locateDeps, counters),
+    ...locates(locateDeps, owner, counters),
     ...userConfigs({ records: cache, variables, counters, log }),
     ...watched,
   };
@@ -125,7 +137,7 @@ export async function createCore(
     realm: config.realm,
     refreshVariables: () => variables.refresh(),
   });
-  return { cases, admin, counters, table, servers, ends, sweep, outbox, variables };
+  return { cases, admin, counters, table, servers, ends, sweep, reconciler, bus, outbox, variables };
 }
 
 function sessionCases(
@@ -179,7 +191,12 @@ function watching(
   };
 }
 
-function locates(deps: LocateDeps, counters: Counters): Pick<UseCases, 'locateHere' | 'locateElsewhere'> {
+/** `owner`: asks the node that has the user; null where the client is sent there. */
+function locates(
+  deps: LocateDeps,
+  owner: Pick<OtherNodes, 'locate'> | null,
+  counters: Counters,
+): Pick<UseCases, 'locateHere' | 'locateElsewhere'> {
   return {
     locateHere: (asker, target, trace) => {
       const located = locateHere(deps.table, asker, target, trace);
@@ -187,7 +204,8 @@ function locates(deps: LocateDeps, counters: Counters): Pick<UseCases, 'locateHe
       return located;
     },
     locateElsewhere: async (asker, target, trace) => {
-      const located = await locateElsewhere(deps, asker, target, trace);
+      const byDirectory = await locateElsewhere(deps, asker, target, trace);
+      const located = owner === null ? byDirectory : await locateAtOwner(owner, byDirectory, asker, trace);
       counters[LOCATED[located.kind]]++;
       return located;
     },

@@ -232,7 +232,7 @@ async function listening<T>(at: Address, kind: string, env: string, listen: () =
   }
 }
 
-function numbersOf({ counters, table, outbox }: Core, directory: GuardedDirectory): NodeNumbers {
+function numbersOf({ bus, counters, table, outbox }: Core, directory: GuardedDirectory): NodeNumbers {
   return {
     sessions: table.count,
     users: table.users.count,
@@ -262,5 +262,12 @@ function numbersOf({ counters, table, outbox }: Core, directory: GuardedDirector
       repeat: counters.repeats,
     },
     rejectedFragments: counters.fragmentsRejected,
+    drift: {
+      dropped: counters.driftDropped,
+      rewritten: counters.driftRewritten,
+      cleared: counters.driftCleared,
+    },
+    busUp: bus.isUp,
+    bus: { ...bus.counters },
   };
 }

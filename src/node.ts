@@ -3,12 +3,15 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openDirectory } from './backends.ts';
-import { formatAddress, isLoopback } from './base/address.ts';
-import { isUnavailable, VserverError } from './base/errors.ts';
+import { isLoopback } from './base/address.ts';
+import { isUnavailable } from './base/errors.ts';
 import type { Address } from './base/model.ts';
 import type { Datagrams, Streams, Timer } from './base/ports.ts';
 import { systemAddresses, systemClock, systemDatagrams, systemRandom, systemTimers } from './base/system.ts';
 import { systemStreams } from './base/system-streams.ts';
+import type { Bus } from './bus/bus.ts';
+import { createBus, NO_BUS } from './bus/bus.ts';
+import { natsWire } from './bus/nats.ts';
 import type { Config } from './config.ts';
 import type { Core, CorePorts } from './core.ts';
 import { createCore } from './core.ts';
@@ -17,10 +20,12 @@ import type { GuardedDirectory } from './directory/guarded.ts';
 import { guarded } from './directory/guarded.ts';
 import type { Edges } from './edges.ts';
 import { openEdges } from './edges.ts';
+import { meetOthers } from './join.ts';
 import { createLog } from './logger.ts';
+import type { EndReason } from './login/session-ends.ts';
 import { restoreSnapshot, saveSnapshot } from './login/snapshot.ts';
 import type { Identity } from './redirect/servers.ts';
-import { RENEWAL_MS } from './redirect/servers.ts';
+import { startRounds } from './rounds.ts';
 import { fillWithSample } from './sample.ts';
 import type { Secrets } from './secrets.ts';
 import { ensureSecrets } from './secrets.ts';
@@ -59,8 +64,6 @@ export const VERSION = (
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
 
-const VARIABLES_MS = 60_000;
-const SECOND_MS = 1_000;
 /** What is still to be written at the end may take so long; the rest waits in the outbox for the next start. */
 const FLUSH_MS_MAX = 3_000;
 
@@ -101,11 +104,14 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
 
   // Sessions may end before the edges are open: the snapshot's.
   let edges: Edges | undefined = undefined as Edges | undefined;
-  const core = await createCore(config, ports, directory, identity(config, clock.now()), (row, reason, uid) => {
+  const bus = openBus(config, ports, secrets);
+  closers.push(() => bus.close());
+  const onEnd = (row: number, reason: EndReason, uid: string): void => {
     if (reason === 'silence') core.counters.silences++;
     else core.counters.logouts++;
     edges?.sessionEnded(row, reason, uid);
-  });
+  };
+  const core = await createCore(config, ports, directory, identity(config, clock.now()), onEnd, bus);
   closers.push(() => core.outbox.close());
   const restored = await restoreSnapshot(snapshotPath(config), {
     ...{ table: core.table, directory, clock, log, server: config.name },
@@ -125,12 +131,12 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
   edges = opened;
   closers.push(() => opened.close());
   core.servers.me = { ...core.servers.me, udp: opened.udp, http: opened.http, sip: opened.sip };
-  let begun = await meetOthers(config, core, secrets);
+  let begun = await meetOthers(config, core, secrets, ports);
   timers = startRounds(core, ports, {
     begun: () => begun,
     async begin() {
       prepared ||= await prepare(config, ports, directory);
-      begun ||= prepared && (await meetOthers(config, core, secrets));
+      begun ||= prepared && (await meetOthers(config, core, secrets, ports));
     },
     stop: () => stop(false),
   });
@@ -152,6 +158,13 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
     stop,
     stopped,
   };
+}
+
+/** Nothing waits for it: a node whose NATS is away runs alone. */
+function openBus(config: Config, ports: NodePorts, { clusterKey }: Secrets): Bus {
+  if (config.nats === '') return NO_BUS;
+  const wire = natsWire(config.nats, config.name, ports);
+  return createBus({ ...ports, wire, clusterKey, name: config.name });
 }
 
 function snapshotPath(config: Config): string {
@@ -186,96 +199,6 @@ async function prepare(config: Config, { log, clock }: NodePorts, directory: Gua
   }
 }
 
-/**
- * The first look at the others, before they are told of this node: one whose cluster key nobody else knows, or whose
- * name another one has, must not join them. False where the directory can't be asked now; rejects with SETTINGS.
- */
-async function meetOthers(config: Config, core: Core, secrets: Secrets): Promise<boolean> {
-  try {
-    await core.servers.look();
-    const [other] = core.servers.others();
-    const namesake = core.servers.namesake();
-    // A port that was picked says nothing of who it is, and an embedded directory has one node.
-    if (namesake !== undefined && config.udpPort !== 0 && !config.directory.startsWith('sqlite:')) {
-      const at = formatAddress(namesake.udp);
-      throw new VserverError(
-        'SETTINGS',
-        `a server of the name ${namesake.name} runs at ${at} already: set VSERVER_NAME (or wait 15 s if it is gone)`,
-      );
-    }
-    if (other !== undefined && secrets.clusterKeyIsOwn && !config.directory.startsWith('sqlite:')) {
-      throw new VserverError(
-        'SETTINGS',
-        `the server ${other.name} runs on this directory: set VSERVER_CLUSTER_KEY, the same on all of them`,
-      );
-    }
-    await core.servers.renew();
-    await core.variables.refresh();
-    return true;
-  } catch (error) {
-    if (!isUnavailable(error)) throw error;
-    return false;
-  }
-}
-
-/** What of the start has to wait where the directory is away. */
-interface Beginning {
-  readonly begun: () => boolean;
-  /** Tries it. Rejects with SETTINGS where this node may not run on the directory. */
-  readonly begin: () => Promise<void>;
-  readonly stop: () => Promise<void>;
-}
-
-function startRounds(core: Core, { timers, clock, log }: NodePorts, { begun, begin, stop }: Beginning): Timer[] {
-  const round = (what: string, run: () => Promise<void>): (() => void) => {
-    let running = false;
-    return () => {
-      if (running) return;
-      running = true;
-      run()
-        .catch((error: unknown) => {
-          if (!isUnavailable(error)) log.error({ err: error }, `${what} failed`);
-        })
-        .finally(() => (running = false));
-    };
-  };
-  const beginLater = async (): Promise<void> => {
-    if (begun()) return;
-    try {
-      await begin();
-    } catch (error) {
-      if (!(error instanceof VserverError) || error.code !== 'SETTINGS') throw error;
-      log.error({ err: error }, 'the directory is back, but this node may not run on it');
-      await stop();
-    }
-  };
-  const renew = async (): Promise<void> => {
-    if (!begun()) return;
-    await core.servers.renew();
-    core.variables.relist();
-  };
-  return [
-    timers.every(SECOND_MS, () => {
-      const nowS = Math.floor(clock.now() / 1000);
-      core.table.turn(nowS, (row) => {
-        core.ends.end(row, 'silence');
-      });
-      core.cases.publications.turn(nowS);
-      core.cases.presence.turn(nowS);
-    }),
-    timers.every(
-      SECOND_MS,
-      round('sweep', () => core.sweep.step()),
-    ),
-    timers.every(SECOND_MS, round('start on the directory', beginLater)),
-    timers.every(RENEWAL_MS, round('renewal of the server record', renew)),
-    timers.every(
-      VARIABLES_MS,
-      round('reading of the system variables', () => core.variables.refresh()),
-    ),
-  ];
-}
-
 interface Running {
   readonly core: Core;
   readonly directory: GuardedDirectory;
@@ -307,6 +230,7 @@ async function endNode(config: Config, ports: NodePorts, running: Running, logou
   const lastWrites = Promise.allSettled([core.outbox.flush(), core.servers.leave()]);
   await Promise.race([lastWrites, new Promise<void>((resolve) => ports.timers.after(FLUSH_MS_MAX, resolve))]);
   await step('closing the outbox', () => core.outbox.close());
+  await step('closing the bus', () => core.bus.close());
   await step('closing the directory', () => directory.close());
   await step('removing the run file', () => rm(runFilePath(config.data), { force: true }));
   ports.log.info({}, 'vserver stopped');

@@ -292,13 +292,21 @@ export const SETTINGS = {
     '100',
     'unauthenticated requests a second a source, 50 at least; 0 = no limit',
   ),
+  locateMode: setting(
+    'locate.mode',
+    'LOCATE_MODE',
+    oneOf('see-also', 'full'),
+    'see-also',
+    'see-also',
+    '`full`: a node asks the owner of a user over the bus instead of sending the client there',
+  ),
   nats: setting(
     'nats',
     'NATS',
     text,
     '',
     '',
-    '`nats://host:port`: the bus of a cluster (which comes with a later release)',
+    '`nats://host:port`: the bus of a cluster; several NATS servers separated by commas',
     true,
   ),
   logLevel: setting(

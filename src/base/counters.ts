@@ -13,6 +13,12 @@ export interface Counters {
   locatesOffline: number;
   locatesUnknown: number;
   fragmentsRejected: number;
+  /** Sessions that were found to be elsewhere, though no notice had come. */
+  driftDropped: number;
+  /** Locations of users who are here that the directory did not know of. */
+  driftRewritten: number;
+  /** Locations that named a node where nobody was. */
+  driftCleared: number;
   datagramsReceived: number;
   datagramsDropped: number;
   datagramsMalformed: number;
@@ -36,6 +42,9 @@ export function createCounters(): Counters {
     locatesOffline: 0,
     locatesUnknown: 0,
     fragmentsRejected: 0,
+    driftDropped: 0,
+    driftRewritten: 0,
+    driftCleared: 0,
     datagramsReceived: 0,
     datagramsDropped: 0,
     datagramsMalformed: 0,

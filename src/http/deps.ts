@@ -53,6 +53,12 @@ export interface NodeNumbers {
   readonly datagrams: Readonly<Record<string, number>>;
   /** Counter: XML fragments left out of a CONFIG. */
   readonly rejectedFragments: number;
+  /** Counter, by what was mended: dropped, rewritten, cleared. */
+  readonly drift: Readonly<Record<string, number>>;
+  /** Of a node of a cluster: whether its bus is there. */
+  readonly busUp: boolean;
+  /** Counter, by kind: sent, received, and refused as forged, stale or replayed; unanswered requests. */
+  readonly bus: Readonly<Record<string, number>>;
 }
 
 export interface HttpDeps {

@@ -45,6 +45,14 @@ export function createMetrics(numbers: () => NodeNumbers): Metrics {
   gauge('vserver_outbox_waiting', 'Location writes that wait for the directory', () => numbers().outboxWaiting);
   counter('vserver_nat_rebindings_total', 'Outer addresses that moved', () => numbers().natRebindings);
   counter('vserver_rejected_fragments_total', 'XML fragments left out of a CONFIG', () => numbers().rejectedFragments);
+  counters(
+    'vserver_drift_total',
+    'Differences between memory and directory that were mended',
+    'kind',
+    () => numbers().drift,
+  );
+  gauge('vserver_bus_up', '1: the bus of the cluster is there', () => (numbers().busUp ? 1 : 0));
+  counters('vserver_bus_messages_total', 'Messages between the nodes', 'kind', () => numbers().bus);
 
   const delay = monitorEventLoopDelay({ resolution: 20 });
   delay.enable();

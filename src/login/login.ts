@@ -11,10 +11,12 @@ import type { DeviceText, NewSession } from '../heartbeat/session-rows.ts';
 import { COOKIE_BYTES, KEY_BYTES } from '../heartbeat/session-rows.ts';
 import { keptOf } from '../heartbeat/profile.ts';
 import { admit } from '../redirect/admission.ts';
+import type { Admission } from '../redirect/admission.ts';
 import type { ServerImage } from '../redirect/servers.ts';
 import type { DigestAlgorithm } from './digest.ts';
 import { verifierFor } from './digest.ts';
 import type { UidLocks } from './locks.ts';
+import type { OtherNodes } from './other-nodes.ts';
 import type { SessionEnds } from './session-ends.ts';
 import { equalSecrets, proofOf, sessionKey, verifierOf } from './proof.ts';
 import { arrival } from './whereabouts.ts';
@@ -66,6 +68,7 @@ export interface LoginDeps {
   readonly servers: ServerImage;
   readonly locks: UidLocks;
   readonly ends: SessionEnds;
+  readonly others: Pick<OtherNodes, 'has' | 'taken'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly realm: string;
@@ -90,9 +93,12 @@ async function loginInTurn(deps: LoginDeps, request: LoginRequest): Promise<Logi
   for (let tries = 1; entry !== null && tries <= WRITES_MAX; tries++) {
     const refusal = refusalOf(entry, deps.clock.now());
     if (refusal !== undefined) return denied(refusal);
-    const admission = admissionOf(deps, entry, request);
+    const admission = await admissionOf(deps, entry, request);
     if (admission.kind === 'no-room') throw new VserverError('NO_ROOM', undefined, { retryAfter: 5 });
-    if (admission.kind === 'redirect') return { ...admission, key: verdict.key.toString('hex') };
+    if (admission.kind === 'redirect') {
+      deps.servers.sentTo(admission.to.name);
+      return { ...admission, key: verdict.key.toString('hex') };
+    }
 
     const session = sessionFor(deps, request, verdict.key);
     const replaced = deps.table.replacedBy(request.uid, request.instance, entry.user.service.devicesMax);
@@ -100,6 +106,8 @@ async function loginInTurn(deps: LoginDeps, request: LoginRequest): Promise<Logi
     const location = arrival(entry.location, session, hidden, deps.servers.me, deps.clock.now());
     const written = await deps.directory.writeLocation(request.uid, location, entry.location.epoch);
     if (written === 'written') {
+      const former = entry.location.server?.name ?? deps.servers.me.name;
+      if (former !== deps.servers.me.name) deps.others.taken(former, request.uid, location.epoch, request.source);
       deps.ends.replaced(request, entry.user.service.devicesMax);
       const { epoch, logoutAt } = location;
       const row = deps.table.open(
@@ -182,18 +190,21 @@ function refusalOf(entry: Entry, nowMs: number): Denial | undefined {
   return expiresAt !== null && expiresAt <= nowMs ? 'expired' : undefined;
 }
 
-function admissionOf(deps: LoginDeps, entry: Entry, request: LoginRequest): ReturnType<typeof admit> {
+async function admissionOf(deps: LoginDeps, entry: Entry, request: LoginRequest): Promise<Admission> {
   const owner = entry.location.server;
-  return admit(
-    {
-      owner: owner === null ? undefined : deps.servers.other(owner.name),
-      devicesMax: entry.user.service.devicesMax,
-      isHere: deps.table.users.find(request.uid) >= 0,
-      hops: request.hops,
-      sentBy: request.sentBy,
-    },
-    deps.servers,
-  );
+  const candidate = {
+    owner: owner === null ? undefined : deps.servers.other(owner.name),
+    devicesMax: entry.user.service.devicesMax,
+    isHere: deps.table.users.find(request.uid) >= 0,
+    hops: request.hops,
+    sentBy: request.sentBy,
+  };
+  const admission = admit(candidate, deps.servers);
+  if (admission.kind !== 'redirect' || admission.to.name !== owner?.name) return admission;
+  // All devices live on the owner, unless he does not answer, or has lost the user.
+  if (await deps.others.has(admission.to, request.uid)) return admission;
+  const isHere = deps.table.users.find(request.uid) >= 0;
+  return admit({ ...candidate, owner: undefined, isHere }, deps.servers);
 }
 
 function sessionFor(deps: LoginDeps, request: LoginRequest, key: Buffer): NewSession {

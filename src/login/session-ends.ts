@@ -86,6 +86,14 @@ export class SessionEnds {
     }
   }
 
+  /** The user is on another node now, logged in from `source`: that very client needs not be told. */
+  taken(uid: string, source: Address): void {
+    const userRow = this.#table.users.find(uid);
+    for (const row of userRow < 0 ? [] : this.#table.rowsOf(userRow)) {
+      this.end(row, this.#table.sessions.isWan(row, source) ? 'renewed' : 'elsewhere');
+    }
+  }
+
   /** Ends all sessions of the user; answers how many. */
   endAll(uid: string, reason: EndReason): number {
     const userRow = this.#table.users.find(uid);
@@ -95,11 +103,16 @@ export class SessionEnds {
     return rows.length;
   }
 
+  /** The directory does not know that the user is here, though nobody logged in since `expectedEpoch`. */
+  claim(userRow: number, expectedEpoch: number): void {
+    const location = present(this.#table, userRow, this.#servers.me);
+    this.#later.add(this.#table.users.uid(userRow), location, expectedEpoch);
+  }
+
   /** The user became invisible, or visible again: to the others that is a logout, or a login. */
   visibilityChanged(userRow: number): void {
     const { users } = this.#table;
     if (this.#table.isHidden(userRow)) users.logoutS[userRow] = Math.floor(this.#clock.now() / 1000);
-    const location = present(this.#table, userRow, this.#servers.me);
-    this.#later.add(users.uid(userRow), location, location.epoch);
+    this.claim(userRow, users.epoch[userRow] ?? 0);
   }
 }

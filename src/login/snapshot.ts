@@ -90,7 +90,9 @@ async function takeBack(batch: readonly Saved[], deps: RestoreDeps, counts: Coun
   const known = await glimpses(batch, deps.directory);
   for (const saved of batch) {
     const glimpse = known?.get(saved.profile.uid);
-    const holds = known === undefined || (glimpse?.epoch === saved.epoch && glimpse.server === deps.server);
+    // None: another node took this one for dead and cleared up; the sweep claims him again.
+    const isFree = glimpse?.server === deps.server || glimpse?.server === null;
+    const holds = known === undefined || (glimpse?.epoch === saved.epoch && isFree);
     const isYoung = saved.seenS + saved.session.lifetimeS > nowS;
     if (holds) {
       const row = deps.table.restore(saved, nowS);

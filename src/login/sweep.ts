@@ -3,6 +3,7 @@
  * (disabled, removed, new password, privacy, lists, a login elsewhere) takes effect here. A slice costs one `peek`;
  * a user's record is read again only where its version changed.
  */
+import type { Counters } from '../base/counters.ts';
 import { isUnavailable } from '../base/errors.ts';
 import type { Clock, Log } from '../base/ports.ts';
 import type { Directory, Entry, Glimpse } from '../directory/directory.ts';
@@ -22,6 +23,7 @@ export interface SweepDeps {
   readonly locks: UidLocks;
   readonly clock: Clock;
   readonly log: Log;
+  readonly counters: Counters;
   /** Name of this node. */
   readonly name: string;
   /** A record that may be held elsewhere (a cache) changed. */
@@ -88,7 +90,7 @@ export class Sweep {
   }
 
   async #compare(uid: string, glimpse: Glimpse | undefined): Promise<void> {
-    const { table, ends, directory, name } = this.#deps;
+    const { table, ends, directory, name, counters } = this.#deps;
     const row = table.users.find(uid);
     if (row < 0) return;
     if (glimpse === undefined) {
@@ -97,18 +99,35 @@ export class Sweep {
     }
     if (glimpse.epoch > (table.users.epoch[row] ?? 0)) {
       if (glimpse.server !== name) {
+        counters.driftDropped++;
         ends.endAll(uid, 'elsewhere');
         return;
       }
       // A login here was refused because the write took too long, and then it was written all the same: with the
       // older epoch the logout of the devices that stayed would be lost.
       table.users.epoch[row] = glimpse.epoch;
+    } else if (glimpse.server !== name || glimpse.epoch < (table.users.epoch[row] ?? 0)) {
+      await this.#claim(uid);
+      return;
     }
     if (table.users.stamp(row).version !== digestOf(glimpse.version)) {
       this.#deps.onChanged(uid);
       const entry = await directory.find(uid);
       if (entry !== null) this.#takeOver(entry);
     }
+  }
+
+  /** Nobody logged in since, but the directory does not say that he is here: read once more, and told so. */
+  async #claim(uid: string): Promise<void> {
+    const { table, ends, directory, name, counters } = this.#deps;
+    const epoch = table.users.epoch[table.users.find(uid)];
+    const location = (await directory.find(uid))?.location;
+    const row = table.users.find(uid);
+    // A login or logout that has come meanwhile wrote its own.
+    if (row < 0 || table.users.epoch[row] !== epoch || epoch === undefined || location === undefined) return;
+    if (location.epoch > epoch || (location.epoch === epoch && location.server?.name === name)) return;
+    counters.driftRewritten++;
+    ends.claim(row, location.epoch);
   }
 
   #takeOver({ user, location, version }: Entry): void {

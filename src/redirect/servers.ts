@@ -3,6 +3,7 @@ import { sameAddress } from '../base/address.ts';
 import type { Address, ServerRecord, ServerState } from '../base/model.ts';
 import type { Clock } from '../base/ports.ts';
 import type { Directory } from '../directory/directory.ts';
+import { readServerRecord } from './server-record.ts';
 
 /** A record that was not renewed for so long counts as off. */
 export const SILENCE_MS_MAX = 15_000;
@@ -14,15 +15,30 @@ const SERVERS_MAX = 10_000;
 /** The parts of the own record that don't change while the node runs. */
 export type Identity = Omit<ServerRecord, 'state' | 'users' | 'seenAt'>;
 
+interface Seen {
+  readonly record: ServerRecord;
+  /** When it was noticed, by the clock of this node, that the other one wrote or told its record. */
+  readonly heardAtMs: number;
+  /** `seenAt` as the directory had it at the last look; null: only ever heard of over the bus. */
+  readonly storedSeenAt: number | null;
+  readonly firstSeenMs: number;
+  /** It did not answer a question, and was not heard of since. */
+  readonly isSuspect: boolean;
+  /** How many clients were sent there since it last said how many it has. */
+  sent: number;
+}
+
 export class ServerImage {
   /** Addresses are known for good once the listeners are open. */
   me: Identity;
+  /** Tells the other nodes at once. */
+  onAnnounce: (own: ServerRecord) => void = () => undefined;
   readonly #directory: Directory;
   readonly #clock: Clock;
   readonly #users: () => number;
   #state: ServerState = 'on';
   #announced = false;
-  #records: readonly ServerRecord[] = [];
+  #seen: ReadonlyMap<string, Seen> = new Map();
   /** The record of this server's name at the last look. */
   #former: ServerRecord | undefined;
 
@@ -47,54 +63,98 @@ export class ServerImage {
     return this.#users() >= this.me.usersMax;
   }
 
-  /** From now on; the list learns of it with the next renewal. Draining is for those who will ask a node to drain. */
+  /** From now on; the other nodes are told at once where there is a bus, the directory with the next renewal. */
   setState(state: ServerState): void {
     this.#state = state;
+    if (this.#announced) this.onAnnounce(this.own());
   }
 
-  /** Writes the own record and reads those of the others. Rejects where the directory is unreachable. */
+  /** Tells and writes the own record and reads those of the others. Rejects where the directory is unreachable. */
   async renew(): Promise<void> {
-    await this.#directory.writeServer(this.own());
     this.#announced = true;
+    this.onAnnounce(this.own());
+    await this.#directory.writeServer(this.own());
     await this.look();
   }
 
   /** The last word of this server: that it is off. Nothing where it never was in the list. */
   async leave(): Promise<void> {
     this.#state = 'off';
-    if (this.#announced) await this.#directory.writeServer(this.own());
+    if (!this.#announced) return;
+    this.onAnnounce(this.own());
+    await this.#directory.writeServer(this.own());
   }
 
   /** Reads the records of the others. Rejects where the directory is unreachable. */
   async look(): Promise<void> {
-    const records = await this.#directory.servers();
-    this.#records = records.filter((record) => record.name !== this.me.name).slice(0, SERVERS_MAX);
-    this.#former = records.find((record) => record.name === this.me.name);
+    const stored = (await this.#directory.servers()).map(readServerRecord).filter((record) => record !== null);
+    const nowMs = this.#clock.now();
+    const seen = new Map<string, Seen>();
+    for (const record of stored.slice(0, SERVERS_MAX)) {
+      if (record.name !== this.me.name) seen.set(record.name, this.#looked(record, nowMs));
+    }
+    for (const [name, one] of this.#seen) if (!seen.has(name) && this.#isHeard(one)) seen.set(name, one);
+    this.#seen = seen;
+    this.#former = stored.find((record) => record.name === this.me.name);
   }
 
-  /** All servers that were ever seen, this one as of now, the silent ones as off. */
+  /** Another node told its record over the bus. */
+  hear(record: ServerRecord): void {
+    const before = this.#seen.get(record.name);
+    if (record.name === this.me.name || (before === undefined && this.#seen.size >= SERVERS_MAX)) return;
+    // Messages overtake each other; the younger word holds.
+    if (before !== undefined && this.#isHeard(before) && !isYounger(record, before.record)) return;
+    const nowMs = this.#clock.now();
+    const { storedSeenAt = null, firstSeenMs = nowMs } = before ?? {};
+    const seen: Seen = { record, heardAtMs: nowMs, storedSeenAt, firstSeenMs, isSuspect: false, sent: 0 };
+    this.#seen = new Map(this.#seen).set(record.name, seen);
+  }
+
+  /** It did not answer: it counts as off until it is heard of again. */
+  suspect(name: string): void {
+    const seen = this.#seen.get(name);
+    if (seen !== undefined) this.#seen = new Map(this.#seen).set(name, { ...seen, isSuspect: true });
+  }
+
+  /** A client was sent there: it counts before that node says so itself. */
+  sentTo(name: string): void {
+    const seen = this.#seen.get(name);
+    if (seen !== undefined) seen.sent++;
+  }
+
+  /** All servers that were ever seen, this one as of now, the silent ones as off; `seenAt` by the clock of this node. */
   all(): readonly ServerRecord[] {
-    const others = this.#records.map((record): ServerRecord =>
-      this.#isHeard(record) ? record : { ...record, state: 'off' },
+    const others = [...this.#seen.values()].map((seen): ServerRecord =>
+      this.#isHeard(seen) ? shown(seen) : { ...shown(seen), state: 'off' },
     );
     return [this.own(), ...others];
   }
 
   /** The other servers that run (draining ones too). */
   others(): readonly ServerRecord[] {
-    return this.#records.filter((record) => record.state !== 'off' && this.#isHeard(record));
+    return [...this.#seen.values()].filter((seen) => this.#isRunning(seen)).map(shown);
   }
 
   /** The running server of this name, other than this one. */
   other(name: string): ServerRecord | undefined {
-    return this.#records.find((record) => record.name === name && record.state !== 'off' && this.#isHeard(record));
+    const seen = this.#seen.get(name);
+    return seen !== undefined && this.#isRunning(seen) ? shown(seen) : undefined;
   }
 
   /** A running server of this one's name at another address: no earlier run of this one, so it must be another. */
   namesake(): ServerRecord | undefined {
     const record = this.#former;
-    if (record === undefined || record.state === 'off' || !this.#isHeard(record)) return undefined;
+    if (record === undefined || record.state === 'off') return undefined;
+    if (record.seenAt < this.#clock.now() - SILENCE_MS_MAX) return undefined;
     return sameAddress(record.udp, this.me.udp) ? undefined : record;
+  }
+
+  /** The servers in the list that have been silent or off for so long. */
+  gone(ageMs: number): readonly { readonly name: string; readonly heardAtMs: number }[] {
+    const sinceMs = this.#clock.now() - ageMs;
+    return [...this.#seen.values()]
+      .filter(({ firstSeenMs, heardAtMs }) => Math.max(firstSeenMs, heardAtMs) <= sinceMs)
+      .map(({ record: { name }, heardAtMs }) => ({ name, heardAtMs }));
   }
 
   /** The other servers that take logins, the least loaded first. */
@@ -109,9 +169,36 @@ export class ServerImage {
       .map((record) => record.udp);
   }
 
-  #isHeard(record: ServerRecord): boolean {
-    return record.seenAt >= this.#clock.now() - SILENCE_MS_MAX;
+  /** What the directory's record says beyond what was known of that server. */
+  #looked(record: ServerRecord, nowMs: number): Seen {
+    const before = this.#seen.get(record.name);
+    const storedSeenAt = record.seenAt;
+    if (before === undefined) {
+      // The one time that clocks are compared: nothing else is known of it yet.
+      const heardAtMs = Math.min(record.seenAt, nowMs);
+      return { record, heardAtMs, storedSeenAt, firstSeenMs: nowMs, isSuspect: false, sent: 0 };
+    }
+    if (before.storedSeenAt === record.seenAt) return before;
+    if (this.#isHeard(before) && !isYounger(record, before.record)) return { ...before, storedSeenAt };
+    return { ...before, record, storedSeenAt, heardAtMs: nowMs, isSuspect: false, sent: 0 };
   }
+
+  #isRunning(seen: Seen): boolean {
+    return seen.record.state !== 'off' && this.#isHeard(seen);
+  }
+
+  #isHeard({ heardAtMs, isSuspect }: Seen): boolean {
+    return !isSuspect && heardAtMs >= this.#clock.now() - SILENCE_MS_MAX;
+  }
+}
+
+/** Both times are of the clock of that one server. */
+function isYounger(a: ServerRecord, b: ServerRecord): boolean {
+  return a.startedAt === b.startedAt ? a.seenAt > b.seenAt : a.startedAt > b.startedAt;
+}
+
+function shown({ record, heardAtMs, sent }: Seen): ServerRecord {
+  return { ...record, users: record.users + sent, seenAt: heardAtMs };
 }
 
 /** Least loaded first, by users over their maximum; then by name. */

@@ -1,5 +1,6 @@
 /** The use cases of one node over a directory in memory, for tests of the flows and the edges. */
 import { randomBytes } from 'node:crypto';
+import { createCounters } from '../../src/base/counters.ts';
 import type { Address, Location, ServerRecord } from '../../src/base/model.ts';
 import { OnlineTable } from '../../src/heartbeat/online.ts';
 import type { LoginDeps, LoginOutcome, LoginRequest } from '../../src/login/login.ts';
@@ -88,14 +89,17 @@ export function flows(
     servers,
     locks,
     ends,
+    others: { has: () => Promise.resolve(true), taken: () => undefined },
     clock,
     random,
     realm: 'vserver',
     lifetimeS: 90,
   };
+  const counters = createCounters();
   const changed: string[] = [];
   const sweep = new Sweep({
     ...deps,
+    counters,
     log: silentLog,
     name: me.name,
     onChanged: (uid) => void changed.push(uid),
@@ -120,6 +124,7 @@ export function flows(
     locks,
     deps,
     sweep,
+    counters,
     changed,
     nowS,
     onPresence,

@@ -111,6 +111,9 @@ export const NUMBERS: NodeNumbers = {
   ends: { logout: 8, silence: 2 },
   datagrams: { received: 9, 'wrong-mac': 1 },
   rejectedFragments: 0,
+  drift: { dropped: 0, rewritten: 0, cleared: 0 },
+  busUp: true,
+  bus: { sent: 0 },
 };
 
 function useCases(

@@ -7,9 +7,21 @@ const SRC = normalize(join(import.meta.dirname, '../../src'));
 /** From the top down: a file imports from its own layer or a lower one. */
 const LAYERS: readonly (readonly string[])[] = [
   ['main.ts', 'cli'],
-  ['node.ts', 'edges.ts', 'core.ts', 'backends.ts', 'sample.ts', 'secrets.ts', 'logger.ts', 'config.ts', 'settings.ts'],
+  [
+    'node.ts',
+    'edges.ts',
+    'core.ts',
+    'join.ts',
+    'rounds.ts',
+    'backends.ts',
+    'sample.ts',
+    'secrets.ts',
+    'logger.ts',
+    'config.ts',
+    'settings.ts',
+  ],
   ['udp', 'http', 'sip'],
-  ['login', 'admin', 'presence'],
+  ['login', 'admin', 'presence', 'cluster'],
   ['heartbeat', 'redirect', 'locator', 'config-xml', 'directory', 'bus'],
   ['base'],
 ];

@@ -53,3 +53,69 @@ test('the own record is no namesake once it is written', async () => {
   expect(f.servers.namesake()).toBeUndefined();
   expect(f.servers.others()).toEqual([]);
 });
+
+test('clocks of servers may differ: what counts is that they go on writing', async () => {
+  const f = await seen();
+  const written = (ms: number) =>
+    f.directory.writeServer(serverRecord({ name: 'slow', seenAt: f.clock.now() - 3_600_000 + ms }, f.clock.now()));
+  await written(0);
+  await f.servers.look();
+  expect(f.servers.others()).toEqual([]);
+  await written(1);
+  await f.servers.look();
+  expect(f.servers.others()).toMatchObject([{ name: 'slow', seenAt: f.clock.now() }]);
+  await f.time.advance(15_001);
+  await f.servers.look();
+  expect(f.servers.others()).toEqual([]);
+});
+
+test('what was told over the bus holds until the directory knows something younger', async () => {
+  const f = await seen({ name: 'b', users: 1 });
+  const at = f.clock.now();
+  await f.time.advance(1_000);
+  f.servers.hear(serverRecord({ name: 'b', users: 7, startedAt: at }, f.clock.now()));
+  await f.servers.look();
+  expect(f.servers.other('b')).toMatchObject({ users: 7 });
+  // It overtook this one, which says less.
+  f.servers.hear(serverRecord({ name: 'b', users: 6, startedAt: at }, at + 500));
+  expect(f.servers.other('b')).toMatchObject({ users: 7 });
+  await f.time.advance(1_000);
+  await f.directory.writeServer(serverRecord({ name: 'b', users: 8, startedAt: at, seenAt: f.clock.now() }, at));
+  await f.servers.look();
+  expect(f.servers.other('b')).toMatchObject({ users: 8 });
+  f.servers.hear(serverRecord({ name: 'b', state: 'off', startedAt: at }, f.clock.now() + 1));
+  expect(f.servers.other('b')).toBeUndefined();
+});
+
+test('who did not answer counts as off until he is heard of again', async () => {
+  const f = await seen({ name: 'b' });
+  f.servers.suspect('b');
+  await f.servers.look();
+  expect([f.servers.other('b'), f.servers.withRoom()]).toEqual([undefined, []]);
+  expect(f.servers.all()[1]).toMatchObject({ name: 'b', state: 'off' });
+  await f.time.advance(1);
+  f.servers.hear(serverRecord({ name: 'b' }, f.clock.now()));
+  expect(f.servers.other('b')).toMatchObject({ name: 'b' });
+});
+
+test('clients that were sent somewhere count there before that server says so itself', async () => {
+  const f = await seen({ name: 'b', users: 10 }, { name: 'c', users: 11 });
+  const firsts: (string | undefined)[] = [];
+  for (let i = 0; i < 4; i++) {
+    const name = f.servers.withRoom()[0]?.name;
+    firsts.push(name);
+    f.servers.sentTo(name ?? '');
+  }
+  expect(firsts).toEqual(['b', 'b', 'c', 'b']);
+  await f.time.advance(1);
+  f.servers.hear(serverRecord({ name: 'b', users: 12 }, f.clock.now()));
+  expect(f.servers.other('b')?.users).toBe(12);
+});
+
+test('the gone are those who were silent or off for long, if this node has run as long', async () => {
+  const f = await seen({ name: 'old', seenAt: 0 }, { name: 'b' });
+  expect(f.servers.gone(60_000)).toEqual([]);
+  await f.time.advance(60_000);
+  f.servers.hear(serverRecord({ name: 'b' }, f.clock.now()));
+  expect(f.servers.gone(60_000)).toEqual([{ name: 'old', heardAtMs: 0 }]);
+});

@@ -1,0 +1,89 @@
+/** Whether this node may run beside those that run already. */
+import { formatAddress } from './base/address.ts';
+import { isUnavailable, VserverError } from './base/errors.ts';
+import type { Clock, Timers } from './base/ports.ts';
+import type { Config } from './config.ts';
+import type { Core } from './core.ts';
+import type { Secrets } from './secrets.ts';
+
+/** The bus is given so long to connect before a node starts without having asked the others. */
+const BUS_MS_MAX = 2_000;
+const LOOK_MS = 50;
+/** Others answer at once, or not at all. */
+const ANSWER_MS = 1_000;
+/** So many of the others are asked. */
+const ASKED_MAX = 8;
+/** Clocks that differ by more would have messages and tickets refused. */
+const CLOCKS_DIFFER_MS_MAX = 10_000;
+
+/**
+ * The first look at the others, before they are told of this node: one whose cluster key nobody else knows, or whose
+ * name another one has, must not join them. False where the directory can't be asked now; rejects with SETTINGS.
+ */
+export async function meetOthers(config: Config, core: Core, secrets: Secrets, ports: JoinPorts): Promise<boolean> {
+  try {
+    await core.servers.look();
+    const [other] = core.servers.others();
+    const namesake = core.servers.namesake();
+    // A port that was picked says nothing of who it is, and an embedded directory has one node.
+    if (namesake !== undefined && config.udpPort !== 0 && !config.directory.startsWith('sqlite:')) {
+      const at = formatAddress(namesake.udp);
+      throw new VserverError(
+        'SETTINGS',
+        `a server of the name ${namesake.name} runs at ${at} already: set VSERVER_NAME (or wait 15 s if it is gone)`,
+      );
+    }
+    if (other !== undefined && secrets.clusterKeyIsOwn && !config.directory.startsWith('sqlite:')) {
+      throw new VserverError(
+        'SETTINGS',
+        `the server ${other.name} runs on this directory: set VSERVER_CLUSTER_KEY, the same on all of them`,
+      );
+    }
+    await askOthers(config, core, ports);
+    await core.servers.renew();
+    await core.variables.refresh();
+    return true;
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    return false;
+  }
+}
+
+export interface JoinPorts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+/** Over the bus, where there is one: whether one of this name runs, and whether realm and clock are those of the others. */
+async function askOthers(
+  { name, realm, nats }: Config,
+  { bus, servers }: Core,
+  { clock, timers }: JoinPorts,
+): Promise<void> {
+  if (nats === '') return;
+  for (let waitedMs = 0; !bus.isUp && waitedMs < BUS_MS_MAX; waitedMs += LOOK_MS) {
+    await new Promise<void>((resolve) => timers.after(LOOK_MS, resolve));
+  }
+  // Those that look dead too: with a wrong clock everybody does.
+  const others = [...servers.all().slice(1)].sort((a, b) => b.seenAt - a.seenAt).slice(0, ASKED_MAX);
+  const asked = [name, ...others.map((other) => other.name)];
+  const answers = await Promise.all(asked.map((other) => bus.ask(other, 'join', {}, ANSWER_MS)));
+  const nowMs = clock.now();
+  answers.forEach((answer, i) => {
+    const other = asked[i] ?? '';
+    if (typeof answer === 'string') return;
+    if (other === name) {
+      throw new VserverError('SETTINGS', `a server of the name ${name} answers on the bus: set VSERVER_NAME`);
+    }
+    const theirs = (answer.body as { realm?: unknown }).realm;
+    if (theirs !== realm) {
+      const text = `the realm here is ${realm}, that of the server ${other} is ${String(theirs)}`;
+      throw new VserverError('SETTINGS', `${text}: set VSERVER_REALM, the same on all of them`);
+    }
+    const aheadS = Math.round((nowMs - answer.at) / 1000);
+    if (Math.abs(nowMs - answer.at) > CLOCKS_DIFFER_MS_MAX) {
+      const differ = `the clock here is ${Math.abs(aheadS)} s ${aheadS > 0 ? 'ahead of' : 'behind'} that of the server ${other}`;
+      throw new VserverError('SETTINGS', `${differ}: set the clock (NTP)`);
+    }
+  });
+}
