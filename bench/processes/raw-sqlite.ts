@@ -1,4 +1,4 @@
-/** SQLite with the settings of src/directory/sqlite.ts, and nothing around it. */
+/** SQLite with nothing around it, each commit on the disk before it is answered, as those of src/directory/sqlite.ts. */
 import { DatabaseSync } from '@photostructure/sqlite';
 
 type Value = string | number | null;
@@ -13,7 +13,7 @@ export interface RawSqlite {
 export function openRawSqlite(directory: string): RawSqlite {
   const database = new DatabaseSync(directory.slice('sqlite:'.length));
   database.exec('PRAGMA busy_timeout = 2000');
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON');
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
   const statements = new Map<string, ReturnType<typeof database.prepare>>();
   return {
     run(sql, values) {

@@ -5,6 +5,7 @@ import { isUid } from '../base/model.ts';
 import type { Region, User } from '../base/model.ts';
 import type { Clock, Log } from '../base/ports.ts';
 import { locationFromAttributes, NO_REGION, regionFromAttributes, uidOf, userFromAttributes } from './attributes.ts';
+import { coalesced } from './coalesce.ts';
 import type { AttributeNames } from './attribute-names.ts';
 import type { Entry, Glimpse, Owned, Page, Query } from './directory.ts';
 import { relativeTo } from './dn.ts';
@@ -13,6 +14,11 @@ import type { Found, LdapTree } from './ldap-tree.ts';
 
 const REGIONS_AGE_MAX_MS = 60_000;
 const FILTER_UIDS_MAX = 100;
+/** Uids in one search, and such searches under way at once. */
+const FINDS_MAX = 64;
+const SEARCHES_MAX = 2;
+const RECENT_MAX = 1_024;
+const RECENT_AGE_MAX_MS = 2_000;
 const VERSION_ATTRIBUTES = ['entryCSN', 'modifyTimestamp'];
 
 export interface LdapUsersOptions {
@@ -30,15 +36,18 @@ export interface LdapUsers {
   /** The entry of exactly this uid; null where there is none. */
   locate(uid: string, wanted: string[]): Promise<Found | null>;
   /** Entries of these uids, each compared byte by byte. */
-  locateAll(uids: readonly string[], wanted: string[]): Promise<ReadonlyMap<string, Found>>;
+  readonly locateAll: (uids: readonly string[], wanted: string[]) => Promise<ReadonlyMap<string, Found>>;
+  /** What is asked at the same time goes in one search. */
   find(uid: string): Promise<Entry | null>;
+  /** What a find of the last seconds read, given out once: who writes next needs no search of his own. */
+  takeRecent(uid: string): Found | null;
   peek(uids: readonly string[]): Promise<ReadonlyMap<string, Glimpse>>;
   owned(server: string, limit: number, after?: string): Promise<readonly Owned[]>;
   search(query: Query): Promise<Page>;
   regions(): Promise<readonly Region[]>;
   /** After a region was made. */
   forgetRegions(): void;
-  userOf(found: Found): Promise<User>;
+  readonly userOf: (found: Found) => Promise<User>;
 }
 
 export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers {
@@ -84,6 +93,20 @@ export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers 
   const locate = async (uid: string, wanted: string[]): Promise<Found | null> =>
     (await locateAll([uid], wanted)).get(uid) ?? null;
 
+  const recent = recentMemory(options.clock);
+  const findAll = async (uids: readonly string[]): Promise<readonly (Entry | null)[]> => {
+    const located = await locateAll(uids, ['*', ...VERSION_ATTRIBUTES]);
+    const entryOf = async (uid: string): Promise<Entry | null> => {
+      const found = located.get(uid);
+      if (found === undefined) return null;
+      recent.keep(uid, found);
+      const { location, problems } = locationFromAttributes(found.attributes, names);
+      if (problems.length > 0) log.warn({ dn: found.dn, problems }, 'a location record is malformed');
+      return { user: await userOf(found), location, version: versionOf(found) };
+    };
+    return Promise.all(uids.map(entryOf));
+  };
+
   const everyone = only(new PresenceFilter({ attribute: names.uid }));
 
   return {
@@ -93,13 +116,13 @@ export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers 
     regions,
     userOf,
     forgetRegions: forget,
-    async find(uid) {
-      const found = await locate(uid, ['*', ...VERSION_ATTRIBUTES]);
-      if (found === null) return null;
-      const { location, problems } = locationFromAttributes(found.attributes, names);
-      if (problems.length > 0) log.warn({ dn: found.dn, problems }, 'a location record is malformed');
-      return { user: await userOf(found), location, version: versionOf(found) };
-    },
+    find: coalesced({
+      itemsMax: FINDS_MAX,
+      batchesMax: SEARCHES_MAX,
+      single: async (uid) => (await findAll([uid]))[0] ?? null,
+      batch: findAll,
+    }),
+    takeRecent: (uid) => recent.take(uid),
     peek: async (uids) => {
       const wanted = [names.locationEpoch, names.locationServer, names.locationAddress, ...VERSION_ATTRIBUTES];
       return glimpsesOf(await locateAll(uids, wanted), names);
@@ -109,21 +132,31 @@ export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers 
       const found = await tree.search(usersBase, 'sub', only(equals(names.locationServer, server)), wanted);
       return ownedBy(server, found, names, after).slice(0, limit);
     },
-    async search({ field, prefix, limit, after }) {
-      const attribute = names[field];
-      const filter = prefix === '' ? everyone : only(new SubstringFilter({ attribute, initial: prefix }));
-      const found = await tree.search(usersBase, 'sub', filter, [names.uid, attribute]);
-      const begins = (entry: Found): boolean => prefix === '' || hasPrefix(entry, attribute, prefix, field === 'uid');
-      const matching = found.filter(begins).map(({ dn, attributes }) => uidOf(dn, attributes, names));
-      // An own order, since LDAP has none: pages go on behind the last uid of the page before.
-      const uids = [...new Set(matching)].filter((uid) => isUid(uid) && (after === undefined || uid > after)).sort();
-      const page = uids.slice(0, limit);
-      const entries = await locateAll(page, ['*']);
-      const present = page.map((uid) => entries.get(uid)).filter((entry) => entry !== undefined);
-      const users = await Promise.all(present.map(userOf));
-      return { users, next: uids.length > limit ? (page.at(-1) ?? null) : null };
-    },
+    search: (query) => searchPage({ tree, options, only, everyone, locateAll, userOf }, query),
   };
+}
+
+interface SearchPlace extends Pick<LdapUsers, 'everyone' | 'locateAll' | 'userOf'> {
+  readonly tree: LdapTree;
+  readonly options: Pick<LdapUsersOptions, 'usersBase' | 'names'>;
+  readonly only: (filter: Filter) => Filter;
+}
+
+async function searchPage(place: SearchPlace, { field, prefix, limit, after }: Query): Promise<Page> {
+  const { tree, everyone, only, locateAll, userOf } = place;
+  const { usersBase, names } = place.options;
+  const attribute = names[field];
+  const filter = prefix === '' ? everyone : only(new SubstringFilter({ attribute, initial: prefix }));
+  const found = await tree.search(usersBase, 'sub', filter, [names.uid, attribute]);
+  const begins = (entry: Found): boolean => prefix === '' || hasPrefix(entry, attribute, prefix, field === 'uid');
+  const matching = found.filter(begins).map(({ dn, attributes }) => uidOf(dn, attributes, names));
+  // An own order, since LDAP has none: pages go on behind the last uid of the page before.
+  const uids = [...new Set(matching)].filter((uid) => isUid(uid) && (after === undefined || uid > after)).sort();
+  const page = uids.slice(0, limit);
+  const entries = await locateAll(page, ['*']);
+  const present = page.map((uid) => entries.get(uid)).filter((entry) => entry !== undefined);
+  const users = await Promise.all(present.map(userOf));
+  return { users, next: uids.length > limit ? (page.at(-1) ?? null) : null };
 }
 
 /** The server's matching is looser than ours: it skips spaces in numbers, and knows no case in a uid. */
@@ -160,6 +193,29 @@ function regionMemory(
       return reading.regions;
     },
     forget: () => void (known = null),
+  };
+}
+
+interface RecentMemory {
+  keep(uid: string, found: Found): void;
+  take(uid: string): Found | null;
+}
+
+/** The last entries that were read, by uid; the oldest make room. */
+function recentMemory(clock: Clock): RecentMemory {
+  const entries = new Map<string, { readonly found: Found; readonly atMs: number }>();
+  return {
+    keep(uid, found) {
+      entries.delete(uid);
+      const [oldest] = entries.keys();
+      if (entries.size >= RECENT_MAX && oldest !== undefined) entries.delete(oldest);
+      entries.set(uid, { found, atMs: clock.now() });
+    },
+    take(uid) {
+      const kept = entries.get(uid);
+      entries.delete(uid);
+      return kept === undefined || clock.now() - kept.atMs > RECENT_AGE_MAX_MS ? null : kept.found;
+    },
   };
 }
 

@@ -1,16 +1,16 @@
 /** The directory in an LDAP server (RFC 4511): OpenLDAP with our schema, or any tree that has users with a uid. */
 import type { ConnectionOptions } from 'node:tls';
 import { VserverError } from '../base/errors.ts';
-import { isUid } from '../base/model.ts';
-import type { Location, ServerRecord, User } from '../base/model.ts';
+import type { ServerRecord, User } from '../base/model.ts';
 import type { Clock, Log, Timers } from '../base/ports.ts';
 import * as mapping from './attributes.ts';
-import { DEFAULT_ATTRIBUTE_NAMES, LOCATION_FIELDS } from './attribute-names.ts';
+import { DEFAULT_ATTRIBUTE_NAMES } from './attribute-names.ts';
 import type { AttributeNames } from './attribute-names.ts';
 import type { Directory, UserChanges } from './directory.ts';
 import { formatRdn } from './dn.ts';
 import type { LdapContext } from './ldap-context.ts';
 import { ldapImport } from './ldap-import.ts';
+import { missingClass, writeLocation } from './ldap-location.ts';
 import { ldapPool } from './ldap-pool.ts';
 import type { LdapPool } from './ldap-pool.ts';
 import { asFailure, containerAttributes, equals, isResult, ldapTree, RESULT, toChange } from './ldap-tree.ts';
@@ -75,7 +75,8 @@ export function openLdap(options: LdapOptions): Promise<Directory> {
     create: (user) => write(() => create(context, user)),
     change: (uid, changes) => write(() => retried(() => change(context, uid, changes))),
     remove: (uid) => write(() => remove(context, uid)),
-    writeLocation: (uid, location, epoch) => write(() => writeLocation(context, uid, location, epoch)),
+    writeLocation: (uid, location, epoch) =>
+      write(() => writeLocation(context, uid, location, epoch, users.takeRecent(uid))),
     ...serversAndVariables(context, write),
     apply: (records) => write(() => ldapImport(context, records)),
     entries: () => treeEntries(context),
@@ -168,12 +169,6 @@ async function change(
 /** Attributes that an inetOrgPerson can't have and a vserverUser can. */
 const OURS = /^(?:vs.*|xmlext|co)$/;
 
-function missingClass(attributes: ReadonlyMap<string, readonly (string | Buffer)[]>): ReturnType<typeof toChange>[] {
-  const classes = attributes.get('objectclass') ?? [];
-  const present = classes.some((value) => String(value).toLowerCase() === 'vserveruser');
-  return present ? [] : [toChange('add', 'objectClass', ['vserverUser'])];
-}
-
 /** Once more, where another writer added the object class meanwhile. */
 async function retried<T>(operation: () => Promise<T>): Promise<T> {
   try {
@@ -192,45 +187,6 @@ async function remove({ pool, users }: LdapContext, uid: string): Promise<'remov
     return 'removed';
   } catch (error) {
     if (isResult(error, RESULT.noSuchObject)) return 'unknown';
-    throw error;
-  }
-}
-
-/** DIRECTORY.md section 3: one modify that deletes the old epoch and adds the new one. */
-async function writeLocation(
-  context: LdapContext,
-  uid: string,
-  location: Location,
-  expectedEpoch: number,
-  triesLeft = 2,
-): Promise<'written' | 'lost' | 'unknown'> {
-  const { names, tree, users } = context;
-  if (!isUid(uid)) return 'unknown';
-  const found = await users.locate(uid, ['objectClass', names.locationEpoch]);
-  if (found === null) return 'unknown';
-  if (mapping.locationFromAttributes(found.attributes, names).location.epoch !== expectedEpoch) return 'lost';
-  const values = mapping.locationToAttributes(location, names);
-  const epoch = names.locationEpoch.toLowerCase();
-  const old = found.attributes.get(epoch) ?? [];
-  const added = values.get(epoch) ?? [];
-  const others = LOCATION_FIELDS.map((field) => names[field].toLowerCase()).filter((name) => name !== epoch);
-  const changes = [
-    ...missingClass(found.attributes),
-    ...(old.length === 0 ? [] : [toChange('delete', epoch, old)]),
-    ...(added.length === 0 ? [] : [toChange('add', epoch, added)]),
-    ...others.map((name) => toChange('replace', name, values.get(name) ?? [])),
-  ];
-  try {
-    await tree.modify(found.dn, changes);
-    return 'written';
-  } catch (error) {
-    if (isResult(error, RESULT.noSuchObject)) return 'unknown';
-    if (isResult(error, RESULT.noSuchAttribute)) return 'lost';
-    // 20: the epoch is there already, or only the object class is; 19: a second value of the epoch. Reading tells.
-    const raced = isResult(error, RESULT.attributeOrValueExists) || isResult(error, 19);
-    if (raced && triesLeft > 0) {
-      return writeLocation(context, uid, location, expectedEpoch, triesLeft - 1);
-    }
     throw error;
   }
 }

@@ -8,6 +8,8 @@ import type { Directory } from './directory.ts';
 import { SQLITE } from './sql-dialects.ts';
 import type { SqlDriver, SqlRow, SqlRunner, SqlValue, Written } from './sql-driver.ts';
 import { sqlDirectory } from './sql.ts';
+import { logFileOf } from './sqlite-durability.ts';
+import type { LogFile } from './sqlite-durability.ts';
 
 type Database = InstanceType<typeof DatabaseSync>;
 type Statement = ReturnType<Database['prepare']>;
@@ -24,7 +26,11 @@ export interface SqliteOptions {
 /** The embedded directory. @throws VserverError DIRECTORY_UNAVAILABLE where the file can't be opened. */
 export async function openSqlite({ path, log, baseDn, deadlineMs = 2_000 }: SqliteOptions): Promise<Directory> {
   const database = await openDatabase(path, deadlineMs);
-  return sqlDirectory(sqliteDriver(database, `SQLite, ${path}`), { log, baseDn });
+  // Without a write-ahead log (a file system that has no place for it, or memory) each commit syncs by itself.
+  const { journal_mode } = database.prepare('PRAGMA journal_mode').get() as { journal_mode?: unknown };
+  const logFile = journal_mode === 'wal' ? logFileOf(path) : null;
+  database.exec(`PRAGMA synchronous = ${logFile === null ? 'FULL' : 'NORMAL'}`);
+  return sqlDirectory(sqliteDriver(database, logFile, `SQLite, ${path}`), { log, baseDn });
 }
 
 async function openDatabase(path: string, deadlineMs: number): Promise<Database> {
@@ -35,7 +41,7 @@ async function openDatabase(path: string, deadlineMs: number): Promise<Database>
     // It holds secrets. The files beside it (-wal, -shm) take the mode of this one.
     if (path !== ':memory:') chmodSync(path, 0o600);
     database.exec(`PRAGMA busy_timeout = ${Math.trunc(deadlineMs)}`);
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON');
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON');
     return database;
   } catch (error) {
     throw new VserverError('DIRECTORY_UNAVAILABLE', `SQLite can't open ${path}`, { cause: error });
@@ -54,7 +60,7 @@ async function loadSqlite(): Promise<typeof DatabaseSync> {
 
 const STATEMENTS_MAX = 256;
 
-function sqliteDriver(database: Database, description: string): SqlDriver {
+function sqliteDriver(database: Database, logFile: LogFile | null, description: string): SqlDriver {
   const statements = new Map<string, Statement>();
   const prepare = (sql: string): Statement => {
     let statement = statements.get(sql);
@@ -97,14 +103,61 @@ function sqliteDriver(database: Database, description: string): SqlDriver {
     }
   };
 
-  // Single writes of one turn of the event loop share a commit, which is most of what a small write costs.
-  // None is answered before the commit; each keeps its own outcome. There are no more than callers waiting.
+  /** What is answered is on the disk. Others need not wait for that: what they read and write comes later there. */
+  const lasting = async <T>(work: Promise<T>): Promise<T> => {
+    const result = await work;
+    await logFile?.synced().catch((error: unknown) => {
+      throw new VserverError('DIRECTORY_UNAVAILABLE', 'SQLite can not bring its log to the disk', { cause: error });
+    });
+    return result;
+  };
+
+  const writes = groupedWrites(direct, (work) => lasting(inTransaction(work)));
+
+  return {
+    dialect: SQLITE,
+    description,
+    isRemote: false,
+    async query(sql, values) {
+      while (transaction !== null) await transaction;
+      return direct.query(sql, values);
+    },
+    run: (sql, values) => writes.run(sql, values),
+    transaction: (_patience, work) => lasting(inTransaction(() => work(direct))),
+    exclusively: (work) => lasting(inTransaction(() => work(direct, (sql) => settled(() => database.exec(sql))))),
+    async close() {
+      writes.flush();
+      while (transaction !== null) await transaction;
+      // Who still waits for the log is answered before SQLite removes it.
+      await logFile?.synced().catch(() => undefined);
+      statements.clear();
+      if (database.isOpen) database.close();
+      await logFile?.close();
+    },
+  };
+}
+
+interface Write {
+  readonly sql: string;
+  readonly values: readonly SqlValue[];
+  readonly resolve: (written: Written) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Single writes of one turn of the event loop share a commit, which is most of what a small write costs. None is
+ * answered before the commit; each keeps its own outcome. There are no more than callers waiting.
+ */
+function groupedWrites(
+  direct: SqlRunner,
+  committed: (work: () => Promise<void>) => Promise<void>,
+): Pick<SqlRunner, 'run'> & { flush(): void } {
   const waiting: Write[] = [];
-  const writeWaiting = (): void => {
+  const flush = (): void => {
     const writes = waiting.splice(0);
     if (writes.length === 0) return;
     const answers: (() => void)[] = [];
-    const done = inTransaction(async () => {
+    const done = committed(async () => {
       for (const { sql, values, resolve, reject } of writes) {
         await direct.run(sql, values).then(
           (written) => answers.push(() => resolve(written)),
@@ -117,36 +170,14 @@ function sqliteDriver(database: Database, description: string): SqlDriver {
       (error: unknown) => writes.forEach(({ reject }) => reject(error)),
     );
   };
-
   return {
-    dialect: SQLITE,
-    description,
-    isRemote: false,
-    async query(sql, values) {
-      while (transaction !== null) await transaction;
-      return direct.query(sql, values);
-    },
     run: (sql, values) =>
       new Promise((resolve, reject) => {
         waiting.push({ sql, values, resolve, reject });
-        if (waiting.length === 1) setImmediate(writeWaiting);
+        if (waiting.length === 1) setImmediate(flush);
       }),
-    transaction: (_patience, work) => inTransaction(() => work(direct)),
-    exclusively: (work) => inTransaction(() => work(direct, (sql) => settled(() => database.exec(sql)))),
-    async close() {
-      if (waiting.length > 0) writeWaiting();
-      while (transaction !== null) await transaction;
-      statements.clear();
-      if (database.isOpen) database.close();
-    },
+    flush,
   };
-}
-
-interface Write {
-  readonly sql: string;
-  readonly values: readonly SqlValue[];
-  readonly resolve: (written: Written) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 function readAll(statement: Statement, values: readonly SqlValue[]): readonly SqlRow[] {
