@@ -107,6 +107,7 @@ export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers 
     return Promise.all(uids.map(entryOf));
   };
 
+  const whereabouts = [names.locationEpoch, names.locationServer, names.locationAddress];
   const everyone = only(new PresenceFilter({ attribute: names.uid }));
 
   return {
@@ -123,13 +124,10 @@ export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers 
       batch: findAll,
     }),
     takeRecent: (uid) => recent.take(uid),
-    peek: async (uids) => {
-      const wanted = [names.locationEpoch, names.locationServer, names.locationAddress, ...VERSION_ATTRIBUTES];
-      return glimpsesOf(await locateAll(uids, wanted), names);
-    },
+    peek: async (uids) => glimpsesOf(await locateAll(uids, [...whereabouts, ...VERSION_ATTRIBUTES]), names),
     async owned(server, limit, after = '') {
-      const wanted = [names.uid, names.locationEpoch, names.locationServer, names.locationAddress];
-      const found = await tree.search(usersBase, 'sub', only(equals(names.locationServer, server)), wanted);
+      const filter = only(equals(names.locationServer, server));
+      const found = await tree.search(usersBase, 'sub', filter, [names.uid, ...whereabouts]);
       return ownedBy(server, found, names, after).slice(0, limit);
     },
     search: (query) => searchPage({ tree, options, only, everyone, locateAll, userOf }, query),
