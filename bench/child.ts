@@ -89,7 +89,9 @@ export async function startChild(
   };
 }
 
-/** Settings of the one who runs the benchmark must not reach the programs. */
+/** Settings of the one who runs the benchmark must not reach the programs, but for the one to be compared. */
 function withoutSettings(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('VSERVER_')));
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => name === 'VSERVER_IO' || !name.startsWith('VSERVER_')),
+  );
 }

@@ -7,7 +7,7 @@ import { isLoopback } from './base/address.ts';
 import { isUnavailable } from './base/errors.ts';
 import type { Address } from './base/model.ts';
 import type { Datagrams, Streams, Timer } from './base/ports.ts';
-import { systemAddresses, systemClock, systemDatagrams, systemRandom, systemTimers } from './base/system.ts';
+import { systemAddresses, systemClock, systemRandom, systemTimers } from './base/system.ts';
 import { systemStreams } from './base/system-streams.ts';
 import type { Bus } from './bus/bus.ts';
 import { createBus, NO_BUS } from './bus/bus.ts';
@@ -15,6 +15,7 @@ import { natsWire } from './bus/nats.ts';
 import type { Config } from './config.ts';
 import type { Core, CorePorts } from './core.ts';
 import { createCore } from './core.ts';
+import { openDatagrams } from './datagrams.ts';
 import type { Directory } from './directory/directory.ts';
 import type { GuardedDirectory } from './directory/guarded.ts';
 import { guarded } from './directory/guarded.ts';
@@ -72,11 +73,11 @@ export function runFilePath(data: string): string {
   return join(data, 'node.json');
 }
 
-export function systemPorts(config: Pick<Config, 'logLevel'>): NodePorts {
+export function systemPorts(config: Pick<Config, 'logLevel' | 'io'>): NodePorts {
   const log = createLog(config.logLevel);
   return {
     ...{ clock: systemClock, timers: systemTimers, random: systemRandom, log },
-    datagrams: systemDatagrams(log),
+    datagrams: openDatagrams(config.io, log),
     streams: systemStreams(log),
     addresses: systemAddresses,
   };

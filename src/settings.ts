@@ -101,6 +101,14 @@ export const SETTINGS = {
     '4322',
     'second port, which answers `Hello` for the firewall test',
   ),
+  io: setting(
+    'io',
+    'IO',
+    oneOf('auto', 'batch', 'dgram'),
+    'auto',
+    'auto',
+    '`batch`: many datagrams a system call (Linux, koffi); `dgram`: one; `auto`: `batch` where it works',
+  ),
   httpPort: setting('http.port', 'HTTP_PORT', port, 8080, '8080', 'port of the HTTP API'),
   httpCert: setting(
     'http.cert',

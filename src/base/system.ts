@@ -1,9 +1,9 @@
-/** The only file that touches the real clock, timers, randomness and sockets. */
+/** The real clock, timers, randomness and plain datagrams; only the system-*.ts files beside it touch the real world too. */
 import { randomBytes } from 'node:crypto';
-import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { canonicalHost } from './address.ts';
+import { addressOf, closeSocket, createNumericSocket, dgramHost, prepareSocket } from './dgram.ts';
 import type { Address } from './model.ts';
 import type { Clock, DatagramHandler, Datagrams, DatagramSocket, Log, Random, Timer, Timers } from './ports.ts';
 
@@ -55,56 +55,41 @@ export function systemAddresses(): readonly string[] {
     .map(({ address }) => canonicalHost(address));
 }
 
-const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
-
-/** Plain `dgram` sockets; socket errors go to the log and never end the process. */
+/** Plain `dgram` sockets: one system call a datagram. */
 export function systemDatagrams(log: Log): Datagrams {
   return { bind: (at, onDatagram) => bindDatagrams(at, onDatagram, log) };
 }
 
 async function bindDatagrams(at: Address, onDatagram: DatagramHandler, log: Log): Promise<DatagramSocket> {
   const six = isIPv6(at.host);
-  // Addresses are numeric: the system's resolver would cost a turn of the loop a datagram to find that out.
-  const socket = createSocket({
-    type: six ? 'udp6' : 'udp4',
-    lookup: (host, _options, done) => done(null, host, six ? 6 : 4),
-  });
+  const socket = createNumericSocket(six);
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);
     socket.bind(at.port, at.host, () => {
       socket.off('error', reject);
       resolve();
     });
+  }).catch((error: unknown) => {
+    socket.close();
+    throw error;
   });
-  socket.on('error', (error) => {
-    log.warn({ err: error }, 'datagram socket error');
-  });
-  try {
-    socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
-  } catch (error) {
-    // The kernel's own limit stays: fewer datagrams survive a burst, nothing else changes.
-    log.debug({ err: error }, 'receive buffer not enlarged');
-  }
+  prepareSocket(socket, log);
   socket.on('message', (bytes, peer) => {
-    onDatagram(bytes, { host: canonicalHost(peer.address), port: peer.port });
+    onDatagram(bytes, addressOf(peer));
   });
-  const bound = socket.address();
   let isOpen = true;
   return {
-    local: { host: canonicalHost(bound.address), port: bound.port },
+    local: addressOf(socket.address()),
     send: (bytes, to) => {
-      // An answer that comes when the node has stopped is too late: what dgram throws then would end the process.
-      if (!isOpen) return;
+      // An answer that comes when the node has stopped is too late: what dgram throws then would end the process,
+      // and so would port 0.
+      if (!isOpen || to.port === 0) return;
       // A failed send is a lost datagram. Without a callback nobody is told, which saves another turn of the loop.
-      // A dual-stack socket knows IPv4 peers by their mapped addresses.
-      socket.send(bytes, to.port, six && !to.host.includes(':') ? `::ffff:${to.host}` : to.host);
+      socket.send(bytes, to.port, dgramHost(to.host, six));
     },
-    close: () =>
-      new Promise((resolve) => {
-        isOpen = false;
-        socket.close(() => {
-          resolve();
-        });
-      }),
+    close: () => {
+      isOpen = false;
+      return closeSocket(socket);
+    },
   };
 }

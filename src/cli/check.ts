@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { isLoopback } from '../base/address.ts';
+import { loadBatchCalls } from '../base/batch-calls.ts';
 import { VserverError } from '../base/errors.ts';
 import { systemClock, systemDatagrams } from '../base/system.ts';
 import type { Config } from '../config.ts';
@@ -105,6 +106,10 @@ function settingsFindings(config: Config): Finding[] {
   if (remote && url.protocol === 'ldap:' && config.ldapPassword !== '' && !config.ldapStartTls) {
     const remedy = `use ldaps:// or ${SETTINGS.ldapStartTls.env}=on`;
     findings.push(warning('settings', 'the LDAP password travels in clear', remedy));
+  }
+  const batches = config.io === 'batch' ? loadBatchCalls() : undefined;
+  if (typeof batches === 'string') {
+    findings.push(error('settings', `${SETTINGS.io.env}=batch: ${batches}`, `set ${SETTINGS.io.env} to auto`));
   }
   return findings.length > 0 ? findings : [ok('settings', 'read, no contradictions')];
 }

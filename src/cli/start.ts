@@ -45,7 +45,7 @@ async function start(context: Context): Promise<void> {
   }
   const { createNode, systemPorts } = await import('../node.ts');
   const quiet = terminal.live && process.env['VSERVER_LOG_LEVEL'] === undefined && config.logLevel === 'info';
-  const ports = systemPorts(quiet ? { logLevel: 'warn' } : config);
+  const ports = systemPorts(quiet ? { ...config, logLevel: 'warn' } : config);
   const node = await createNode(config, ports);
   onSignals(node, ports, context);
   const about = await describe(node, config);

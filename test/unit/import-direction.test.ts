@@ -14,6 +14,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'join.ts',
     'rounds.ts',
     'backends.ts',
+    'datagrams.ts',
     'sample.ts',
     'secrets.ts',
     'logger.ts',
@@ -28,7 +29,8 @@ const LAYERS: readonly (readonly string[])[] = [
 
 /** Only the composition may touch the real world, and only it knows which backends there are. */
 const RESERVED: Readonly<Record<string, readonly string[]>> = {
-  'base/system.ts': ['node.ts', 'cli'],
+  'base/system.ts': ['node.ts', 'datagrams.ts', 'cli'],
+  'base/system-batch.ts': ['datagrams.ts'],
   'base/system-streams.ts': ['node.ts'],
   'bus/nats.ts': ['node.ts'],
   'directory/ldap.ts': ['backends.ts'],

@@ -1,0 +1,194 @@
+/** What the system may answer to recvmmsg and sendmmsg besides success. Everything else is as it really is. */
+import { describe, expect, it } from 'vitest';
+import { EAGAIN, ENOBUFS } from '../../src/base/batch-calls.ts';
+import type { BatchCalls } from '../../src/base/batch-calls.ts';
+import type { DatagramSocket } from '../../src/base/ports.ts';
+import { batchDatagrams } from '../../src/base/system-batch.ts';
+import { systemDatagrams } from '../../src/base/system.ts';
+import { openDatagrams } from '../../src/datagrams.ts';
+import { batchCalls, isBatchPlatform } from '../support/batch-calls.ts';
+import { silentLog } from '../support/silent-log.ts';
+
+const LOOPBACK = { host: '127.0.0.1', port: 0 };
+const WAIT = { timeout: 15_000, interval: 5 };
+const EPERM = 1;
+const ECONNREFUSED = 111;
+
+/** A sender whose system calls are `faults`, and the texts that arrive at the other end. */
+async function pair(faults: (real: BatchCalls) => Partial<BatchCalls>, onHeard?: (bytes: Buffer) => void) {
+  const real = batchCalls();
+  const texts: string[] = [];
+  const warnings: unknown[] = [];
+  const log = { ...silentLog, warn: (fields: object) => void warnings.push(fields) };
+  const heard: string[] = [];
+  const receiver = await systemDatagrams(silentLog).bind(LOOPBACK, (bytes) => texts.push(bytes.toString()));
+  const sender = await batchDatagrams({ ...real, ...faults(real) }, systemDatagrams(log), log).bind(
+    LOOPBACK,
+    (bytes) => {
+      heard.push(bytes.toString());
+      onHeard?.(bytes);
+    },
+  );
+  const send = (count: number): void => {
+    for (let i = 0; i < count; i++) sender.send(Buffer.from(String(i)), receiver.local);
+  };
+  const close = async (): Promise<void> => {
+    await Promise.all([sender, receiver].map((socket) => socket.close()));
+  };
+  return { texts, heard, warnings, sender, receiver, send, close };
+}
+
+const upTo = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i));
+
+describe.runIf(isBatchPlatform)('batches', () => {
+  it('that the system takes in part are sent in full, in order', async () => {
+    const counts: number[] = [];
+    const { texts, send, close } = await pair((real) => ({
+      send: (fd, headers, count) => {
+        counts.push(count);
+        return real.send(fd, headers, Math.min(count, 7));
+      },
+    }));
+    send(60);
+    await expect.poll(() => texts, WAIT).toEqual(upTo(60));
+    expect(counts).toEqual([60, 53, 46, 39, 32, 25, 18, 11, 4]);
+    await close();
+  });
+
+  it.each([
+    { name: 'EAGAIN', errno: EAGAIN },
+    { name: 'ENOBUFS', errno: ENOBUFS },
+  ])('wait for room on $name, and lose nothing of it', async ({ errno }) => {
+    let calls = 0;
+    const { texts, send, close } = await pair((real) => ({
+      send: (fd, headers, count) => (calls++ % 2 === 0 ? -errno : real.send(fd, headers, Math.min(count, 5))),
+    }));
+    send(60);
+    await expect.poll(() => texts, WAIT).toEqual(upTo(60));
+    await close();
+  });
+
+  it('are as many as fit while there is no room; what is sent besides is lost', async () => {
+    let isFull = true;
+    const { texts, send, sender, receiver, close } = await pair((real) => ({
+      send: (fd, headers, count) => (isFull ? -EAGAIN : real.send(fd, headers, count)),
+    }));
+    send(200);
+    isFull = false;
+    await expect.poll(() => texts, WAIT).toEqual(upTo(64));
+    sender.send(Buffer.from('again'), receiver.local);
+    await expect.poll(() => texts.at(-1), WAIT).toBe('again');
+    await close();
+  });
+
+  it('are given up when the socket is closed, and the descriptor is used no more', async () => {
+    let sends = 0;
+    const { send, close } = await pair(() => ({
+      send: () => {
+        sends++;
+        return -EAGAIN;
+      },
+    }));
+    send(10);
+    await close();
+    const atTheEnd = sends;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(atTheEnd).toBeGreaterThan(0);
+    expect(sends).toBe(atTheEnd);
+  });
+
+  it('lose a datagram that the system refuses, and that one alone', async () => {
+    let calls = 0;
+    const { texts, send, close } = await pair((real) => ({
+      // The first, then whatever is the first then.
+      send: (fd, headers, count) => (calls++ % 2 === 0 ? -EPERM : real.send(fd, headers, Math.min(count, 4))),
+    }));
+    send(20);
+    await expect.poll(() => texts, WAIT).toEqual(upTo(20).filter((_, i) => i % 5 !== 0));
+    await close();
+  });
+
+  it('tell the log of an error of receiving, and go on', async () => {
+    let fails = true;
+    const { heard, warnings, sender, close } = await pair((real) => ({
+      receive: (fd, headers, count) => {
+        if (!fails) return real.receive(fd, headers, count);
+        fails = false;
+        return -ECONNREFUSED;
+      },
+    }));
+    for (const text of upTo(100)) sender.send(Buffer.from(text), sender.local);
+    await expect.poll(() => heard, WAIT).toEqual(upTo(100));
+    expect(warnings).toMatchObject([{ err: { code: 'ECONNREFUSED', syscall: 'recvmmsg' } }]);
+    await close();
+  });
+
+  it('are 8 a turn at most', async () => {
+    const batchesOfTurns: number[] = [];
+    let turn: number | undefined;
+    let flooding = true;
+    const { heard, sender, close } = await pair(
+      (real) => ({
+        receive: (fd, headers, count) => {
+          const received = real.receive(fd, headers, count);
+          if (received > 0 && turn === undefined) {
+            turn = 0;
+            setImmediate(() => {
+              batchesOfTurns.push(turn ?? 0);
+              turn = undefined;
+            });
+          }
+          if (received > 0) turn = (turn ?? 0) + 1;
+          return received;
+        },
+      }),
+      // Never an end: each one brings the next.
+      (bytes) => {
+        if (flooding) sender.send(bytes, sender.local);
+      },
+    );
+    for (let i = 0; i < 200; i++) sender.send(Buffer.from('x'), sender.local);
+    await expect.poll(() => heard.length, WAIT).toBeGreaterThan(10_000);
+    flooding = false;
+    expect(Math.max(...batchesOfTurns)).toBe(8);
+    await close();
+  });
+});
+
+describe.runIf(isBatchPlatform)('a descriptor', () => {
+  it('is closed once by us where it can not be bound, and never where dgram has it', async () => {
+    const real = batchCalls();
+    const closed: number[] = [];
+    const calls: BatchCalls = {
+      ...real,
+      close: (fd) => {
+        closed.push(fd);
+        return real.close(fd);
+      },
+    };
+    const datagrams = batchDatagrams(calls, systemDatagrams(silentLog), silentLog);
+    const socket: DatagramSocket = await datagrams.bind(LOOPBACK, () => undefined);
+    await expect(datagrams.bind(socket.local, () => undefined)).rejects.toThrow('EADDRINUSE');
+    await socket.close();
+    expect(closed).toHaveLength(1);
+  });
+});
+
+describe('VSERVER_IO', () => {
+  const missing = (): string => 'koffi is missing';
+
+  it.each(['auto', 'dgram'] as const)('%s works without batches', async (io) => {
+    const lines: string[] = [];
+    const log = { ...silentLog, info: (_fields: object, message: string) => void lines.push(message) };
+    const socket = await openDatagrams(io, log, missing).bind(LOOPBACK, () => undefined);
+    expect(socket.local.port).toBeGreaterThan(0);
+    await socket.close();
+    expect(lines).toEqual(io === 'auto' ? ['one system call a datagram'] : []);
+  });
+
+  it('batch says why there are none', () => {
+    expect(() => openDatagrams('batch', silentLog, missing)).toThrow(
+      expect.objectContaining({ code: 'SETTINGS', message: "VSERVER_IO=batch can't be had here: koffi is missing" }),
+    );
+  });
+});
