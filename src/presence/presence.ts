@@ -100,6 +100,14 @@ export class Presence {
     this.#clear(row, BUSY | AGAIN | FORCED);
   }
 
+  /** Ends the subscription, and tells the watcher. */
+  end(row: number, reason: Ending): void {
+    // Only who merely forgot to renew may still see anything.
+    const seen = reason === 'timeout' ? this.#seenBy(row) : CLOSED;
+    this.#outlets.get(this.subscriptions.edgeOf(row))?.ended(row, reason, seen);
+    this.unsubscribe(row);
+  }
+
   /** Tells the watcher at once, changed or not. */
   announce(row: number): void {
     this.#set(row, FORCED);
@@ -134,13 +142,13 @@ export class Presence {
     for (const row of [...subscriptions.watchedBy(uid)]) {
       if (subscriptions.edgeOf(row) === 'native') {
         if (subscriptions.refOf(row) === sessionRow) this.unsubscribe(row);
-      } else if (LOCKED_OUT.has(reason)) this.#end(row, 'rejected');
+      } else if (LOCKED_OUT.has(reason)) this.end(row, 'rejected');
     }
     const ending = reason === 'removed' ? 'noresource' : reason === 'elsewhere' ? 'deactivated' : null;
     if (ending === null) return;
     // A client's watch lasts as long as its session: the user may come back.
     for (const row of [...subscriptions.watchersOf(uid)]) {
-      if (subscriptions.edgeOf(row) !== 'native') this.#end(row, ending);
+      if (subscriptions.edgeOf(row) !== 'native') this.end(row, ending);
     }
   }
 
@@ -152,7 +160,7 @@ export class Presence {
   /** Once a second: ends what was not renewed. */
   turn(nowS: number): void {
     this.subscriptions.turn(nowS, (row) => {
-      this.#end(row, 'timeout');
+      this.end(row, 'timeout');
     });
   }
 
@@ -205,13 +213,6 @@ export class Presence {
     const hasGone = seen.status === 'offline' && before !== 0;
     const wentS = hasGone ? Math.floor(this.#clock.now() / 1000) : null;
     this.#outlets.get(subscriptions.edgeOf(row))?.notify(row, seen, wentS);
-  }
-
-  #end(row: number, reason: Ending): void {
-    // Only who merely forgot to renew may still see anything.
-    const seen = reason === 'timeout' ? this.#seenBy(row) : CLOSED;
-    this.#outlets.get(this.subscriptions.edgeOf(row))?.ended(row, reason, seen);
-    this.unsubscribe(row);
   }
 
   /** Tenths of a second since the start; never 0, which stands for never. */

@@ -13,6 +13,7 @@ import type { SipProblem, SipRequest } from './message.ts';
 import { makeResponse } from './response.ts';
 import type { ExtraHeader } from './response.ts';
 import type { SpentNonces } from './spent-nonces.ts';
+import type { SubscriptionDialogs } from './subscription-dialogs.ts';
 import type { Transaction, TransactionUser } from './transaction.ts';
 import type { Transactions } from './transactions.ts';
 import type { Transports } from './transports.ts';
@@ -66,6 +67,8 @@ export interface SipContext extends SipDeps {
   readonly waiting: Map<string, Waiting>;
   readonly transactions: Transactions;
   readonly ids: Ids;
+  /** By the row of the subscription. */
+  readonly subscriptions: SubscriptionDialogs;
   /** Of the UDP and TCP listeners, known when they are open. */
   port: number;
   tlsPort: number | null;
@@ -88,7 +91,11 @@ const REASONS: Readonly<Record<number, string>> = {
   403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
+  406: 'Not Acceptable',
   408: 'Request Timeout',
+  412: 'Conditional Request Failed',
+  413: 'Request Entity Too Large',
+  415: 'Unsupported Media Type',
   416: 'Unsupported URI Scheme',
   420: 'Bad Extension',
   423: 'Interval Too Brief',
@@ -97,6 +104,7 @@ const REASONS: Readonly<Record<number, string>> = {
   482: 'Loop Detected',
   483: 'Too Many Hops',
   487: 'Request Terminated',
+  489: 'Bad Event',
   500: 'Server Internal Error',
   501: 'Not Implemented',
   503: 'Service Unavailable',

@@ -3,8 +3,10 @@ import type { Inbound, SipContext } from './context.ts';
 import { answer, answerStranger, isOurs, transactionOf } from './context.ts';
 import type { SipRequest } from './message.ts';
 import { onUserRequest } from './redirect.ts';
+import { onPublish } from './publish.ts';
 import { onRegister } from './registrar.ts';
 import type { ExtraHeader } from './response.ts';
+import { onSubscribe } from './subscribe.ts';
 
 /** Answers the request, or holds it (context.ts) and answers later. In and out of dialogs. */
 type Handler = (context: SipContext, inbound: Inbound) => void;
@@ -18,14 +20,19 @@ const METHODS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['REGISTER', onRegister],
   ['MESSAGE', onUserRequest],
   ['REFER', onUserRequest],
-  ['SUBSCRIBE', onUserRequest],
+  ['SUBSCRIBE', onSubscribe],
+  ['PUBLISH', onPublish],
 ]);
 /** Only within a dialog, and there is none here. */
 const IN_DIALOG: ReadonlySet<string> = new Set(['INFO', 'UPDATE', 'PRACK', 'NOTIFY']);
-const NOT_HERE: ReadonlySet<string> = new Set(['PUBLISH']);
 
 const ALLOW: ExtraHeader = ['Allow', [...METHODS.keys()].join(', ')];
-const CAPABILITIES: readonly ExtraHeader[] = [ALLOW, ['Accept', 'application/sdp'], ['Supported', 'path, outbound']];
+const CAPABILITIES: readonly ExtraHeader[] = [
+  ALLOW,
+  ['Accept', 'application/sdp'],
+  ['Allow-Events', 'presence'],
+  ['Supported', 'path, outbound'],
+];
 
 /** A request that belongs to no transaction yet. */
 export function onRequest(context: SipContext, inbound: Inbound): void {
@@ -33,7 +40,7 @@ export function onRequest(context: SipContext, inbound: Inbound): void {
   const handler = METHODS.get(method);
   if (handler !== undefined) handler(context, inbound);
   else if (IN_DIALOG.has(method)) onlyInDialog(context, inbound);
-  else answerStranger(context, inbound, NOT_HERE.has(method) ? 405 : 501, [ALLOW]);
+  else answerStranger(context, inbound, 501, [ALLOW]);
 }
 
 function onlyInDialog(context: SipContext, inbound: Inbound): void {

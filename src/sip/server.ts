@@ -6,8 +6,10 @@ import type { Flow, FlowHandlers } from './flow.ts';
 import { readMessage } from './flow.ts';
 import { createIds } from './ids.ts';
 import { onRequest } from './methods.ts';
+import { createNotifier } from './notify.ts';
 import { createSessionFlows } from './session-flows.ts';
 import { createSpentNonces } from './spent-nonces.ts';
+import { SubscriptionDialogs } from './subscription-dialogs.ts';
 import { createTransactions } from './transactions.ts';
 import type { Via } from './via.ts';
 
@@ -37,6 +39,7 @@ export function createSip(deps: SipDeps): SipServer {
     waiting: new Map(),
     transactions,
     ids: createIds(deps.random),
+    subscriptions: new SubscriptionDialogs(),
     port: 0,
     tlsPort: null,
     flows: NOT_OPEN,
@@ -45,6 +48,8 @@ export function createSip(deps: SipDeps): SipServer {
     },
     flowOf: (row) => bound.flowOf(row, context.flows),
   };
+
+  cases.presence.attach('sip', createNotifier(context));
 
   return {
     context,

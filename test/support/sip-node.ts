@@ -11,8 +11,9 @@ import { createRateLimit } from '../../src/login/rate-limit.ts';
 import type { UseCases } from '../../src/login/use-cases.ts';
 import type { SipSettings } from '../../src/sip/context.ts';
 import type { FlowHandlers } from '../../src/sip/flow.ts';
-import type { SipResponse } from '../../src/sip/message.ts';
+import type { SipRequest, SipResponse } from '../../src/sip/message.ts';
 import { parseMessage } from '../../src/sip/message.ts';
+import { makeResponse } from '../../src/sip/response.ts';
 import type { SipServer } from '../../src/sip/server.ts';
 import { createSip } from '../../src/sip/server.ts';
 import { SIP_NONCE_VALID_MS } from '../../src/sip/spent-nonces.ts';
@@ -131,6 +132,7 @@ export interface Ask {
   readonly headers?: Readonly<Record<string, string | readonly string[] | null>>;
   readonly callId?: string;
   readonly cseq?: number;
+  readonly body?: string;
 }
 
 export interface Secret {
@@ -149,6 +151,9 @@ export class Phone {
   readonly uid: string;
   readonly at: Address;
   readonly answers: SipResponse[] = [];
+  /** What the node asked of it; answered with this status, 0: not at all. */
+  readonly requests: SipRequest[] = [];
+  answersWith = 200;
   transport = 'UDP';
   nonce = '';
   nc = 0;
@@ -176,7 +181,12 @@ export class Phone {
   }
 
   heard(bytes: Buffer): void {
-    const message = parseMessage(bytes);
+    const message = parseMessage(bytes, { source: AT });
+    if (message?.kind === 'request') {
+      this.requests.push(message);
+      if (this.answersWith !== 0) this.#send(makeResponse(message, this.answersWith, 'Answered').toString());
+      return;
+    }
     if (message?.kind !== 'response') throw new Error(`no response: ${bytes.toString()}`);
     this.answers.push(message);
     const nonce = /nonce="([^"]*)"/.exec(message.header('WWW-Authenticate') ?? '')?.[1];
@@ -203,12 +213,13 @@ export class Phone {
       'Call-ID': ask.callId ?? `${this.uid}-${this.at.port}`,
       CSeq: `${ask.cseq ?? ++this.cseq} ${method}`,
       ...ask.headers,
-      'Content-Length': '0',
+      'Content-Length': String(Buffer.byteLength(ask.body ?? '')),
     };
     const lines = Object.entries(usual).flatMap(([name, value]) =>
       value === null ? [] : [value].flat().map((one) => `${name}: ${one}\r\n`),
     );
-    this.raw(`${method} ${ask.uri ?? 'sip:vserver'} SIP/2.0\r\n${lines.join('')}\r\n`);
+    const head = `${method} ${ask.uri ?? 'sip:vserver'} SIP/2.0\r\n${lines.join('')}\r\n`;
+    this.raw(head + (ask.body ?? ''));
   }
 
   /** Resolves with the next answer. */

@@ -252,7 +252,7 @@ describe('other requests', () => {
     ['INVITE', { uri: 'sip:vserver' }, 404],
     ['BYE', to('bob'), 481],
     ['CANCEL', to('bob'), 481],
-    ['PUBLISH', to('bob'), 405],
+    ['PUBLISH', to('bob'), 489],
     ['DANCE', to('bob'), 501],
   ])('%s %o is answered %i', async (method, ask, status) => {
     const { alice } = await started();

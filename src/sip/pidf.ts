@@ -1,0 +1,130 @@
+/** Presence documents: PIDF (RFC 3863) with the person of RFC 4479 and the activities of RPID (RFC 4480). */
+import { isUtf8 } from 'node:buffer';
+import { SaxesParser } from 'saxes';
+import type { Status } from '../base/model.ts';
+import { isXmlText, NO_XML_CHARACTERS } from '../config-xml/fragment.ts';
+import type { Seen, SeenStatus } from '../presence/compose.ts';
+import type { Published } from '../presence/publications.ts';
+
+export const PIDF_TYPE = 'application/pidf+xml';
+export const PIDF_BYTES_MAX = 16 * 1024;
+const LEVELS_MAX = 16;
+const ELEMENTS_MAX = 500;
+const NOTE_CHARACTERS_MAX = 96;
+
+const PIDF = 'urn:ietf:params:xml:ns:pidf';
+const DATA_MODEL = 'urn:ietf:params:xml:ns:pidf:data-model';
+const RPID = 'urn:ietf:params:xml:ns:pidf:rpid';
+
+const ACTIVITY: Readonly<Partial<Record<SeenStatus, string>>> = {
+  busy: 'busy',
+  'on-phone': 'on-the-phone',
+  away: 'away',
+};
+
+/** The document for a watcher of this user, whose URI without scheme is `address`. */
+export function renderPidf(address: string, { status, note }: Seen): Buffer {
+  const activity = ACTIVITY[status];
+  const person =
+    activity === undefined
+      ? ''
+      : `<dm:person id="p"><rpid:activities><rpid:${activity}/></rpid:activities></dm:person>`;
+  return Buffer.from(
+    `<?xml version="1.0" encoding="UTF-8"?>\n<presence xmlns="${PIDF}" xmlns:dm="${DATA_MODEL}" xmlns:rpid="${RPID}"` +
+      ` entity="pres:${escape(address)}"><tuple id="t"><status><basic>${status === 'offline' ? 'closed' : 'open'}</basic>` +
+      `</status>${note === '' ? '' : `<note>${escape(note)}</note>`}</tuple>${person}</presence>\n`,
+  );
+}
+
+function escape(text: string): string {
+  return text.replace(NO_XML_CHARACTERS, '').replace(/[&<>"]/g, (one) => `&#${one.charCodeAt(0)};`);
+}
+
+/** What RFC 4480 3.2 knows, as the statuses of this system; those that are missing say nothing of his being reachable. */
+const STATUS_OF: Readonly<Record<string, Status>> = {
+  'on-the-phone': 'on-phone',
+  ...record('busy', 'busy', 'meeting', 'appointment', 'presentation', 'performance', 'worship', 'playing', 'steering'),
+  ...record('away', 'away', 'breakfast', 'lunch', 'dinner', 'meal', 'sleeping', 'vacation', 'holiday', 'travel'),
+  ...record('away', 'in-transit', 'permanent-absence', 'shopping', 'spectator', 'tv', 'looking-for-work'),
+};
+
+function record(status: Status, ...activities: readonly string[]): Readonly<Record<string, Status>> {
+  return Object.fromEntries(activities.map((activity) => [activity, status]));
+}
+
+/** The more telling first. */
+const PRECEDENCE = ['on-phone', 'busy', 'away'] as const;
+
+/**
+ * Reads what a phone publishes. null where it is no presence document, or anything that such a one need not hold: a
+ * DOCTYPE, a processing instruction, an encoding other than UTF-8, too many levels or elements.
+ */
+export function readPidf(body: Buffer): Published | null {
+  if (body.length > PIDF_BYTES_MAX || !isUtf8(body)) return null;
+  const text = body.toString('utf8').trim();
+  if (!isXmlText(text)) return null;
+  try {
+    return interpret(parse(text));
+  } catch {
+    return null;
+  }
+}
+
+/** Texts by the path of their element's names; of activities the names alone. */
+interface Found {
+  readonly basics: string[];
+  readonly activities: string[];
+  readonly notes: string[];
+}
+
+/** Throws where the document is refused; saxes does so by itself where it has no handler for errors. */
+function parse(text: string): Found {
+  const parser = new SaxesParser({ xmlns: true });
+  const found: Found = { basics: [], activities: [], notes: [] };
+  const path: string[] = [];
+  let elements = 0;
+  let content = '';
+  parser.on('doctype', () => refuse('DOCTYPE'));
+  parser.on('processinginstruction', () => refuse('processing instruction'));
+  parser.on('xmldecl', ({ encoding }) => {
+    if (encoding !== undefined && encoding.toLowerCase() !== 'utf-8') refuse('encoding');
+  });
+  parser.on('opentag', ({ uri, local }) => {
+    if (path.length === 0 && (uri !== PIDF || local !== 'presence')) refuse('root');
+    if (path.length === LEVELS_MAX || ++elements > ELEMENTS_MAX) refuse('too many elements');
+    if (path.at(-1) === 'activities' && uri === RPID) found.activities.push(local);
+    // What another namespace means by these names is nothing to us.
+    path.push(uri === PIDF || uri === DATA_MODEL || uri === RPID ? local : '');
+    content = '';
+  });
+  parser.on('text', (some) => (content += some));
+  parser.on('cdata', (some) => (content += some));
+  parser.on('closetag', () => {
+    const place = path.join('/');
+    if (place === 'presence/tuple/status/basic') found.basics.push(content.trim());
+    else if (NOTES.has(place)) found.notes.push(content);
+    path.pop();
+    content = '';
+  });
+  parser.write(text).close();
+  return found;
+}
+const NOTES: ReadonlySet<string> = new Set(['presence/note', 'presence/tuple/note', 'presence/person/note']);
+
+function interpret({ basics, activities, notes }: Found): Published | null {
+  if (basics.some((basic) => basic !== 'open' && basic !== 'closed')) return null;
+  const note = noteOf(notes);
+  if (basics.length > 0 && !basics.includes('open')) return { status: 'invisible', note };
+  const said = activities.map((activity) => STATUS_OF[activity]);
+  return { status: PRECEDENCE.find((status) => said.includes(status)) ?? 'online', note };
+}
+
+/** The first that says anything, as a note of the client protocol may be. */
+function noteOf(notes: readonly string[]): string {
+  const [first = ''] = notes.map((note) => note.replace(/[\s\p{Cc}]+/gu, ' ').trim()).filter((note) => note !== '');
+  return Array.from(first).slice(0, NOTE_CHARACTERS_MAX).join('');
+}
+
+function refuse(reason: string): never {
+  throw new Error(reason);
+}
