@@ -58,6 +58,8 @@ interface Seen {
   answers: number;
   /** Of each transport. */
   readonly messages: Record<string, number>;
+  /** What went wrong while a message was dealt with, which may be in a handler of an event. */
+  wrong: Error | null;
 }
 
 const collect = ((): (() => void) => {
@@ -77,7 +79,7 @@ function isAnswer(bytes: Uint8Array): boolean {
 test(`seed ${SEED}: nothing is thrown, nothing grows, at most one answer a request and none to others`, async () => {
   const random = randomOf(SEED);
   const one = <T>(list: readonly T[]): T => list[random(list.length)] as T;
-  const seen: Seen = { due: 0, answers: 0, messages: {} };
+  const seen: Seen = { due: 0, answers: 0, messages: {}, wrong: null };
   const streams = memoryStreams();
   const node = await sipNode({ streams, watch: (handlers) => watched(handlers, seen) });
   const { network, transports } = node;
@@ -188,6 +190,7 @@ test(`seed ${SEED}: nothing is thrown, nothing grows, at most one answer a reque
     const line = one(lines);
     const bytes = valid(line);
     await line.send(random(5) === 0 ? bytes : mutated(bytes, PIECES, random));
+    if (seen.wrong !== null) throw seen.wrong;
     if (round % 500 === 0) {
       // What fails is answered later.
       await node.time.advance(ADVANCE_MS);
@@ -235,8 +238,13 @@ function watched(handlers: FlowHandlers, seen: Seen): FlowHandlers {
       const isDue = message?.kind === 'problem' || (message?.kind === 'request' && message.method !== 'ACK');
       if (isDue) seen.due++;
       const before = seen.answers;
-      handlers.onMessage(bytes, flow);
-      if (seen.answers - before > (isDue ? 1 : 0)) throw new Error(`answered: ${bytes.toString('latin1')}`);
+      const text = bytes.toString('latin1');
+      try {
+        handlers.onMessage(bytes, flow);
+      } catch (cause) {
+        seen.wrong ??= new Error(`thrown at ${text}`, { cause });
+      }
+      if (seen.answers - before > (isDue ? 1 : 0)) seen.wrong ??= new Error(`answered: ${text}`);
     },
     onClosed(flow) {
       handlers.onClosed(flow);
