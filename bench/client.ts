@@ -36,7 +36,7 @@ export const LOGIN_HEADERS: Headers = {
   device: DEVICE,
 };
 /** The answer to a Hello or Login must not be longer than the request. */
-const PAD = 'x'.repeat(120);
+export const PAD = 'x'.repeat(120);
 const ANSWER_MS_MAX = 1_000;
 const TRIES_MAX = 4;
 

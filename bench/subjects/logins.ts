@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { startChild } from '../child.ts';
 import { inFlight, openClient } from '../client.ts';
 import type { Client } from '../client.ts';
+import { openLogins } from '../logins-client.ts';
+import type { ManyLogins } from '../logins-client.ts';
 import { alternate } from '../report.ts';
 import type { Row } from '../report.ts';
 import type { Run, Subject } from '../subject.ts';
@@ -34,16 +36,17 @@ async function measure(run: Run, name: string, place: Place): Promise<Row> {
   const node = await startChild('vserver', { cores: CORES, env: place.env });
   const { udp } = await node.ask<{ udp: number }>('ports');
   const client = await openClient(udp);
+  const logins = openLogins(run.folder, udp, client, IN_FLIGHT);
   // One half logs in, of the other half only the locations are written. All have one already.
   const all = Array.from({ length: 2 * users }, (_, i) => uidOf(i));
-  await loginAndOut(client, all, () => node.ask('settled'));
+  await loginAndOut(logins, client, all, () => node.ask('settled'));
   const [ours, others] = [all.slice(0, users), all.slice(users)];
   const writes = await startChild('writes', { cores: CORES, env: place.env });
   let epoch = 1;
   try {
     const measured = await alternate(
       run.reps,
-      async () => users / (await loginAndOut(client, ours, () => node.ask('settled'))),
+      async () => users / (await loginAndOut(logins, client, ours, () => node.ask('settled'))),
       async () => users / (await writes.ask<number>('write', { uids: others, epoch: epoch++, limit: IN_FLIGHT })),
     );
     return {
@@ -52,7 +55,7 @@ async function measure(run: Run, name: string, place: Place): Promise<Row> {
       ours: measured.ours,
       reference: { name: 'location writes alone', values: measured.reference },
       goal: { ratioMin: 0.5 },
-      notes: [],
+      notes: [logins.name],
     };
   } finally {
     await writes.stop();
@@ -62,10 +65,13 @@ async function measure(run: Run, name: string, place: Place): Promise<Row> {
 }
 
 /** Seconds of the logins; the logouts, without which the next ones would be takeovers, don't count. */
-async function loginAndOut(client: Client, uids: readonly string[], settled: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  const sessions = await inFlight(uids, IN_FLIGHT, (uid) => client.login(uid));
-  const seconds = (performance.now() - start) / 1000;
+async function loginAndOut(
+  logins: ManyLogins,
+  client: Client,
+  uids: readonly string[],
+  settled: () => Promise<unknown>,
+): Promise<number> {
+  const { seconds, sessions } = await logins.run(uids);
   await inFlight(sessions, IN_FLIGHT, (session) => client.logout(session));
   await settled();
   return seconds;
