@@ -150,7 +150,10 @@ async function openHttp(
     nonces,
     requests,
     failures: failedLogins,
-    ready: () => [{ dependency: 'directory', ok: directory.health().up, detail: directory.health().lastError }],
+    ready: () => {
+      const { up, lastError } = directory.health();
+      return [{ dependency: 'directory', ok: up, detail: up ? lastError : `${directory.description}: ${lastError}` }];
+    },
     numbers: () => numbersOf(core, directory),
     stop: onStop,
   });

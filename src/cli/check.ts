@@ -9,6 +9,7 @@ import { VserverError } from '../base/errors.ts';
 import { systemClock, systemDatagrams } from '../base/system.ts';
 import type { Config } from '../config.ts';
 import type { Directory, Finding } from '../directory/directory.ts';
+import { SQL_SCHEMA } from '../directory/sql.ts';
 import { SETTINGS } from '../settings.ts';
 import { act, withDirectory } from './context.ts';
 import { EXIT, EXIT_CODES_HELP } from './failures.ts';
@@ -206,8 +207,10 @@ function causeOf({ cause }: VserverError): string {
 async function lookInto(directory: Directory, config: Config): Promise<Finding[]> {
   await directory.ping();
   const findings = [ok('directory', directory.description), ...(await directory.check())];
-  // Where the schema is broken, that is the finding, and nothing more can be asked.
-  if (findings.some((finding) => finding.level === 'error')) return findings;
+  // Where the schema is broken or still to be made, that is the finding, and nothing more can be asked.
+  if (findings.some(({ level, subject }) => level === 'error' || (level === 'warning' && subject === SQL_SCHEMA))) {
+    return findings;
+  }
   const { hasSampleUser } = await import('../sample.ts');
   if (!isLoopback(config.listen) && (await hasSampleUser(directory))) {
     const remedy = 'vserver user del 10017676 10043939 10055501 10066502 10088888 10099999';

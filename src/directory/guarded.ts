@@ -107,7 +107,7 @@ function circuitBreaker(inner: Directory, options: GuardOptions & { deadlineMs: 
     asked = true;
     withDeadline(() => inner.ping(), deadlineMs, timers)
       .then(shut, (error: unknown) => {
-        health = { ...health, lastError: asFailure(error).message };
+        health = { ...health, lastError: reasonOf(asFailure(error)) };
       })
       .finally(() => {
         asked = false;
@@ -129,10 +129,11 @@ function circuitBreaker(inner: Directory, options: GuardOptions & { deadlineMs: 
       failuresInRow = 0;
     },
     failed(failure) {
-      health = { ...health, lastError: failure.message };
+      health = { ...health, lastError: reasonOf(failure) };
       if (++failuresInRow < FAILURES_TO_OPEN || probing !== null) return;
-      health = { up: false, since: clock.now(), lastError: failure.message };
-      log.error({ directory: inner.description, err: failure }, 'directory unreachable, trying each second');
+      const reason = reasonOf(failure);
+      health = { up: false, since: clock.now(), lastError: reason };
+      log.error({ directory: inner.description, code: failure.code, reason }, 'directory down, trying each second');
       probing = timers.every(probePeriodMs, probe);
     },
     close() {
@@ -165,6 +166,12 @@ function asFailure(error: unknown): VserverError {
   if (!(error instanceof VserverError)) return new VserverError('INTERNAL', undefined, { cause: error });
   if (!isUnavailable(error) || error.retryAfter !== undefined) return error;
   return new VserverError(error.code, error.message, { cause: error.cause ?? error, retryAfter: RETRY_AFTER });
+}
+
+/** Why, in the words of the backend and the code of the system (ECONNREFUSED), which hold no secret. */
+function reasonOf({ message, cause }: VserverError): string {
+  const code = cause instanceof VserverError ? undefined : (cause as { code?: unknown } | undefined)?.code;
+  return typeof code === 'string' && !message.includes(code) ? `${message} (${code})` : message;
 }
 
 function unavailable(detail?: string, cause?: unknown): VserverError {

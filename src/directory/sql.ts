@@ -175,8 +175,11 @@ async function writeVariable(
   await driver.run(insertSql('system_variables', columns, 1) + driver.dialect.upsert('name', ['value']), [name, value]);
 }
 
+/** Subject of the finding about the tables. */
+export const SQL_SCHEMA = 'SQL schema';
+
 async function check(driver: SqlDriver): Promise<readonly Finding[]> {
-  const subject = 'SQL schema';
+  const subject = SQL_SCHEMA;
   await driver.query('SELECT 1 AS one', []);
   // The server answers, so what fails now is that there are no tables yet.
   const schema = await checkSchema(driver).catch(() => 'outdated' as const);
@@ -184,7 +187,14 @@ async function check(driver: SqlDriver): Promise<readonly Finding[]> {
     case 'current':
       return [{ level: 'ok', subject, message: 'the tables are up to date', remedy: '' }];
     case 'outdated':
-      return [{ level: 'error', subject, message: 'the tables are missing or old', remedy: 'run `vserver migrate`' }];
+      return [
+        {
+          level: 'warning',
+          subject,
+          message: 'the tables are missing or old: the start will make them',
+          remedy: 'start the node, or run `vserver migrate`',
+        },
+      ];
     case 'newer':
       return [
         { level: 'error', subject, message: 'the tables are newer than this program', remedy: 'use a newer vserver' },

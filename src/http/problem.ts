@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorCode } from '../base/errors.ts';
-import { ERRORS, VserverError } from '../base/errors.ts';
+import { ERRORS, isUnavailable, VserverError } from '../base/errors.ts';
 import type { Log } from '../base/ports.ts';
 
 const MEDIA_TYPE = 'application/problem+json';
@@ -60,7 +60,10 @@ export function answer(
   log: Log,
 ): FastifyReply {
   if (error instanceof VserverError) {
-    if (error.status >= 500) log.warn({ err: error, requestId: request.id, route: routeOf(request) }, error.code);
+    // Of a directory that is down the guard has told once, with its cause: not again for each request.
+    if (error.status >= 500 && !isUnavailable(error)) {
+      log.warn({ err: error, requestId: request.id, route: routeOf(request) }, error.code);
+    }
     return sendProblem(reply, error.code, { detail: error.message, retryAfter: error.retryAfter });
   }
   const status = error.statusCode ?? 500;

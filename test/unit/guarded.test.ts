@@ -84,6 +84,18 @@ it('operations past their deadline make room for others', async () => {
   expect((await directory.find('a'))?.user.uid).toBe('a');
 });
 
+it('tells why the directory could not be asked, with the code of the system', async () => {
+  const { inner, directory } = setup();
+  inner.find = () =>
+    Promise.reject(
+      new VserverError('DIRECTORY_UNAVAILABLE', undefined, {
+        cause: Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }),
+      }),
+    );
+  await failing(directory.find('a'));
+  expect(directory.health().lastError).toBe('directory unreachable (ECONNREFUSED)');
+});
+
 it('after three failures in a row operations fail at once, without asking', async () => {
   const { time, inner, directory } = setup();
   inner.down = true;
