@@ -54,15 +54,15 @@ export class Arena {
     this.#free.set(units, ref);
   }
 
-  /** Whether the stored bytes begin with `prefix` followed by the byte `end` (or end there). */
-  startsWith(ref: number, prefix: Uint8Array, end: number): boolean {
+  /** Whether the stored bytes begin with `bytes` from `from` to `to`, followed by the byte `end` (or end there). */
+  startsWith(ref: number, bytes: Uint8Array, from: number, to: number, end: number): boolean {
     const chunk = this.#chunk(ref);
     const at = offset(ref);
     const length = chunk.readUInt32LE(at);
-    if (length < prefix.length) return false;
-    const start = at + HEADER_BYTES;
-    for (let i = 0; i < prefix.length; i++) if (chunk[start + i] !== prefix[i]) return false;
-    return length === prefix.length || chunk[start + prefix.length] === end;
+    if (length < to - from) return false;
+    const start = at + HEADER_BYTES - from;
+    for (let i = from; i < to; i++) if (chunk[start + i] !== bytes[i]) return false;
+    return length === to - from || chunk[start + to] === end;
   }
 
   #take(units: number): number {

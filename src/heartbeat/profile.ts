@@ -89,6 +89,11 @@ export function encodeProfile(profile: Profile): string {
   ].join(FIELD);
 }
 
+/** Of the same as bytes, without reading the rest. */
+export function blocksAndForwardsNothing(text: Uint8Array): boolean {
+  return text[text.length - 1] === FIELD_BYTE && text[text.length - 2] === FIELD_BYTE;
+}
+
 function cleanForwarding({ always, busy, noAnswer, noAnswerSeconds, unreachable }: Forwarding): Forwarding {
   const target = (text: string): string => clean(text.slice(0, FORWARD_LENGTH_MAX));
   return {

@@ -42,6 +42,7 @@ export interface NewSession extends DeviceText {
 }
 
 const FIELD = '\x1f';
+export const FIELD_BYTE = 0x1f;
 
 export class SessionRows {
   readonly #texts = new Arena();
@@ -195,6 +196,11 @@ export class SessionRows {
       .text(this.#text[row] ?? 0)
       .split(FIELD);
     return { instance, note, device, contact, registration };
+  }
+
+  /** The same as bytes, joined by FIELD_BYTE in this order; a view, valid until the text changes. */
+  textBytes(row: number): Uint8Array {
+    return this.#texts.get(this.#text[row] ?? 0);
   }
 
   setText(row: number, text: DeviceText): void {

@@ -3,7 +3,7 @@ import type { Audience } from '../base/model.ts';
 import { AUDIENCES } from '../base/model.ts';
 import { Arena } from './arena.ts';
 import { doubled } from './columns.ts';
-import { decodeProfile, encodeProfile, FIELD_BYTE } from './profile.ts';
+import { blocksAndForwardsNothing, decodeProfile, encodeProfile, FIELD_BYTE } from './profile.ts';
 import type { Kept, Profile, Stamp } from './profile.ts';
 import { SlotIndex } from './slot-index.ts';
 
@@ -61,18 +61,22 @@ export class UserRows {
   /** The row, or -1. */
   find(uid: string): number {
     if (uid.length > UID_LENGTH_MAX) return -1;
-    const length = scratch.write(uid);
-    const key = length === scratch.length ? scratch : scratch.subarray(0, length);
-    for (let at = this.#index.seek(hashOf(key)); ; at = this.#index.next(at)) {
+    return this.findIn(scratch, 0, scratch.write(uid));
+  }
+
+  /** The row of the user whose uid stands in `bytes` from `from` to `to`, or -1. */
+  findIn(bytes: Uint8Array, from: number, to: number): number {
+    for (let at = this.#index.seek(hashOf(bytes, from, to)); ; at = this.#index.next(at)) {
       const row = this.#index.row(at);
-      if (row < 0 || this.#texts.startsWith(this.#text[row] ?? 0, key, FIELD_BYTE)) return row;
+      if (row < 0 || this.#texts.startsWith(this.#text[row] ?? 0, bytes, from, to, FIELD_BYTE)) return row;
     }
   }
 
   /** Makes the row of a user who was not online; he has no device yet. */
   add(kept: Kept): number {
     const row = this.#take();
-    this.#hash[row] = hashOf(Buffer.from(kept.profile.uid));
+    const uid = Buffer.from(kept.profile.uid);
+    this.#hash[row] = hashOf(uid, 0, uid.length);
     this.#text[row] = 0;
     this.firstSession[row] = 0;
     this.devices[row] = 0;
@@ -138,6 +142,16 @@ export class UserRows {
     };
   }
 
+  /** Whether everybody may call him, and every call is for him: he has blocked nobody and forwards nothing. */
+  isOpenToAll(row: number): boolean {
+    const isOpen = audience((this.#rights[row] ?? 0) >> 2) === 'all';
+    return isOpen && blocksAndForwardsNothing(this.#texts.get(this.#text[row] ?? 0));
+  }
+
+  mayCallOut(row: number): boolean {
+    return ((this.#rights[row] ?? 0) & 64) !== 0;
+  }
+
   #take(): number {
     if (this.#free !== 0) {
       const row = this.#free - 1;
@@ -169,9 +183,9 @@ const UID_LENGTH_MAX = 128;
 const scratch = Buffer.alloc(UID_LENGTH_MAX * 3);
 
 /** FNV-1a; the index mixes it further. */
-function hashOf(bytes: Uint8Array): number {
+function hashOf(bytes: Uint8Array, from: number, to: number): number {
   let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  for (let i = from; i < to; i++) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193);
   return hash >>> 0;
 }
 

@@ -2,7 +2,7 @@
  * Stateless nonces: each proves the source it was given to and when, under a key that only this node knows. Nothing
  * is stored until one was used for a login. For datagrams, SIP and HTTP Digest alike.
  */
-import { hash, timingSafeEqual } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { ADDRESS_BYTES, writeAddress } from '../base/address.ts';
 import type { Address } from '../base/model.ts';
 
@@ -11,48 +11,84 @@ export const NONCE_VALID_MS = 30_000;
 export const NONCE_LENGTH = 32;
 
 const TIME_BYTES = 6;
-/** Of base64url: 4 characters for 3 bytes. */
-const TIME_CHARACTERS = 8;
 const COUNTER_BYTES = 3;
-const MAC_BYTES = 15;
-const MAC_AT = TIME_BYTES + COUNTER_BYTES;
+const STAMP_BYTES = TIME_BYTES + COUNTER_BYTES;
+/** Characters of base64url: 4 for 3 bytes, so that time and stamp end with a character, and each has one spelling. */
+const TIME_CHARACTERS = 8;
+const STAMP_CHARACTERS = 12;
+const WELL_FORMED = /^[\w-]{32}$/;
 
 export interface Nonces {
   /** `source` must be numeric; give port 0 where the next request may come from another port (HTTP). */
   issue(source: Address, nowMs: number): string;
   /** `stale`: given out here to this source, but too long ago. */
   check(nonce: string, source: Address, nowMs: number): 'good' | 'stale' | 'forged';
+  /** When the nonce of NONCE_LENGTH bytes at `at` was given out, where check() would call it good; else -1. */
+  goodSince(bytes: Uint8Array, at: number, source: Address, nowMs: number): number;
 }
 
 /** `key`: 32 random bytes, new at each start of the node, and another one for each validity. */
 export function createNonces(key: Buffer, validMs = NONCE_VALID_MS): Nonces {
   let counter = 0;
   // A hash of key and message is as good as HMAC where the message has one length and less than half of it is shown.
-  const signed = Buffer.concat([key, Buffer.alloc(ADDRESS_BYTES + MAC_AT)]);
-  const macOf = (source: Address, stamp: Buffer): Buffer => {
+  const signed = Buffer.concat([key, Buffer.alloc(ADDRESS_BYTES + STAMP_BYTES)]);
+  const stampAt = key.length + ADDRESS_BYTES;
+  /** Of the stamp that stands in `signed`; the first 15 bytes of it count. */
+  const macOf = (source: Address): string => {
     writeAddress(signed, key.length, source);
-    stamp.copy(signed, key.length + ADDRESS_BYTES, 0, MAC_AT);
-    return hash('sha256', signed, 'buffer').subarray(0, MAC_BYTES);
+    return hash('sha256', signed, 'base64url');
+  };
+  const isOurs = (nonce: Uint8Array, at: number, source: Address): boolean => {
+    for (let i = 0, to = stampAt; i < STAMP_CHARACTERS; i += 4) {
+      const a = digitAt(nonce, at + i);
+      const b = digitAt(nonce, at + i + 1);
+      const c = digitAt(nonce, at + i + 2);
+      const d = digitAt(nonce, at + i + 3);
+      if (((a | b | c | d) & NO_DIGIT) !== 0) return false;
+      const bits = (a << 18) | (b << 12) | (c << 6) | d;
+      signed[to++] = bits >> 16;
+      signed[to++] = bits >> 8;
+      signed[to++] = bits;
+    }
+    const mac = macOf(source);
+    // In the same time wherever they differ.
+    let difference = 0;
+    for (let i = STAMP_CHARACTERS; i < NONCE_LENGTH; i++) {
+      difference |= mac.charCodeAt(i - STAMP_CHARACTERS) ^ (nonce[at + i] ?? 0);
+    }
+    return difference === 0;
+  };
+  const isTimely = (nowMs: number): boolean => {
+    const ageMs = nowMs - signed.readUIntBE(stampAt, TIME_BYTES);
+    return ageMs >= 0 && ageMs <= validMs;
   };
   return {
     issue(source, nowMs) {
-      const bytes = Buffer.alloc(MAC_AT + MAC_BYTES);
-      bytes.writeUIntBE(nowMs, 0, TIME_BYTES);
+      signed.writeUIntBE(nowMs, stampAt, TIME_BYTES);
       // Two nonces of the same source and millisecond differ, since each is good for one login only.
-      bytes.writeUIntBE(counter, TIME_BYTES, COUNTER_BYTES);
+      signed.writeUIntBE(counter, stampAt + TIME_BYTES, COUNTER_BYTES);
       counter = (counter + 1) % 2 ** (8 * COUNTER_BYTES);
-      bytes.set(macOf(source, bytes), MAC_AT);
-      return bytes.toString('base64url');
+      const mac = macOf(source);
+      return signed.toString('base64url', stampAt) + mac.slice(0, NONCE_LENGTH - STAMP_CHARACTERS);
     },
     check(nonce, source, nowMs) {
-      const bytes = Buffer.from(nonce, 'base64url');
-      // The second comparison refuses other spellings of the same bytes, which the memory of used ones would not know.
-      if (nonce.length !== NONCE_LENGTH || bytes.toString('base64url') !== nonce) return 'forged';
-      if (!timingSafeEqual(bytes.subarray(MAC_AT), macOf(source, bytes))) return 'forged';
-      const ageMs = nowMs - bytes.readUIntBE(0, TIME_BYTES);
-      return ageMs >= 0 && ageMs <= validMs ? 'good' : 'stale';
+      if (!WELL_FORMED.test(nonce) || !isOurs(Buffer.from(nonce, 'latin1'), 0, source)) return 'forged';
+      return isTimely(nowMs) ? 'good' : 'stale';
+    },
+    goodSince(bytes, at, source, nowMs) {
+      return isOurs(bytes, at, source) && isTimely(nowMs) ? signed.readUIntBE(stampAt, TIME_BYTES) : -1;
     },
   };
+}
+
+const NO_DIGIT = 64;
+const DIGITS = new Uint8Array(256).fill(NO_DIGIT);
+'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  .split('')
+  .forEach((digit, value) => (DIGITS[digit.charCodeAt(0)] = value));
+
+function digitAt(bytes: Uint8Array, at: number): number {
+  return DIGITS[bytes[at] ?? 0] ?? NO_DIGIT;
 }
 
 /** When a good nonce was given out, epoch milliseconds. */

@@ -27,6 +27,7 @@ export interface Registration {
 
 /** Cannot stand in a header. */
 const FIELD = '\x1e';
+export const REGISTRATION_FIELD_BYTE = 0x1e;
 
 export function formatRegistration({ callId, q, regId, instanceId, path }: Registration): string {
   return [callId, q, regId, instanceId, path].join(FIELD);

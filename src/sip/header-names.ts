@@ -108,6 +108,18 @@ export function headerNumber(text: string, at = 0, end = text.length): number {
   return 0;
 }
 
+/** The same for bytes, of which no text is made. */
+export function headerNumberIn(bytes: Uint8Array, at: number, end: number): number {
+  const bucket = BUCKETS[((end - at) << 5) | ((bytes[at] ?? 0) & 31)];
+  if (bucket === undefined) return 0;
+  for (const { name, number } of bucket) {
+    let i = 0;
+    while (i < name.length && ((bytes[at + i] ?? 0) | 0x20) === name.charCodeAt(i)) i++;
+    if (i === name.length) return number;
+  }
+  return 0;
+}
+
 /** `name` is in lower case; of the characters of a token only letters have the bit that makes the difference. */
 function sameName(text: string, at: number, name: string): boolean {
   for (let i = 0; i < name.length; i++) {
@@ -120,3 +132,11 @@ function sameName(text: string, at: number, name: string): boolean {
 export function isList(number: number): boolean {
   return number > LAST_SINGLE && number <= LAST_LIST;
 }
+
+export const REQUIRE = headerNumber('Require');
+export const PATH = headerNumber('Path');
+export const SUPPORTED = headerNumber('Supported');
+export const AUTHORIZATION = headerNumber('Authorization');
+export const USER_AGENT = headerNumber('User-Agent');
+/** Numbers are below this. */
+export const HEADER_NUMBERS = SINGLE.length + LISTS.length + OTHERS.length + 1;

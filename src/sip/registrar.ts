@@ -95,7 +95,7 @@ function isNew(context: SipContext, { wanted }: Plan): boolean {
 }
 
 /** This node is draining, and another one has room. */
-function hasSuccessor({ cases: { servers } }: SipContext): boolean {
+export function hasSuccessor({ cases: { servers } }: SipContext): boolean {
   if (servers.state !== 'draining') return false;
   return servers.others().some(({ state, users, usersMax }) => state === 'on' && users < usersMax);
 }
@@ -261,7 +261,8 @@ const FLOW_TIMER_S = 120;
 
 let dateS = 0;
 let dateText = '';
-function dateOf(nowS: number): string {
+/** The value of a Date header. */
+export function dateOf(nowS: number): string {
   if (nowS !== dateS) {
     dateS = nowS;
     dateText = new Date(nowS * 1000).toUTCString();

@@ -1,6 +1,7 @@
 /** Responses to requests (RFC 3261 8.2.6), well formed or not. */
 import { CALL_ID, CSEQ, FROM, TO, VIA } from './header-names.ts';
 import type { SipProblem, SipRequest } from './message.ts';
+import { statelessTag } from './stateless-tag.ts';
 import { encodeUtf8, itemEnd, unfold } from './syntax.ts';
 import { formatVia, viaReceivedFrom } from './via.ts';
 
@@ -20,35 +21,37 @@ export function makeResponse(
   body?: Uint8Array,
   toTag?: string,
 ): Buffer {
-  const { text, fields } = request;
+  const { fields } = request;
   let head = `SIP/2.0 ${status} ${oneLine(reason)}\r\n`;
-  let others = '';
   let firstVia = true;
-  let copied = 0;
   for (let i = 0; i < fields.length; i += 4) {
-    const number = fields[i];
-    if (number !== VIA && number !== FROM && number !== TO && number !== CALL_ID && number !== CSEQ) continue;
-    const value = unfold(text.slice(fields[i + 2], fields[i + 3]));
-    if (number === VIA) {
-      head += firstVia ? `Via: ${firstViaValue(request, value)}\r\n` : `Via: ${value}\r\n`;
-      firstVia = false;
-      continue;
-    }
-    // Of a header that wrongly comes twice, the first.
-    if ((copied & (1 << number)) !== 0) continue;
-    copied |= 1 << number;
-    if (number === FROM) others += `From: ${value}\r\n`;
-    else if (number === TO) others += `To: ${value}${tagFor(request, status, value, toTag)}\r\n`;
-    else if (number === CALL_ID) others += `Call-ID: ${value}\r\n`;
-    else others += `CSeq: ${value}\r\n`;
+    if (fields[i] !== VIA) continue;
+    const value = valueAt(request, i);
+    head += `Via: ${firstVia ? firstViaValue(request, value) : value}\r\n`;
+    firstVia = false;
   }
-  head += others;
+  // Of a header that wrongly comes twice, the first.
+  const from = request.find(FROM);
+  const to = request.find(TO);
+  const callId = request.find(CALL_ID);
+  const cseq = request.find(CSEQ);
+  if (from >= 0) head += `From: ${valueAt(request, from)}\r\n`;
+  if (to >= 0) {
+    const value = valueAt(request, to);
+    head += `To: ${value}${tagFor(request, status, value, toTag)}\r\n`;
+  }
+  if (callId >= 0) head += `Call-ID: ${valueAt(request, callId)}\r\n`;
+  if (cseq >= 0) head += `CSeq: ${valueAt(request, cseq)}\r\n`;
   for (const [name, value] of extraHeaders) head += `${name}: ${oneLine(value)}\r\n`;
   head += `Content-Length: ${body?.length ?? 0}\r\n\r\n`;
   const bytes = Buffer.allocUnsafe(head.length + (body?.length ?? 0));
   bytes.write(head, 'latin1');
   if (body !== undefined) bytes.set(body, head.length);
   return bytes;
+}
+
+function valueAt({ text, fields }: SipRequest | SipProblem, field: number): string {
+  return unfold(text.slice(fields[field + 2], fields[field + 3]));
 }
 
 /** Whoever adds a header has taken care of what he puts into it; a line end would be another header. */
@@ -75,16 +78,4 @@ function tagFor(request: SipRequest | SipProblem, status: number, to: string, to
   if (request.toTag !== undefined) return '';
   const { topVia, fromTag = '', callId, cseq } = request;
   return `;tag=${toTag ?? statelessTag(`${topVia.branch}\n${fromTag}\n${callId}\n${cseq.number}`)}`;
-}
-
-/** 64 bits of FNV-1a in two lanes: spreads well and costs little; nothing secret hangs on it. */
-function statelessTag(seed: string): string {
-  let a = 0x811c9dc5;
-  let b = 0x01000193;
-  for (let i = 0; i < seed.length; i++) {
-    const code = seed.charCodeAt(i);
-    a = Math.imul(a ^ code, 0x01000193);
-    b = Math.imul(b ^ code, 0x85ebca6b);
-  }
-  return (a >>> 0).toString(36) + (b >>> 0).toString(36);
 }

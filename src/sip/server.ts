@@ -3,6 +3,7 @@ import type { EndReason } from '../login/session-ends.ts';
 import type { Flows, SipContext, SipDeps } from './context.ts';
 import { answerStranger } from './context.ts';
 import type { Flow, FlowHandlers } from './flow.ts';
+import { createExpress } from './express.ts';
 import { readMessage } from './flow.ts';
 import { createIds } from './ids.ts';
 import { onRequest } from './methods.ts';
@@ -50,13 +51,14 @@ export function createSip(deps: SipDeps): SipServer {
   };
 
   cases.presence.attach('sip', createNotifier(context));
+  const express = createExpress(context);
 
   return {
     context,
     handlers: {
       onMessage(bytes, flow) {
         counters.datagramsReceived++;
-        if (flow.remote.port === 0) return;
+        if (flow.remote.port === 0 || (isOpen && express(bytes, flow))) return;
         const message = isOpen ? readMessage(bytes, flow) : null;
         if (message === null) counters.datagramsDropped++;
         else if (message.kind === 'response') {

@@ -17,6 +17,8 @@ export const USER = 16;
 export const VALUE = 32;
 /** What a parameter of a URI may hold. */
 export const URI_PARAM = 64;
+/** What the user part of a SIP URI may hold that stands for itself. */
+export const PLAIN_USER = 128;
 
 const ALPHANUM = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 const MARK = "-_.!~*'()";
@@ -35,6 +37,7 @@ assign(SPACE, ' \t\r\n');
 assign(DIGIT, '0123456789');
 assign(HOST, `${ALPHANUM}-.`);
 assign(USER, `${ALPHANUM}${MARK}%&=+$,;?/`);
+assign(PLAIN_USER, `${ALPHANUM}${MARK}&=+$,;?/`);
 assign(URI_PARAM, `${ALPHANUM}${MARK}%[]/:&+$`);
 
 /** Whether the character at `at` is of one of the classes; false past the end. */
@@ -46,6 +49,13 @@ export function isClass(text: string, at: number, classes: number): boolean {
 export function skip(text: string, at: number, end: number, classes: number): number {
   let i = at;
   while (i < end && ((CLASSES[text.charCodeAt(i)] ?? 0) & classes) !== 0) i++;
+  return i;
+}
+
+/** The same for bytes. */
+export function skipBytes(bytes: Uint8Array, at: number, end: number, classes: number): number {
+  let i = at;
+  while (i < end && ((CLASSES[bytes[i] ?? 0] ?? 0) & classes) !== 0) i++;
   return i;
 }
 

@@ -1,0 +1,51 @@
+/** Reading bytes without making strings of them. */
+
+export function equalsText(bytes: Uint8Array, at: number, end: number, text: string): boolean {
+  if (end - at !== text.length || end > bytes.length) return false;
+  for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text.charCodeAt(i)) return false;
+  return true;
+}
+
+/** Whether the two ranges hold the same bytes. */
+export function equalsBytes(
+  a: Uint8Array,
+  aAt: number,
+  aEnd: number,
+  b: Uint8Array,
+  bAt: number,
+  bEnd: number,
+): boolean {
+  if (aEnd - aAt !== bEnd - bAt) return false;
+  for (let i = aAt, k = bAt; i < aEnd; i++, k++) if (a[i] !== b[k]) return false;
+  return true;
+}
+
+/** The decimal number of at most 10 digits that fills `at`–`end`; -1 where it is none, or more than `max`. */
+export function readDecimal(bytes: Uint8Array, at: number, end: number, max: number): number {
+  if (at >= end || end - at > 10) return -1;
+  let number = 0;
+  for (let i = at; i < end; i++) {
+    const digit = (bytes[i] ?? 0) - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    number = number * 10 + digit;
+  }
+  return number <= max ? number : -1;
+}
+
+/** The offset behind the IPv4 address that begins at `at`; -1 where none does. */
+export function ipv4End(bytes: Uint8Array, at: number, end: number): number {
+  let i = at;
+  for (let part = 0; part < 4; part++) {
+    if (part > 0 && bytes[i++] !== 0x2e) return -1;
+    const partAt = i;
+    while (i < end && i < partAt + 4 && (bytes[i] ?? 0) >= 0x30 && (bytes[i] ?? 0) <= 0x39) i++;
+    if (readDecimal(bytes, partAt, i, 255) < 0 || (bytes[partAt] === 0x30 && i > partAt + 1)) return -1;
+  }
+  return i;
+}
+
+/** The value of a lower-case hexadecimal digit; -1 where it is none. */
+export function hexValue(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  return byte >= 0x61 && byte <= 0x66 ? byte - 0x57 : -1;
+}

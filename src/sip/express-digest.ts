@@ -1,0 +1,161 @@
+/** The answer to a Digest challenge (RFC 7616 3.4), read and checked on the bytes of the request. */
+import { hash } from 'node:crypto';
+import type { SessionRows } from '../heartbeat/session-rows.ts';
+import { equalsBytes, equalsText, hexValue } from './express-bytes.ts';
+import { skipBytes, TOKEN } from './syntax.ts';
+
+const NAMES = ['username', 'realm', 'nonce', 'uri', 'response', 'cnonce', 'nc', 'qop', 'algorithm'] as const;
+export const USERNAME = 0;
+export const REALM = 1;
+export const NONCE = 2;
+export const DIGEST_URI = 3;
+const RESPONSE = 4;
+const CNONCE = 5;
+const NC = 6;
+const QOP = 7;
+const ALGORITHM = 8;
+
+const SCHEME = 'Digest ';
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const EQUALS = 0x3d;
+const BACKSLASH = 0x5c;
+
+/** Which of NAMES has this length and first letter (no two have both), +1. */
+const BY_SHAPE = new Uint8Array(16 * 32);
+NAMES.forEach((name, i) => (BY_SHAPE[shapeOf(name.length, name.charCodeAt(0))] = i + 1));
+
+function shapeOf(length: number, first: number): number {
+  return ((length & 15) << 5) | (first & 31);
+}
+
+const MD5_KEY_BYTES = 16;
+const CNONCE_BYTES_MAX = 128;
+/** HA1 : nonce : nc : cnonce : auth : HA2, the hexadecimal ones of SHA-256 at most. */
+const input = Buffer.alloc(64 + 1 + 64 + 1 + 8 + 1 + CNONCE_BYTES_MAX + 1 + 4 + 1 + 64);
+const HEX = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
+const AUTH = ':auth:';
+const COLON = 0x3a;
+const URIS_MAX = 16;
+
+export class ExpressDigest {
+  #bytes: Uint8Array = new Uint8Array(0);
+  /** Of the value of each of NAMES, without quotes; start 0 where there is none. */
+  readonly at = new Int32Array(NAMES.length);
+  readonly end = new Int32Array(NAMES.length);
+  /** The nonce-count. */
+  count = 0;
+  isMd5 = true;
+  /** HA2 of the Request-URIs that came last; phones know few. */
+  readonly #known: { readonly uri: Uint8Array; readonly md5: string; readonly sha256: string }[] = [];
+  #oldest = 0;
+
+  /** Whether in `at`–`end` stands an ordinary answer with qop=auth, and nothing in it that is not known here. */
+  read(bytes: Uint8Array, at: number, end: number): boolean {
+    this.#bytes = bytes;
+    this.at.fill(0);
+    if (!equalsText(bytes, at, at + SCHEME.length, SCHEME)) return false;
+    let i = at + SCHEME.length;
+    while (i < end) {
+      while (bytes[i] === SPACE) i++;
+      const nameEnd = skipBytes(bytes, i, end, TOKEN);
+      const name = (BY_SHAPE[shapeOf(nameEnd - i, bytes[i] ?? 0)] ?? 0) - 1;
+      if (name < 0 || this.at[name] !== 0 || bytes[nameEnd] !== EQUALS) return false;
+      if (!equalsText(bytes, i, nameEnd, NAMES[name] ?? '')) return false;
+      const isQuoted = bytes[nameEnd + 1] === QUOTE;
+      i = nameEnd + (isQuoted ? 2 : 1);
+      this.at[name] = i;
+      if (isQuoted) while (i < end && bytes[i] !== QUOTE && bytes[i] !== BACKSLASH) i++;
+      else i = skipBytes(bytes, i, end, TOKEN);
+      this.end[name] = i;
+      if (isQuoted && bytes[i++] !== QUOTE) return false;
+      if (i < end && bytes[i++] !== COMMA) return false;
+    }
+    return i === end && this.#isWhole();
+  }
+
+  #isWhole(): boolean {
+    for (let name = 0; name < ALGORITHM; name++) if (this.at[name] === 0) return false;
+    this.isMd5 = this.at[ALGORITHM] === 0 || this.#is(ALGORITHM, 'MD5');
+    this.count = 0;
+    const ncAt = this.at[NC] ?? 0;
+    for (let i = ncAt; i < ncAt + 8; i++) {
+      const digit = hexValue(this.#bytes[i] ?? 0);
+      if (digit < 0) return false;
+      this.count = this.count * 16 + digit;
+    }
+    return (
+      this.#length(NC) === 8 &&
+      this.#is(QOP, 'auth') &&
+      (this.isMd5 || this.#is(ALGORITHM, 'SHA-256')) &&
+      this.#length(RESPONSE) === (this.isMd5 ? 32 : 64) &&
+      this.#length(NONCE) <= 64 &&
+      this.#length(CNONCE) <= CNONCE_BYTES_MAX
+    );
+  }
+
+  #is(name: number, text: string): boolean {
+    return equalsText(this.#bytes, this.at[name] ?? 0, this.end[name] ?? 0, text);
+  }
+
+  #length(name: number): number {
+    return (this.end[name] ?? 0) - (this.at[name] ?? 0);
+  }
+
+  /** Whether the value is what stands in `at`–`end` of the same message. */
+  isSame(name: number, at: number, end: number): boolean {
+    return equalsBytes(this.#bytes, this.at[name] ?? 0, this.end[name] ?? 0, this.#bytes, at, end);
+  }
+
+  /** Section 3.4.1 for a REGISTER, with the HA1 that the session keeps as its key (see ha1Of). */
+  isGood(sessions: SessionRows, row: number): boolean {
+    const key = sessions.key(row);
+    let isMd5Key = true;
+    for (let i = MD5_KEY_BYTES; i < key.length; i++) if (key[i] !== 0) isMd5Key = false;
+    if (isMd5Key !== this.isMd5) return false;
+    let to = 0;
+    for (let i = 0; i < (isMd5Key ? MD5_KEY_BYTES : key.length); i++) {
+      const byte = key[i] ?? 0;
+      input[to++] = HEX[byte >> 4] ?? 0;
+      input[to++] = HEX[byte & 15] ?? 0;
+    }
+    for (const name of IN_ORDER) {
+      input[to++] = COLON;
+      const end = this.end[name] ?? 0;
+      for (let i = this.at[name] ?? 0; i < end; i++) input[to++] = this.#bytes[i] ?? 0;
+    }
+    to = write(AUTH, to);
+    to = write(this.#ha2(), to);
+    return this.#isResponse(hash(isMd5Key ? 'md5' : 'sha256', input.subarray(0, to), 'hex'));
+  }
+
+  /** In a time that tells nothing of where they differ. */
+  #isResponse(expected: string): boolean {
+    const at = this.at[RESPONSE] ?? 0;
+    let difference = 0;
+    for (let i = 0; i < expected.length; i++) difference |= expected.charCodeAt(i) ^ (this.#bytes[at + i] ?? 0);
+    return difference === 0;
+  }
+
+  #ha2(): string {
+    const at = this.at[DIGEST_URI] ?? 0;
+    const end = this.end[DIGEST_URI] ?? 0;
+    for (const { uri, md5, sha256 } of this.#known) {
+      if (equalsBytes(uri, 0, uri.length, this.#bytes, at, end)) return this.isMd5 ? md5 : sha256;
+    }
+    const uri = Uint8Array.prototype.slice.call(this.#bytes, at, end);
+    const text = Buffer.concat([Buffer.from('REGISTER:'), uri]);
+    const made = { uri, md5: hash('md5', text, 'hex'), sha256: hash('sha256', text, 'hex') };
+    this.#known[this.#oldest] = made;
+    this.#oldest = (this.#oldest + 1) % URIS_MAX;
+    return this.isMd5 ? made.md5 : made.sha256;
+  }
+}
+
+const IN_ORDER = [NONCE, NC, CNONCE] as const;
+
+function write(text: string, at: number): number {
+  for (let i = 0; i < text.length; i++) input[at + i] = text.charCodeAt(i);
+  return at + text.length;
+}

@@ -1,0 +1,242 @@
+/**
+ * The head of an ordinary request, found in one pass over its bytes: where the values stand that the express lane
+ * reads. What is out of the ordinary in any way (folded lines, a header twice, a control character, what is malformed)
+ * is left to parseMessage(), which knows all of RFC 3261.
+ */
+import {
+  CALL_ID,
+  CONTENT_LENGTH,
+  CSEQ,
+  FROM,
+  HEADER_NUMBERS,
+  headerNumberIn,
+  MAX_FORWARDS,
+  TO,
+  VIA,
+} from './header-names.ts';
+import { equalsText, ipv4End, readDecimal } from './express-bytes.ts';
+import { CSEQ_MAX } from './required-headers.ts';
+import type { Flow } from './flow.ts';
+import { PLAIN_USER, skipBytes, DIGIT, TOKEN } from './syntax.ts';
+
+const CR = 0x0d;
+const LF = 0x0a;
+const SPACE = 0x20;
+const TAB = 0x09;
+const DELETE = 0x7f;
+const COLON = 0x3a;
+const SEMICOLON = 0x3b;
+const QUOTE = 0x22;
+const VERSION = 'SIP/2.0\r\n';
+
+/** Offsets of `sip:user@host` or `sip:host`, a port behind it left out. */
+export interface UriPlace {
+  /** Both 0 where it names only a host. */
+  userAt: number;
+  userEnd: number;
+  hostAt: number;
+  hostEnd: number;
+}
+
+/** Offsets in a From or To; `tagAt` 0 where there is no tag. */
+export interface PersonPlace extends UriPlace {
+  tagAt: number;
+  tagEnd: number;
+}
+
+export class ExpressHead {
+  /** Valid until the next read(). */
+  bytes: Buffer = Buffer.alloc(0);
+  /** The Request-URI. */
+  uriAt = 0;
+  uriEnd = 0;
+  /** Of the value of each header by its number; start 0 where there is none. */
+  readonly at = new Int32Array(HEADER_NUMBERS);
+  readonly end = new Int32Array(HEADER_NUMBERS);
+  readonly from: PersonPlace = nowhere();
+  readonly to: PersonPlace = nowhere();
+  cseq = 0;
+  /** The first Via: its host, and where `rport` ends. */
+  viaHostAt = 0;
+  viaHostEnd = 0;
+  rportEnd = 0;
+  branchAt = 0;
+  branchEnd = 0;
+
+  /** Whether this is an ordinary request of the method, which it must begin with. False: nothing is known of it. */
+  read(bytes: Buffer, method: string): boolean {
+    this.bytes = bytes;
+    this.uriAt = method.length + 1;
+    const bodyAt = this.#readLines(method.length + 1);
+    if (bodyAt < 0) return false;
+    const { at, end } = this;
+    const length = readDecimal(bytes, at[CONTENT_LENGTH] ?? 0, end[CONTENT_LENGTH] ?? 0, bytes.length);
+    const forwards = readDecimal(bytes, at[MAX_FORWARDS] ?? 0, end[MAX_FORWARDS] ?? 0, 255);
+    return (
+      length === bytes.length - bodyAt &&
+      forwards > 0 &&
+      this.#readCSeq(method) &&
+      this.#readCallId() &&
+      this.#readVia() &&
+      this.#readPerson(FROM, this.from) &&
+      this.#readPerson(TO, this.to)
+    );
+  }
+
+  /** The offset of the body, -1 where a line is out of the ordinary. */
+  #readLines(uriAt: number): number {
+    const { bytes, at: starts, end: ends } = this;
+    const { length } = bytes;
+    starts.fill(0);
+    let i = uriAt;
+    while (i < length && (bytes[i] ?? 0) > SPACE && bytes[i] !== DELETE) i++;
+    this.uriEnd = i;
+    if (bytes[i] !== SPACE || !equalsText(bytes, i + 1, i + 1 + VERSION.length, VERSION)) return -1;
+    i += 1 + VERSION.length;
+    while (i < length && bytes[i] !== CR) {
+      const nameEnd = skipBytes(bytes, i, length, TOKEN);
+      if (nameEnd === i || bytes[nameEnd] !== COLON) return -1;
+      const number = headerNumberIn(bytes, i, nameEnd);
+      i = nameEnd + 1;
+      while (bytes[i] === SPACE) i++;
+      const valueAt = i;
+      while (i < length && (bytes[i] ?? 0) >= SPACE && bytes[i] !== DELETE) i++;
+      if (i + 2 >= length || bytes[i] !== CR || bytes[i + 1] !== LF) return -1;
+      const next = bytes[i + 2];
+      if (next === SPACE || next === TAB || bytes[i - 1] === SPACE) return -1;
+      if (number !== 0) {
+        if (starts[number] !== 0) return -1;
+        starts[number] = valueAt;
+        ends[number] = i;
+      }
+      i += 2;
+    }
+    return i + 1 < length && bytes[i + 1] === LF ? i + 2 : -1;
+  }
+
+  #readCSeq(method: string): boolean {
+    const { bytes } = this;
+    const at = this.at[CSEQ] ?? 0;
+    const end = this.end[CSEQ] ?? 0;
+    const digitsEnd = end - method.length - 1;
+    this.cseq = readDecimal(bytes, at, digitsEnd, CSEQ_MAX);
+    return this.cseq >= 0 && bytes[digitsEnd] === SPACE && equalsText(bytes, digitsEnd + 1, end, method);
+  }
+
+  /** A Call-ID of the characters that nearly all are made of. */
+  #readCallId(): boolean {
+    const at = this.at[CALL_ID] ?? 0;
+    const end = this.end[CALL_ID] ?? 0;
+    let i = at;
+    while (i < end && (this.bytes[i] === AT_SIGN || skipBytes(this.bytes, i, i + 1, TOKEN) > i)) i++;
+    return at !== 0 && at < end && i === end;
+  }
+
+  /** `SIP/2.0/UDP 192.0.2.1:5060` with `branch` and `rport`, in either order, and nothing else. */
+  #readVia(): boolean {
+    const { bytes } = this;
+    const at = this.at[VIA] ?? 0;
+    const end = this.end[VIA] ?? 0;
+    if (!equalsText(bytes, at, at + PROTOCOL.length, PROTOCOL)) return false;
+    this.viaHostAt = at + PROTOCOL.length + 'UDP '.length;
+    if (!isTransport(bytes, at + PROTOCOL.length)) return false;
+    this.viaHostEnd = ipv4End(bytes, this.viaHostAt, end);
+    let i = skipPort(bytes, this.viaHostEnd, end);
+    this.rportEnd = this.branchAt = 0;
+    while (i > 0 && i < end) {
+      if (bytes[i] !== SEMICOLON) return false;
+      const nameAt = i + 1;
+      if (this.rportEnd === 0 && equalsText(bytes, nameAt, nameAt + RPORT.length, RPORT)) {
+        i = this.rportEnd = nameAt + RPORT.length;
+      } else if (this.branchAt === 0 && equalsText(bytes, nameAt, nameAt + BRANCH.length, BRANCH)) {
+        this.branchAt = nameAt + BRANCH.length;
+        i = this.branchEnd = skipBytes(bytes, this.branchAt, end, TOKEN);
+        if (this.branchEnd === this.branchAt) return false;
+      } else return false;
+    }
+    return i === end && this.rportEnd !== 0 && this.branchAt !== 0;
+  }
+
+  /** `"Name" <sip:user@host>;tag=token`; name and tag may be missing. */
+  #readPerson(number: number, into: PersonPlace): boolean {
+    const { bytes } = this;
+    const end = this.end[number] ?? 0;
+    let i = this.at[number] ?? 0;
+    if (i === 0) return false;
+    if (bytes[i] === QUOTE) {
+      i++;
+      while (i < end && bytes[i] !== QUOTE && bytes[i] !== BACKSLASH) i++;
+      if (bytes[i] !== QUOTE || bytes[i + 1] !== SPACE) return false;
+      i += 2;
+    }
+    if (bytes[i] !== OPEN) return false;
+    i = readUri(bytes, i + 1, end, into);
+    into.tagAt = into.tagEnd = 0;
+    if (i < 0 || i >= end || bytes[i] !== CLOSE) return false;
+    if (++i === end) return true;
+    if (!equalsText(bytes, i, i + TAG.length, TAG)) return false;
+    into.tagAt = i + TAG.length;
+    into.tagEnd = skipBytes(bytes, into.tagAt, end, TOKEN);
+    return into.tagEnd === end && into.tagAt < end;
+  }
+}
+
+const AT_SIGN = 0x40;
+const ZERO = 0x30;
+const BACKSLASH = 0x5c;
+const OPEN = 0x3c;
+const CLOSE = 0x3e;
+const PROTOCOL = 'SIP/2.0/';
+const RPORT = 'rport';
+const BRANCH = 'branch=';
+const TAG = ';tag=';
+const SIP = 'sip:';
+
+/** Answers the request, or says false and has done nothing. */
+export type ExpressLane = (head: ExpressHead, flow: Flow, nowMs: number) => boolean;
+
+/** Whether the bytes from `at` to `end` name this node. */
+export type IsOurs = (bytes: Uint8Array, at: number, end: number) => boolean;
+
+function nowhere(): PersonPlace {
+  return { userAt: 0, userEnd: 0, hostAt: 0, hostEnd: 0, tagAt: 0, tagEnd: 0 };
+}
+
+/** `UDP `, `TCP ` or `TLS `, in upper case as the answer has it. */
+function isTransport(bytes: Uint8Array, at: number): boolean {
+  return (
+    equalsText(bytes, at, at + 4, 'UDP ') ||
+    equalsText(bytes, at, at + 4, 'TCP ') ||
+    equalsText(bytes, at, at + 4, 'TLS ')
+  );
+}
+
+/** Reads `sip:user@host:port` without escapes, password and parameters; the offset behind it, or -1. */
+export function readUri(bytes: Uint8Array, at: number, end: number, into: UriPlace): number {
+  if (!equalsText(bytes, at, at + SIP.length, SIP)) return -1;
+  let i = at + SIP.length;
+  const userEnd = skipBytes(bytes, i, end, PLAIN_USER);
+  into.userAt = into.userEnd = 0;
+  if (userEnd < end && bytes[userEnd] === AT_SIGN) {
+    if (userEnd === i) return -1;
+    into.userAt = i;
+    into.userEnd = userEnd;
+    i = userEnd + 1;
+  }
+  into.hostAt = i;
+  while (i < end && isHostByte(bytes[i] ?? 0)) i++;
+  into.hostEnd = i;
+  return into.hostEnd === into.hostAt ? -1 : skipPort(bytes, i, end);
+}
+
+/** Of a name in lower case, or an IPv4 address. */
+function isHostByte(byte: number): boolean {
+  return (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x2d && byte <= 0x39 && byte !== 0x2f);
+}
+
+/** The offset behind `:port` where it stands at `at`, else `at`; -1 where it is none or has a leading zero, or `at` is -1. */
+function skipPort(bytes: Uint8Array, at: number, end: number): number {
+  if (at < 0 || at >= end || bytes[at] !== COLON) return at;
+  const portEnd = skipBytes(bytes, at + 1, end, DIGIT);
+  return bytes[at + 1] === ZERO || readDecimal(bytes, at + 1, portEnd, 65_535) < 0 ? -1 : portEnd;
+}

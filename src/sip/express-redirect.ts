@@ -1,0 +1,103 @@
+/**
+ * The express lane of INVITE, OPTIONS and their ACK: 302 to the one contact of a user whom everybody may call.
+ * redirect.ts does all others, and would answer these alike.
+ */
+import { FIELD_BYTE } from '../heartbeat/session-rows.ts';
+import { STATUSES } from '../base/model.ts';
+import { REGISTRATION_FIELD_BYTE } from './bindings.ts';
+import type { SipContext } from './context.ts';
+import { equalsText } from './express-bytes.ts';
+import type { ExpressHead, ExpressLane, IsOurs, UriPlace } from './express-head.ts';
+import { readUri } from './express-head.ts';
+import type { ExpressWriter } from './express-writer.ts';
+import { tagFor } from './express-writer.ts';
+import type { Flow } from './flow.ts';
+import { AUTHORIZATION, REQUIRE } from './header-names.ts';
+
+const PLUS = 0x2b;
+const INVISIBLE = STATUSES.indexOf('invisible');
+
+export function createRedirectLane(context: SipContext, writer: ExpressWriter, isOurs: IsOurs): ExpressLane {
+  const { cases, counters, settings, transactions, waiting, requests } = context;
+  const { table } = cases;
+  const { users, sessions } = table;
+  const uri: UriPlace = { userAt: 0, userEnd: 0, hostAt: 0, hostEnd: 0 };
+
+  /** Whether the caller may ask: he sends from where he is registered, or strangers may. Spends a stranger's request. */
+  const isAdmitted = ({ bytes, at, from }: ExpressHead, flow: Flow, nowMs: number): boolean => {
+    const userRow = from.userAt === 0 ? -1 : users.findIn(bytes, from.userAt, from.userEnd);
+    if (userRow >= 0) {
+      let place = users.firstSession[userRow] ?? 0;
+      while (place !== 0 && !sessions.isWan(place - 1, flow.remote)) place = sessions.nextOfUser[place - 1] ?? 0;
+      if (place !== 0) return users.mayCallOut(userRow);
+    }
+    const { host } = flow.remote;
+    if (!settings.anonymous || at[AUTHORIZATION] !== 0 || requests.wait(host, nowMs) > 0) return false;
+    requests.take(host, nowMs);
+    return true;
+  };
+
+  /** The session of a user whom all may call, by his only device, a visible one; else -1. */
+  const rowOf = ({ bytes }: ExpressHead): number => {
+    const userRow = users.findIn(bytes, uri.userAt, uri.userEnd);
+    if (userRow < 0 || users.devices[userRow] !== 1 || !users.isOpenToAll(userRow)) return -1;
+    const row = (users.firstSession[userRow] ?? 0) - 1;
+    return sessions.status[row] === INVISIBLE ? -1 : row;
+  };
+
+  return (head, flow, nowMs) => {
+    const { bytes, at, uriAt, uriEnd, to } = head;
+    if (transactions.count > 0 || waiting.size > 0 || to.tagAt !== 0 || at[REQUIRE] !== 0) return false;
+    if (readUri(bytes, uriAt, uriEnd, uri) !== uriEnd || uri.userAt === 0 || bytes[uri.userAt] === PLUS) return false;
+    if (!isOurs(bytes, uri.hostAt, uri.hostEnd)) return false;
+    const row = rowOf(head);
+    if (row < 0) return false;
+    const text = sessions.textBytes(row);
+    const place = readContact(text);
+    if (place === null || !isAdmitted(head, flow, nowMs)) return false;
+    counters.locatesUser++;
+    writer.begin('SIP/2.0 302 Moved Temporarily\r\n', head, flow.remote.host, flow.remote.port);
+    writer.text('Contact: <');
+    writer.copy(text, place.contactAt, place.contactEnd);
+    writer.text('>');
+    if (place.qEnd > place.qAt) {
+      writer.text(';q=');
+      writer.copy(text, place.qAt, place.qEnd);
+    }
+    writer.text('\r\n');
+    flow.send(writer.end());
+    return true;
+  };
+}
+
+/** An ACK to one of the stateless answers, which are all that have this tag, needs nothing more. */
+export function isAckOfStateless(head: ExpressHead): boolean {
+  const { bytes, to } = head;
+  return to.tagAt !== 0 && equalsText(bytes, to.tagAt, to.tagEnd, tagFor(head));
+}
+
+interface ContactPlace {
+  readonly contactAt: number;
+  readonly contactEnd: number;
+  readonly qAt: number;
+  readonly qEnd: number;
+}
+
+/** Where contact and q stand in the text of a session; null of a native client, and of a contact behind a Path. */
+function readContact(text: Uint8Array): ContactPlace | null {
+  const pathAt = text.length;
+  if (text[pathAt - 1] !== REGISTRATION_FIELD_BYTE) return null;
+  const instanceAt = fieldAt(text, pathAt, REGISTRATION_FIELD_BYTE);
+  const regIdAt = fieldAt(text, instanceAt, REGISTRATION_FIELD_BYTE);
+  const qAt = fieldAt(text, regIdAt, REGISTRATION_FIELD_BYTE);
+  const callIdAt = fieldAt(text, qAt, FIELD_BYTE);
+  const contactAt = fieldAt(text, callIdAt, FIELD_BYTE);
+  return { contactAt, contactEnd: callIdAt - 1, qAt, qEnd: regIdAt - 1 };
+}
+
+/** Where the field begins that ends before the separator in front of `next`. */
+function fieldAt(text: Uint8Array, next: number, separator: number): number {
+  let i = next - 1;
+  while (i > 0 && text[i - 1] !== separator) i--;
+  return i;
+}
