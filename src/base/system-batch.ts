@@ -1,5 +1,5 @@
 /**
- * Datagrams by recvmmsg and sendmmsg, many a system call (docs/decisions/0007-batched-datagrams.md).
+ * Datagrams by recvmmsg and sendmmsg, many a system call (docs/decisions/0008-batched-datagrams.md).
  * Node's event loop tells that something waits: a `dgram` socket has the same descriptor and reads the first datagram.
  */
 import type { Socket } from 'node:dgram';
