@@ -35,6 +35,9 @@ import type { UseCases } from './login/use-cases.ts';
 import { changeBuddy, listsOf } from './presence/buddies.ts';
 import { Presence } from './presence/presence.ts';
 import { Publications } from './presence/publications.ts';
+import type { DeliverTo } from './messages/delivery.ts';
+import type { Messages } from './messages/messages.ts';
+import { createMessages } from './messages/messages.ts';
 import type { Identity } from './redirect/servers.ts';
 import { ServerImage } from './redirect/servers.ts';
 
@@ -57,24 +60,27 @@ export interface Core {
   readonly bus: Bus;
   readonly outbox: Outbox;
   readonly variables: SystemVariables;
+  readonly messages: Messages;
 }
 
-/** `onEnd` hears of each ended session while its row still answers repeats. */
+/** What the inside of a node tells the outside: the edges, once they are open. */
+export interface Outward {
+  /** Hears of each ended session while its row still answers repeats. */
+  sessionEnded(row: number, reason: EndReason, uid: string): void;
+  readonly deliver: DeliverTo;
+}
+
 export async function createCore(
   config: Config,
   ports: CorePorts,
   directory: GuardedDirectory,
   me: Identity,
-  onEnd: (row: number, reason: EndReason, uid: string) => void,
+  outward: Outward,
   bus: Bus = NO_BUS,
 ): Promise<Core> {
   const { clock, timers, random, log } = ports;
   const counters = createCounters();
-  const table = new OnlineTable({
-    capacity: config.usersMax,
-    lifetimeMaxS: Math.max(config.expires, config.sipExpiresMax),
-    nowS: Math.floor(clock.now() / 1000),
-  });
+  const table = tableFor(config, clock);
   const servers = new ServerImage({ directory, clock, me, users: () => table.users.count });
   const outbox = await openOutbox({ path: join(config.data, 'outbox.jsonl'), directory, log, timers });
   const presence = new Presence({ table, clock, timers });
@@ -85,7 +91,7 @@ export async function createCore(
     ...{ table, servers, later: outbox, clock },
     onEnd: (row, reason, uid) => {
       presence.sessionEnded(row, reason, uid);
-      onEnd(row, reason, uid);
+      outward.sessionEnded(row, reason, uid);
     },
   });
   const locks = new UidLocks();
@@ -114,34 +120,48 @@ export async function createCore(
   const devices = { table, ends, clock, onPresence };
   const watched = watching({ presence, devices, random, sweep, directory, locks }, config.usersMax);
   const owner = config.locateMode === 'full' ? others : null;
+  const messages = createMessages({
+    ...{ directory, table, clock, timers, log },
+    finder: locateDeps.finder,
+    deliverTo: outward.deliver,
+    isLimited: config.rateLimit > 0,
+  });
   const cases: UseCases = {
     clock,
     table,
     servers,
-    login: async (request) => {
-      const outcome = await counted(counters, login(loginDeps, request));
-      if (outcome.kind === 'welcome') {
+    login: (request) =>
+      counted(counters, login(loginDeps, request), () => {
         watched.publications.opened(request.uid);
         presence.changed(request.uid);
-      }
-      return outcome;
-    },
+        messages.arrived(request.uid);
+      }),
     authenticate: (request) => authenticate(loginDeps, request),
-    ...sessionCases(devices, counters),
+    ...sessionCases(devices, messages, counters),
     ...locates(locateDeps, owner, counters),
     ...userConfigs({ records: cache, variables, counters, log }),
     ...watched,
+    messages,
   };
   const admin = new Admin({
     ...{ directory, table, ends, sweep },
     realm: config.realm,
     refreshVariables: () => variables.refresh(),
   });
-  return { cases, admin, counters, table, servers, ends, sweep, reconciler, bus, outbox, variables };
+  return { cases, admin, counters, table, servers, ends, sweep, reconciler, bus, outbox, variables, messages };
+}
+
+function tableFor(config: Config, clock: Clock): OnlineTable {
+  return new OnlineTable({
+    capacity: config.usersMax,
+    lifetimeMaxS: Math.max(config.expires, config.sipExpiresMax),
+    nowS: Math.floor(clock.now() / 1000),
+  });
 }
 
 function sessionCases(
   devices: PresenceDeps,
+  messages: Messages,
   counters: Counters,
 ): Pick<UseCases, 'renew' | 'logout' | 'heard' | 'moved'> {
   const { table, ends, clock } = devices;
@@ -150,12 +170,14 @@ function sessionCases(
       counters.heartbeats++;
       table.renew(row, lifetimeS, Math.floor(clock.now() / 1000));
       if (text !== undefined) table.sessions.setText(row, text);
+      messages.heard(row);
     },
     logout: (row) => {
       ends.end(row, 'logout');
     },
     heard: (row, update) => {
       heard(devices, row, update);
+      messages.heard(row);
     },
     moved: (row, wan) => {
       counters.natRebindings++;
@@ -221,9 +243,15 @@ const LOCATED = {
 
 const LOGINS = { welcome: 'loginsWelcomed', redirect: 'loginsRedirected', denied: 'loginsDenied' } as const;
 
-async function counted(counters: Counters, outcome: Promise<LoginOutcome>): Promise<LoginOutcome> {
+async function counted(
+  counters: Counters,
+  outcome: Promise<LoginOutcome>,
+  onWelcome: () => void,
+): Promise<LoginOutcome> {
   try {
-    counters[LOGINS[(await outcome).kind]]++;
+    const { kind } = await outcome;
+    counters[LOGINS[kind]]++;
+    if (kind === 'welcome') onWelcome();
   } catch {
     counters.loginsFailed++;
   }

@@ -16,6 +16,7 @@ import { createHttp } from './http/server.ts';
 import { createNonces } from './login/nonces.ts';
 import { createRateLimit } from './login/rate-limit.ts';
 import type { EndReason } from './login/session-ends.ts';
+import type { DeliverTo } from './messages/delivery.ts';
 import type { Secrets } from './secrets.ts';
 import { SETTINGS } from './settings.ts';
 import type { SipServer } from './sip/server.ts';
@@ -36,6 +37,8 @@ export interface Edges {
   readonly sipTls: Address | null;
   /** Tells the client, where its edge can. */
   sessionEnded(row: number, reason: EndReason, uid: string): void;
+  /** To the device of this session, by the edge over which it came. */
+  readonly deliver: DeliverTo;
   close(): Promise<void>;
 }
 
@@ -107,6 +110,8 @@ export async function openEdges(options: EdgesOptions): Promise<Edges> {
         udp.sessionEnded(socket, row, reason);
         sip.sessionEnded(row, reason, uid);
       },
+      deliver: (row, message) =>
+        core.table.sessions.text(row).contact === '' ? udp.deliver(socket, row, message) : sip.deliver(row, message),
       close,
     };
   } catch (error) {

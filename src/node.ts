@@ -13,7 +13,7 @@ import type { Bus } from './bus/bus.ts';
 import { createBus, NO_BUS } from './bus/bus.ts';
 import { natsWire } from './bus/nats.ts';
 import type { Config } from './config.ts';
-import type { Core, CorePorts } from './core.ts';
+import type { Core, CorePorts, Outward } from './core.ts';
 import { createCore } from './core.ts';
 import { openDatagrams } from './datagrams.ts';
 import type { Directory } from './directory/directory.ts';
@@ -23,7 +23,6 @@ import type { Edges } from './edges.ts';
 import { openEdges } from './edges.ts';
 import { meetOthers } from './join.ts';
 import { createLog } from './logger.ts';
-import type { EndReason } from './login/session-ends.ts';
 import { restoreSnapshot, saveSnapshot } from './login/snapshot.ts';
 import type { Identity } from './redirect/servers.ts';
 import { startRounds } from './rounds.ts';
@@ -107,12 +106,15 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
   let edges: Edges | undefined = undefined as Edges | undefined;
   const bus = openBus(config, ports, secrets);
   closers.push(() => bus.close());
-  const onEnd = (row: number, reason: EndReason, uid: string): void => {
-    if (reason === 'silence') core.counters.silences++;
-    else core.counters.logouts++;
-    edges?.sessionEnded(row, reason, uid);
+  const outward: Outward = {
+    sessionEnded: (row, reason, uid) => {
+      if (reason === 'silence') core.counters.silences++;
+      else core.counters.logouts++;
+      edges?.sessionEnded(row, reason, uid);
+    },
+    deliver: (row, message) => edges?.deliver(row, message) ?? Promise.resolve('silent'),
   };
-  const core = await createCore(config, ports, directory, identity(config, clock.now()), onEnd, bus);
+  const core = await createCore(config, ports, directory, identity(config, clock.now()), outward, bus);
   closers.push(() => core.outbox.close());
   const restored = await restoreSnapshot(snapshotPath(config), {
     ...{ table: core.table, directory, clock, log, server: config.name },

@@ -5,6 +5,7 @@ import type { Core, CorePorts } from './core.ts';
 import { RENEWAL_MS } from './redirect/servers.ts';
 
 const VARIABLES_MS = 60_000;
+const OLD_MESSAGES_MS = 60_000;
 const SECOND_MS = 1_000;
 
 /** What of the start has to wait where the directory is away. */
@@ -61,6 +62,14 @@ export function startRounds(core: Core, { timers, clock, log }: CorePorts, { beg
       round('reconciliation', async () => {
         if (begun()) await core.reconciler.step();
       }),
+    ),
+    timers.every(
+      SECOND_MS,
+      round('look at messages', () => core.messages.look()),
+    ),
+    timers.every(
+      OLD_MESSAGES_MS,
+      round('removal of old messages', () => core.messages.tidy()),
     ),
     timers.every(SECOND_MS, round('start on the directory', beginLater)),
     timers.every(RENEWAL_MS, round('renewal of the server record', renew)),

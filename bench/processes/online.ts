@@ -52,7 +52,10 @@ const me = {
   startedAt: nowMs,
   version: '',
 };
-const core = await createCore(config, ports, directory, me, () => undefined);
+const core = await createCore(config, ports, directory, me, {
+  sessionEnded: () => undefined,
+  deliver: () => Promise.resolve('silent'),
+});
 const noLimit = createRateLimit({ tokens: 0, periodMs: 1_000, burst: 1, sourcesMax: 16, seed: 1 });
 const udp = createUdp({
   ...ports,

@@ -16,11 +16,13 @@ export const ERRORS = {
   INVALID_RECORD: { status: 422, reason: 'the record breaks a rule of the directory' },
   DATAGRAM_LOGIN_OFF: { status: 426, reason: 'datagram login is switched off, use HTTPS' },
   SLOW_DOWN: { status: 429, reason: 'too many requests, slow down' },
+  UNREACHABLE: { status: 480, reason: 'not online, and messages are not kept here' },
   INTERNAL: { status: 500, reason: 'internal error' },
   DIRECTORY_UNAVAILABLE: { status: 503, reason: 'directory unreachable' },
   READ_ONLY: { status: 403, reason: 'this part of the directory is read-only' },
   NO_ROOM: { status: 503, reason: 'no room on any server' },
   OVERLOADED: { status: 503, reason: 'too much work is waiting' },
+  MAILBOX_FULL: { status: 507, reason: 'too many messages wait for the recipient' },
   SETTINGS: { status: 500, reason: 'the settings contradict themselves' },
 } as const satisfies Record<string, { status: number; reason: string }>;
 

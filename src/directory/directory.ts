@@ -6,6 +6,7 @@
  * Uids are compared byte by byte in every backend.
  */
 import type { Location, Region, ServerRecord, User } from '../base/model.ts';
+import type { MessageStore } from './message-store.ts';
 
 /** One read of a user: who he is and where. */
 export interface Entry {
@@ -127,6 +128,9 @@ export interface Directory {
 
   /** Up to `limit` users whose location names this server, in the order of their uids, after that of `after`. */
   owned(server: string, limit: number, after?: string): Promise<readonly Owned[]>;
+
+  /** Messages that wait for users; null where this directory has no place for them. */
+  readonly messages: MessageStore | null;
 
   servers(): Promise<readonly ServerRecord[]>;
   /** Made or replaced, by name. */

@@ -2,6 +2,7 @@
 import { isUnavailable, VserverError } from '../base/errors.ts';
 import type { Clock, Log, Timer, Timers } from '../base/ports.ts';
 import type { Directory } from './directory.ts';
+import type { MessageStore } from './message-store.ts';
 
 const FAILURES_TO_OPEN = 3;
 /** Seconds: by then the probe has found a directory that is back. */
@@ -66,6 +67,7 @@ export function guarded(inner: Directory, options: GuardOptions): GuardedDirecto
     remove: (uid) => guard(() => inner.remove(uid)),
     writeLocation: (uid, location, epoch) => guard(() => inner.writeLocation(uid, location, epoch)),
     owned: (server, limit, after) => guard(() => inner.owned(server, limit, after)),
+    messages: inner.messages && guardedMessages(inner.messages, guard),
     servers: () => guard(() => inner.servers()),
     writeServer: (record) => guard(() => inner.writeServer(record)),
     removeServer: (name) => guard(() => inner.removeServer(name)),
@@ -84,6 +86,16 @@ export function guarded(inner: Directory, options: GuardOptions): GuardedDirecto
       breaker.close();
       await inner.close();
     },
+  };
+}
+
+function guardedMessages(inner: MessageStore, guard: <T>(operation: () => Promise<T>) => Promise<T>): MessageStore {
+  return {
+    add: (message, sinceMs) => guard(() => inner.add(message, sinceMs)),
+    list: (to, after, sinceMs) => guard(() => inner.list(to, after, sinceMs)),
+    remove: (to, number) => guard(() => inner.remove(to, number)),
+    recent: (after) => guard(() => inner.recent(after)),
+    removeBefore: (sentAt) => guard(() => inner.removeBefore(sentAt)),
   };
 }
 

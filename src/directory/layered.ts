@@ -15,6 +15,7 @@ import type { AttributeNames } from './attribute-names.ts';
 import type { Applied, Directory, Entry, Glimpse, LdifRecord, UserChanges } from './directory.ts';
 import { applyLayered, layeredEntries } from './layered-ldif.ts';
 import { mergedUser, stateChanges } from './layered-users.ts';
+import type { MessageStore } from './message-store.ts';
 import { changedUser } from './user-changes.ts';
 
 const FINDS_AT_ONCE = 50;
@@ -68,6 +69,7 @@ export function layered(
     },
     writeLocation: (uid, location, epoch) =>
       writing(first, state, uid, () => state.writeLocation(uid, location, epoch)),
+    messages: state.messages && layeredMessages(first, state, state.messages),
     variable: async (name) => (await state.variable(name)) ?? first.variable(name),
     apply: (records: readonly LdifRecord[]): Promise<readonly Applied[]> => applyLayered(first, state, names, records),
     entries: () => layeredEntries(first, state, names),
@@ -84,6 +86,13 @@ export function layered(
     async close() {
       await Promise.all([first.close(), state.close()]);
     },
+  };
+}
+
+function layeredMessages(first: Directory, state: Directory, messages: MessageStore): MessageStore {
+  return {
+    ...messages,
+    add: (message, sinceMs) => writing(first, state, message.to, () => messages.add(message, sinceMs)),
   };
 }
 

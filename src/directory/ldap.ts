@@ -77,6 +77,7 @@ export function openLdap(options: LdapOptions): Promise<Directory> {
     remove: (uid) => write(() => remove(context, uid)),
     writeLocation: (uid, location, epoch) =>
       write(() => writeLocation(context, uid, location, epoch, users.takeRecent(uid))),
+    messages: null,
     ...serversAndVariables(context, write),
     apply: (records) => write(() => ldapImport(context, records)),
     entries: () => treeEntries(context),

@@ -1,8 +1,11 @@
 /** All that differs between SQLite and MySQL in the SQL itself. */
 
 export interface Dialect {
-  /** Column types. Text is compared byte by byte; `key` may stand in an index and holds 255 characters. */
-  readonly types: { readonly [T in 'uid' | 'key' | 'text' | 'int' | 'bigint']: string };
+  /**
+   * Column types. Text is compared byte by byte; `key` may stand in an index and holds 255 characters; `text` holds
+   * 64 KiB, `longText` 16 MiB; `serial` is a primary key that numbers the rows and never uses a number again.
+   */
+  readonly types: { readonly [T in 'uid' | 'key' | 'text' | 'longText' | 'int' | 'bigint' | 'serial']: string };
   /** Ends every CREATE TABLE. */
   readonly tableEnd: string;
   /** A random whole number of 52 bits. */
@@ -38,7 +41,10 @@ const KEYED = [
 ] as const;
 
 export const SQLITE: Dialect = {
-  types: { uid: 'TEXT', key: 'TEXT', text: 'TEXT', int: 'INTEGER', bigint: 'INTEGER' },
+  types: {
+    ...{ uid: 'TEXT', key: 'TEXT', text: 'TEXT', longText: 'TEXT', int: 'INTEGER', bigint: 'INTEGER' },
+    serial: 'INTEGER PRIMARY KEY AUTOINCREMENT',
+  },
   tableEnd: ' STRICT',
   random: 'abs(random() % 4503599627370496)',
   forUpdate: '',
@@ -67,7 +73,10 @@ export const SQLITE: Dialect = {
 export const MYSQL: Dialect = {
   // A binary collation tells case, accents and every code point apart. It overlooks spaces at the end only,
   // and isUid keeps those out.
-  types: { uid: 'VARCHAR(64)', key: 'VARCHAR(255)', text: 'TEXT', int: 'INT', bigint: 'BIGINT' },
+  types: {
+    ...{ uid: 'VARCHAR(64)', key: 'VARCHAR(255)', text: 'TEXT', longText: 'MEDIUMTEXT', int: 'INT', bigint: 'BIGINT' },
+    serial: 'BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY',
+  },
   tableEnd: ' ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin',
   random: 'FLOOR(RAND() * 4503599627370496)',
   forUpdate: ' FOR UPDATE',

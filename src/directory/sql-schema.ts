@@ -16,13 +16,13 @@ const MIGRATIONS: readonly Migration[] = [
     title: 'index of the users of a server',
     statements: (dialect) => [dialect.index('locations_by_server', 'locations', 'server, uid')],
   },
+  { title: 'a table of messages', statements: messageTable },
 ];
 
 /** Every statement may be run again: MySQL keeps what an interrupted migration has done. */
 function firstTables(dialect: Dialect): readonly string[] {
   const { uid, key, text, int, bigint } = dialect.types;
-  const table: TableMaker = (name, columns) =>
-    `CREATE TABLE IF NOT EXISTS ${name} (\n  ${columns.join(',\n  ')}\n)${dialect.tableEnd}`;
+  const table = tableMaker(dialect);
   const empty = `${text} NOT NULL DEFAULT ('')`;
   return [
     table('regions', [`name ${uid} NOT NULL PRIMARY KEY`, `country_code ${key} NOT NULL DEFAULT ''`]),
@@ -74,6 +74,32 @@ function firstTables(dialect: Dialect): readonly string[] {
 }
 
 type TableMaker = (name: string, columns: readonly string[]) => string;
+
+function tableMaker({ tableEnd }: Dialect): TableMaker {
+  return (name, columns) => `CREATE TABLE IF NOT EXISTS ${name} (\n  ${columns.join(',\n  ')}\n)${tableEnd}`;
+}
+
+/** What waits for a user until he is online. */
+function messageTable(dialect: Dialect): readonly string[] {
+  const { serial, uid, key, longText, bigint } = dialect.types;
+  const columns = [
+    `number ${serial}`,
+    `recipient ${uid} NOT NULL`,
+    `sender ${uid} NOT NULL`,
+    // The sender's own.
+    `message_id ${key} NOT NULL`,
+    `content_type ${key} NOT NULL`,
+    `body ${longText} NOT NULL`,
+    `sent_at ${bigint} NOT NULL`,
+    'UNIQUE (recipient, sender, message_id)',
+    'FOREIGN KEY (recipient) REFERENCES users (uid) ON UPDATE CASCADE ON DELETE CASCADE',
+  ];
+  return [
+    tableMaker(dialect)('messages', columns),
+    dialect.index('messages_by_recipient', 'messages', 'recipient, number'),
+    dialect.index('messages_by_age', 'messages', 'sent_at'),
+  ];
+}
 
 /** What hangs on a user: renamed and removed with him. */
 function userTables({ types: { uid, key, text, int, bigint } }: Dialect, table: TableMaker): readonly string[] {

@@ -10,6 +10,7 @@ import type { LoginOperations } from './sql-batches.ts';
 import type { SqlDriver, SqlRunner } from './sql-driver.ts';
 import { exportEntries } from './sql-export.ts';
 import { applyRecords } from './sql-import.ts';
+import { sqlMessages } from './sql-messages.ts';
 import { sqlReader } from './sql-read.ts';
 import type { SqlReader } from './sql-read.ts';
 import { LOCATION_COLUMNS, locationValues, serverColumns } from './sql-rows.ts';
@@ -61,6 +62,8 @@ export function sqlDirectory(driver: SqlDriver, { log, baseDn }: SqlDirectoryOpt
     },
 
     owned: (server, limit, after = '') => owned(driver, server, limit, after),
+    messages: sqlMessages(driver),
+
     servers: () => read.servers(driver),
     async writeServer(record) {
       const row = serverColumns(record);

@@ -13,6 +13,7 @@ import type { HttpDeps } from './deps.ts';
 import { createGates } from './gates.ts';
 import { locateRoutes } from './locate-routes.ts';
 import { loginRoutes } from './login-routes.ts';
+import { messageRoutes } from './message-routes.ts';
 import { createMetrics } from './metrics.ts';
 import { describeRoutes, operationsRoutes } from './operations-routes.ts';
 import { answer, answerBrokenRequest, handleErrors, PROBLEM_SCHEMA } from './problem.ts';
@@ -69,6 +70,7 @@ export async function createHttp(deps: HttpDeps): Promise<HttpServer> {
   sessionRoutes(app, deps, gates);
   serverRoutes(app, deps, gates);
   locateRoutes(app, deps, gates);
+  messageRoutes(app, deps, gates);
   configRoutes(app, deps, gates, createUserAuth(deps, gates));
   operationsRoutes(app, deps, gates, metrics);
   await app.register(

@@ -9,6 +9,7 @@ import type { DeviceText } from '../heartbeat/session-rows.ts';
 import type { BuddyAction, BuddyOutcome } from '../presence/buddies.ts';
 import type { Presence } from '../presence/presence.ts';
 import type { Publications } from '../presence/publications.ts';
+import type { Messages } from '../messages/messages.ts';
 import type { Authenticated, LoginOutcome, LoginRequest } from './login.ts';
 
 export interface UseCases {
@@ -47,4 +48,6 @@ export interface UseCases {
   buddy(uid: string, action: BuddyAction, other: string): Promise<BuddyOutcome>;
   /** The user's lists as the directory has them. Rejects with NO_SUCH_USER, DIRECTORY_UNAVAILABLE. */
   lists(uid: string): Promise<Lists>;
+  /** Between users. What waits for a user is brought to him by itself. */
+  readonly messages: Pick<Messages, 'send' | 'waiting' | 'acknowledged'>;
 }

@@ -38,6 +38,19 @@ export function withCaller(context: SipContext, inbound: Inbound, then: ForCalle
     run(context, inbound, (waiting) => then(registered, waiting));
     return;
   }
+  byCredentials(context, inbound, then, mayBeAnonymous);
+}
+
+/**
+ * The same for what goes on in the caller's name: to come from the address where he is registered proves nothing where
+ * the sender of a datagram can feign it.
+ */
+export function withProvenCaller(context: SipContext, inbound: Inbound, then: ForCaller): void {
+  if (inbound.flow.isReliable) withCaller(context, inbound, then);
+  else if (!context.waiting.has(transactionOf(inbound.request))) byCredentials(context, inbound, then, false);
+}
+
+function byCredentials(context: SipContext, inbound: Inbound, then: ForCaller, mayBeAnonymous: boolean): void {
   const credentials = readCredentials(context, inbound);
   if (typeof credentials !== 'string') authenticate(context, inbound, credentials, then);
   else if (mayBeAnonymous && context.settings.anonymous && credentials === 'none') {

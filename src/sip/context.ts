@@ -85,6 +85,7 @@ export interface Waiting {
 
 const REASONS: Readonly<Record<number, string>> = {
   200: 'OK',
+  202: 'Accepted',
   302: 'Moved Temporarily',
   400: 'Bad Request',
   401: 'Unauthorized',

@@ -2,6 +2,7 @@
 import type { Inbound, SipContext } from './context.ts';
 import { answer, answerStranger, isOurs, transactionOf } from './context.ts';
 import type { SipRequest } from './message.ts';
+import { onMessage } from './messages.ts';
 import { onUserRequest } from './redirect.ts';
 import { onPublish } from './publish.ts';
 import { onRegister } from './registrar.ts';
@@ -18,7 +19,7 @@ const METHODS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['BYE', onlyInDialog],
   ['OPTIONS', onOptions],
   ['REGISTER', onRegister],
-  ['MESSAGE', onUserRequest],
+  ['MESSAGE', onMessage],
   ['REFER', onUserRequest],
   ['SUBSCRIBE', onSubscribe],
   ['PUBLISH', onPublish],

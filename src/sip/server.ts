@@ -1,11 +1,14 @@
 /** The SIP edge: message → parse → transaction that waits for it, or else the handler of its method (methods.ts). */
+import type { Message } from '../directory/message-store.ts';
 import type { EndReason } from '../login/session-ends.ts';
+import type { DeviceAnswer } from '../messages/delivery.ts';
 import type { Flows, SipContext, SipDeps } from './context.ts';
 import { answerStranger } from './context.ts';
 import type { Flow, FlowHandlers } from './flow.ts';
 import { createExpress } from './express.ts';
 import { readMessage } from './flow.ts';
 import { createIds } from './ids.ts';
+import { deliverMessage } from './messages.ts';
 import { onRequest } from './methods.ts';
 import { createNotifier } from './notify.ts';
 import { createSessionFlows } from './session-flows.ts';
@@ -22,6 +25,8 @@ export interface SipServer {
   opened(at: { readonly port: number; readonly tlsPort: number | null; readonly flows: Flows }): void;
   /** A session has ended, of whatever edge. */
   sessionEnded(row: number, reason: EndReason, uid: string): void;
+  /** Brings a message to the telephone of this session. Never rejects. */
+  deliver(row: number, message: Message): Promise<DeviceAnswer>;
   /** From now on the end of a connection ends no session: they are kept over the restart of the node. */
   stop(): void;
 }
@@ -93,6 +98,7 @@ export function createSip(deps: SipDeps): SipServer {
       bound.forget(row);
       context.spent.spendKept(uid, sessions.seqMaskLow[row] ?? 0, clock.now());
     },
+    deliver: (row, message) => deliverMessage(context, row, message),
     stop() {
       isStopping = true;
       transactions.close();

@@ -1,9 +1,10 @@
 /** Messages of the client protocol (PROTOCOL.md section 1), to bytes: replies, and the requests of a client. */
 import type { HeaderName, RequestVerb } from './message.ts';
 
+/** Replies, and what the server sends on its own: `Error` and `Message`. */
 export const REPLY_VERBS = [
   ...['Hello', 'Challenge', 'Welcome', 'Redirect', 'User', 'SeeAlso', 'Offline', 'Ok', 'NotModified', 'Config'],
-  ...['Servers', 'Error'],
+  ...['Servers', 'Error', 'Message'],
 ] as const;
 export type ReplyVerb = (typeof REPLY_VERBS)[number];
 

@@ -12,14 +12,16 @@ import { decimal32, isHex32, isId, memberOf, visible } from './values.ts';
 export const DATAGRAM_BYTES_MAX = 1_200;
 
 /** `Ok` is the client's answer to a request that the server sent; its id begins with `s`. */
-const VERBS = ['Hello', 'Login', 'Heartbeat', 'Status', 'Locate', 'Config', 'Servers', 'Logout', 'Ok'] as const;
+const VERBS = [
+  ...['Hello', 'Login', 'Heartbeat', 'Status', 'Locate', 'Config', 'Servers', 'Logout', 'Message', 'Ok'],
+] as const;
 export type RequestVerb = (typeof VERBS)[number];
 
 /** Every header that the protocol knows: none may stand twice in a message. */
 export const HEADERS = [
   ...['id', 'cookie', 'seq', 'mac', 'cnonce', 'nonce', 'proof', 'instance', 'local', 'firewall', 'status', 'note'],
   ...['device', 'ticket', 'probe', 'etag', 'pad', 'realm', 'retry-after', 'wan', 'network', 'heartbeat', 'expires'],
-  ...['server', 'servers', 'time', 'version', 'alias', 'telephone', 'sip', 'last-seen'],
+  ...['server', 'servers', 'time', 'version', 'alias', 'telephone', 'sip', 'last-seen', 'type', 'msg'],
 ] as const;
 export type HeaderName = (typeof HEADERS)[number];
 
@@ -27,7 +29,7 @@ export type HeaderName = (typeof HEADERS)[number];
 export interface Request {
   readonly kind: 'request';
   readonly verb: RequestVerb;
-  /** The uid of Login and Locate; '' elsewhere (that of Status is `status`). */
+  /** The uid of Login, Locate and Message; '' elsewhere (that of Status is `status`). */
   readonly argument: string;
   readonly id: string;
   /** 32 hex digits. */
@@ -52,6 +54,9 @@ export interface Request {
   readonly ticket: string | null;
   readonly probe: string | null;
   readonly etag: string | null;
+  /** Media type of the body. */
+  readonly type: string | null;
+  readonly msg: string | null;
 }
 
 /** A request with an id that must not be carried out: answered `Error <status> <reason>`. */
@@ -113,6 +118,8 @@ function draft(verb: RequestVerb): Draft {
     ticket: null,
     probe: null,
     etag: null,
+    type: null,
+    msg: null,
   };
 }
 
@@ -164,7 +171,11 @@ function verbAt(bytes: Buffer, end: number): RequestVerb | null {
  * other into a loop. The other verbs without an argument have none in any message.
  */
 function takesNoArgument(verb: RequestVerb): boolean {
-  return verb !== 'Login' && verb !== 'Locate' && verb !== 'Status';
+  return !namesUser(verb) && verb !== 'Status';
+}
+
+function namesUser(verb: RequestVerb): boolean {
+  return verb === 'Login' || verb === 'Locate' || verb === 'Message';
 }
 
 /** The first line; returns what is wrong with it, or ''. Leaves `bodyAt` at the next line. */
@@ -175,7 +186,7 @@ function readArgument(request: Draft, bytes: Buffer, end: number): string {
   request.bodyAt = line.next;
   if (line.end > from) request.argument = text(bytes, from + (bytes[from] === 32 ? 1 : 0), line.end);
   if (line.control) return 'a control character';
-  if (request.verb === 'Login' || request.verb === 'Locate') {
+  if (namesUser(request.verb)) {
     return bytes[from] === 32 && isUid(request.argument) ? '' : 'not a uid';
   }
   if (request.verb !== 'Status') return '';
@@ -294,6 +305,12 @@ function takeRare(request: Draft, header: string | undefined, bytes: Buffer, fro
     case 'etag':
       request.etag = visible(bytes, from, to, 128);
       return request.etag === null ? 'not 1 to 128 visible characters' : '';
+    case 'type':
+      request.type = text(bytes, from, to);
+      return to - from <= 255 ? '' : 'longer than 255 bytes';
+    case 'msg':
+      request.msg = visible(bytes, from, to, 64);
+      return request.msg === null ? 'not 1 to 64 visible characters' : '';
     default:
       return ''; // pad, and headers that only replies have
   }

@@ -6,8 +6,11 @@ import { answerStun, isStun } from '../base/stun.ts';
 import type { EndReason } from '../login/session-ends.ts';
 import type { UdpDeps } from './context.ts';
 import { contextOf } from './context.ts';
+import type { Message } from '../directory/message-store.ts';
+import type { DeviceAnswer } from '../messages/delivery.ts';
 import { decode } from './message.ts';
 import type { Request } from './message.ts';
+import { messageText } from './messages.ts';
 import type { Inbound } from './outbound.ts';
 import { sendError, sendUnverified } from './outbound.ts';
 import { errorReply } from './replies.ts';
@@ -29,6 +32,8 @@ export interface UdpServer {
    * signed `Ok` came, within 8 s; with false at once where it can't be reached by datagrams. Never rejects.
    */
   request(socket: DatagramSocket, row: number, text: ReplyText): Promise<boolean>;
+  /** Brings a message to the session's device. Never rejects. */
+  deliver(socket: DatagramSocket, row: number, message: Message): Promise<DeviceAnswer>;
   close(): void;
 }
 
@@ -37,6 +42,9 @@ export function createUdp(deps: UdpDeps): UdpServer {
   const { cases, counters } = deps;
   /** What the server sends on its own is for clients of this protocol, not for telephones that speak SIP. */
   const isNative = (row: number): boolean => cases.table.sessions.text(row).contact === '';
+
+  const request: UdpServer['request'] = (socket, row, text) =>
+    isNative(row) ? context.serverRequests.send(socket, row, text) : Promise.resolve(false);
 
   const onDatagram = (socket: DatagramSocket, bytes: Buffer, from: Address, alternate: boolean): void => {
     counters.datagramsReceived++;
@@ -76,8 +84,8 @@ export function createUdp(deps: UdpDeps): UdpServer {
       if (reason !== 'replaced' && reason !== 'elsewhere') return;
       if (isNative(row)) void context.serverRequests.send(socket, row, takenOver);
     },
-    request: (socket, row, text) =>
-      isNative(row) ? context.serverRequests.send(socket, row, text) : Promise.resolve(false),
+    request,
+    deliver: async (socket, row, message) => ((await request(socket, row, messageText(message))) ? 'taken' : 'silent'),
     close() {
       context.serverRequests.close();
     },

@@ -11,6 +11,7 @@ import { equalMacs, equalSecrets, macOf } from '../login/proof.ts';
 import type { UdpContext } from './context.ts';
 import { encodeSigned } from './encode.ts';
 import { DATAGRAM_BYTES_MAX } from './message.ts';
+import { messageReply } from './messages.ts';
 import type { Request } from './message.ts';
 import type { Inbound } from './outbound.ts';
 import { sendUnverified, sendVerified } from './outbound.ts';
@@ -72,11 +73,11 @@ export function onSigned(
   } else if (sessions.state[row] !== SESSION_OPEN) {
     context.refuseUnknown(asked, false);
   } else if (repeated !== null) {
-    carryOut(context, request, row, asked, nowS);
+    carryOut(context, request, bytes, row, asked, nowS);
   } else if (acceptSeq(sessions.seqHighest, sessions.seqMaskLow, sessions.seqMaskHigh, row, request.seq) === 'fresh') {
     asked.number = (sessions.requests[row] ?? 0) + 1;
     sessions.requests[row] = asked.number;
-    carryOut(context, request, row, asked, nowS);
+    carryOut(context, request, bytes, row, asked, nowS);
   } else context.counters.datagramsDropped++;
 }
 
@@ -86,7 +87,7 @@ function isMacGood(key: Uint8Array, { mac, macLineAt, bodyAt }: Request, bytes: 
   return equalMacs(macOf(key, bytes, macLineAt, body), mac);
 }
 
-function carryOut(context: UdpContext, request: Request, row: number, asked: Asked, nowS: number): void {
+function carryOut(context: UdpContext, request: Request, bytes: Buffer, row: number, asked: Asked, nowS: number): void {
   const { cases } = context;
   const { table } = cases;
   if (!asked.isVerified && request.probe !== null && isProbe(context, request.probe, asked, nowS)) {
@@ -118,6 +119,10 @@ function carryOut(context: UdpContext, request: Request, row: number, asked: Ask
     case 'Logout':
       cases.logout(row);
       answer(context, row, asked, { verb: 'Ok', argument: '' });
+      return;
+    case 'Message':
+      cases.heard(row);
+      later(context, asked, messageReply(context, request, bytes, row));
       return;
     case 'Hello':
     case 'Login':

@@ -120,7 +120,8 @@ describe('the form of a message', () => {
 });
 
 describe('what is no request is dropped without an answer', () => {
-  test.each(REPLY_VERBS)('%s as a reply', (verb) => {
+  // What the server sends as Message is a request, with an id of its own.
+  test.each(REPLY_VERBS.filter((verb) => verb !== 'Message'))('%s as a reply', (verb) => {
     for (const id of ['r1', 's1']) {
       const cookie = `cookie: ${'0'.repeat(32)}`;
       for (const lines of [[PAD], [cookie, PAD], [cookie, PAD, `mac: ${'0'.repeat(32)}`]]) {

@@ -2,6 +2,8 @@
 import { VserverError } from '../../src/base/errors.ts';
 import { NOWHERE, userDefaults } from '../../src/base/model.ts';
 import type { Location, Region, ServerRecord, User } from '../../src/base/model.ts';
+import type { StoredMessage } from '../../src/directory/message-store.ts';
+import { MESSAGES_MAX, MESSAGES_PAGE, MESSAGES_PAGE_OLD, RECENT_PAGE } from '../../src/directory/message-store.ts';
 import type { Directory, Entry, Glimpse, Query, UserChanges } from '../../src/directory/directory.ts';
 
 interface Row {
@@ -34,6 +36,8 @@ export function testUser(user: Partial<User> & { uid: string }): User {
 }
 
 export function fakeDirectory(): FakeDirectory {
+  const stored: StoredMessage[] = [];
+  let lastNumber = 0;
   const rows = new Map<string, Row>();
   const servers = new Map<string, ServerRecord>();
   const variables = new Map<string, string>();
@@ -121,6 +125,36 @@ export function fakeDirectory(): FakeDirectory {
           .map(({ uid, epoch }) => ({ uid, epoch })),
       ),
 
+    messages: {
+      add: (message, sinceMs) =>
+        enter('addMessage', () => {
+          if (!rows.has(message.to)) return 'unknown';
+          const waiting = stored.filter(({ to, sentAt }) => to === message.to && sentAt >= sinceMs);
+          if (waiting.some(({ from, id }) => from === message.from && id === message.id)) return 'repeated';
+          if (waiting.length >= MESSAGES_MAX) return 'full';
+          const kept = { ...message, number: ++lastNumber };
+          stored.push(kept);
+          return kept;
+        }),
+      list: (to, after, sinceMs) =>
+        enter('listMessages', () =>
+          stored.filter((one) => one.to === to && one.number > after && one.sentAt >= sinceMs).slice(0, MESSAGES_PAGE),
+        ),
+      remove: (to, number) =>
+        enter('removeMessage', () => {
+          const at = stored.findIndex((one) => one.to === to && one.number === number);
+          if (at >= 0) stored.splice(at, 1);
+          return at >= 0;
+        }),
+      recent: (after) =>
+        enter('recentMessages', () => stored.filter(({ number }) => number > after).slice(0, RECENT_PAGE)),
+      removeBefore: (sentAt) =>
+        enter('removeMessagesBefore', () => {
+          const old = stored.filter((one) => one.sentAt < sentAt).slice(0, MESSAGES_PAGE_OLD);
+          for (const one of old) stored.splice(stored.indexOf(one), 1);
+          return old.length;
+        }),
+    },
     servers: () => enter('servers', () => [...servers.values()]),
     writeServer: (record) => enter('writeServer', () => void servers.set(record.name, record)),
     removeServer: (name) => enter('removeServer', () => void servers.delete(name)),

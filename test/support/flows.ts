@@ -10,6 +10,8 @@ import type { EndReason } from '../../src/login/session-ends.ts';
 import { SessionEnds } from '../../src/login/session-ends.ts';
 import { Sweep } from '../../src/login/sweep.ts';
 import { said } from '../../src/login/presence.ts';
+import type { DeliverTo } from '../../src/messages/delivery.ts';
+import { createMessages } from '../../src/messages/messages.ts';
 import { UserFinder } from '../../src/locator/find-user.ts';
 import type { BuddyAction } from '../../src/presence/buddies.ts';
 import { changeBuddy, listsOf } from '../../src/presence/buddies.ts';
@@ -47,6 +49,11 @@ export function flows(
     time?: ManualTime;
     udp?: Address;
     onEnd?: (row: number, reason: EndReason, uid: string) => void;
+    /** Brings messages to a device; without it nobody answers. */
+    deliver?: DeliverTo;
+    /** Nowhere to keep messages. */
+    withoutStore?: boolean;
+    isLimited?: boolean;
   } = {},
 ) {
   const time = options.time ?? manualTime();
@@ -112,6 +119,13 @@ export function flows(
     },
   });
   const buddies = { directory, locks, refresh: (uid: string) => sweep.refresh(uid) };
+  const finder = new UserFinder(directory, clock);
+  const messages = createMessages({
+    ...{ table, finder, clock, timers: time.timers, log: silentLog },
+    directory: options.withoutStore === true ? { messages: null } : directory,
+    deliverTo: options.deliver ?? (() => Promise.resolve('silent')),
+    isLimited: options.isLimited ?? false,
+  });
   return {
     time,
     clock,
@@ -143,10 +157,12 @@ export function flows(
       if (outcome.kind === 'welcome') {
         publications.opened(request.uid);
         presence.changed(request.uid);
+        messages.arrived(request.uid);
       }
       return outcome;
     },
-    finder: new UserFinder(directory, clock),
+    finder,
+    messages,
   };
 }
 

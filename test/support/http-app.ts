@@ -128,6 +128,7 @@ function useCases(
     servers,
     ...node.presenceCases,
     login: (request) => node.login(request),
+    messages: node.messages,
     authenticate: (request) => authenticate(node.deps, request),
     renew: (row, lifetimeS, text) => {
       table.renew(row, lifetimeS, node.nowS());

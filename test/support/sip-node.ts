@@ -103,6 +103,7 @@ function useCases(node: ReturnType<typeof flows>): UseCases {
     servers,
     ...node.presenceCases,
     login: (request) => node.login(request),
+    messages: node.messages,
     authenticate: (request) => authenticate(node.deps, request),
     renew: (row, lifetimeS, text) => {
       table.renew(row, lifetimeS, node.nowS());

@@ -46,6 +46,7 @@ export async function udpNode(options: UdpNodeOptions = {}) {
     onEnd: (row, reason) => {
       udp.sessionEnded(socket, row, reason);
     },
+    deliver: (row, message) => udp.deliver(socket, row, message),
   });
   const logged: object[] = [];
   const keep = (fields: object, message: string): void => void logged.push({ ...fields, message });
@@ -94,6 +95,7 @@ function useCases(node: ReturnType<typeof flows>): UseCases {
     servers,
     ...node.presenceCases,
     login: (request) => node.login(request),
+    messages: node.messages,
     authenticate: (request) => authenticate(node.deps, request),
     renew: (row, lifetimeS, text) => {
       table.renew(row, lifetimeS, node.nowS());

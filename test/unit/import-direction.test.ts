@@ -22,7 +22,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'settings.ts',
   ],
   ['udp', 'http', 'sip'],
-  ['login', 'admin', 'presence', 'cluster'],
+  ['login', 'messages', 'admin', 'presence', 'cluster'],
   ['heartbeat', 'redirect', 'locator', 'config-xml', 'directory', 'bus'],
   ['base'],
 ];

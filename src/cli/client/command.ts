@@ -127,6 +127,8 @@ function eventText(event: SoftphoneEvent): string {
     }
     case 'moved':
       return `The address changed: now ${formatAddress(event.wan)}.`;
+    case 'message':
+      return `Message from ${event.from} (${event.time}): ${event.body}`;
     case 'taken-over':
       return 'This user logged in elsewhere: the session is over.';
     case 'trouble':

@@ -25,6 +25,7 @@ export interface CommandPorts {
 
 export const COMMANDS_HELP = `  locate UID              where is this user (uid, or 0, country code, uid)
   watch UID               locate every 3 s and print what changes; Enter ends it
+  message UID TEXT        send this to the user, now or when he is online (what comes for you is printed)
   status STATUS [NOTE]    ${STATUSES.join(', ')}
   config                  the CONFIG document
   servers                 the server list
@@ -46,6 +47,8 @@ export async function runLine(text: string, ports: CommandPorts): Promise<Answer
       return locatedText(await phone.locate(one(args, 'locate UID')));
     case 'watch':
       return watch(one(args, 'watch UID'), ports);
+    case 'message':
+      return sendMessage(phone, text);
     case 'status':
       return setStatus(phone, args);
     case 'config': {
@@ -80,6 +83,14 @@ export async function runLine(text: string, ports: CommandPorts): Promise<Answer
     default:
       throw new CommandError(EXIT.usage, `${name}: no such command; help lists them`);
   }
+}
+
+async function sendMessage(phone: Softphone, line: string): Promise<Answer> {
+  const match = /^\s*\S+\s+(\S+)\s+(.*\S)\s*$/s.exec(line);
+  if (match === null) throw new CommandError(EXIT.usage, 'usage: message UID TEXT');
+  const [, to = '', text = ''] = match;
+  const outcome = await phone.message(to, text);
+  return { value: { to, outcome }, text: outcome === 'delivered' ? 'Delivered' : 'It waits for him' };
 }
 
 async function setStatus(phone: Softphone, [word = '', ...note]: string[]): Promise<Answer> {

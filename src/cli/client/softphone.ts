@@ -6,10 +6,12 @@
 import { formatAddress, parseAddress } from '../../base/address.ts';
 import type { Address, Status } from '../../base/model.ts';
 import type { Datagrams, Random, Timer, Timers } from '../../base/ports.ts';
+import { createRecentMap } from '../../base/recent-map.ts';
 import { macOf } from '../../login/proof.ts';
 import type { Reply } from '../../udp/client-message.ts';
 import { encode, encodeSigned } from '../../udp/encode.ts';
 import type { Headers } from '../../udp/encode.ts';
+import { DATAGRAM_BYTES_MAX } from '../../udp/message.ts';
 import type { RequestVerb } from '../../udp/message.ts';
 import type { Exchange, Received } from './exchange.ts';
 import { openExchange } from './exchange.ts';
@@ -37,6 +39,15 @@ export type SoftphoneEvent =
   | { readonly kind: 'logged-in'; readonly session: Session; readonly standing: Standing; readonly again: boolean }
   /** The NAT gave this client another address, and the server has taken it over. */
   | { readonly kind: 'moved'; readonly wan: Address }
+  /** From another user. Known by `from` and `id`: shown once, however often it comes. */
+  | {
+      readonly kind: 'message';
+      readonly from: string;
+      readonly id: string;
+      readonly type: string;
+      readonly time: string;
+      readonly body: string;
+    }
   /** The user logged in elsewhere: this session is over, and nothing is tried any more. */
   | { readonly kind: 'taken-over' }
   /** A heartbeat failed; the next one tries again. */
@@ -53,6 +64,8 @@ export class SoftphoneError extends Error {
 }
 
 const HOPS_MAX = 3;
+const MESSAGE_ID_BYTES = 16;
+const SHOWN_MAX = 1_000;
 /** A request that finds its session gone logs in and asks again, so often. */
 const LOGINS_A_REQUEST = 2;
 /** What comes with a ticket comes without a session: room for the longest reply of one datagram. */
@@ -83,6 +96,8 @@ export class Softphone {
   #over = false;
   #loggingIn: Promise<Session> | undefined;
   #beats: Timer | undefined;
+  /** Messages that came, by sender and id. */
+  readonly #shown = createRecentMap<true>(SHOWN_MAX);
 
   constructor(options: SoftphoneOptions, exchange: Exchange) {
     this.#options = options;
@@ -121,6 +136,13 @@ export class Softphone {
     expected(await this.#ask('Status', status, { note: note === '' ? undefined : note }), 'Ok');
   }
 
+  /** Whether a device of the recipient took it, or it waits for him. Text that fits into a datagram. */
+  async message(to: string, text: string): Promise<'delivered' | 'stored'> {
+    const msg = this.#options.random.bytes(MESSAGE_ID_BYTES).toString('base64url');
+    const { argument } = expected(await this.#ask('Message', to, { msg, type: 'text/plain' }, text), 'Ok');
+    return argument === 'delivered' ? 'delivered' : 'stored';
+  }
+
   /** A line a server: `name ip:port state users max-users`. */
   async servers(): Promise<readonly string[]> {
     const { body } = expected(await this.#ask('Servers'), 'Servers');
@@ -151,7 +173,7 @@ export class Softphone {
     this.#beats?.cancel();
     try {
       if (this.#over) return;
-      const reply = await this.#ask('Logout', '', {}, 0);
+      const reply = await this.#ask('Logout', '', {}, '', 0);
       // Who is forgotten is logged out.
       if (!isForgotten(reply)) expected(reply, 'Ok');
     } finally {
@@ -171,18 +193,30 @@ export class Softphone {
     return (this.#loggingIn ??= this.#tryServers().finally(() => (this.#loggingIn = undefined)));
   }
 
-  /** The server speaks first: only to say that the session was taken over. It repeats that until our signed Ok. */
+  /** The server speaks first, and repeats it until our signed Ok. */
   onServerRequest(received: Received): void {
     const session = this.#session;
     if (session === undefined || !isSigned(session.key, received)) return;
     const { cookie, key, server } = session;
     const ok = encodeSigned(key, macOf, 'Ok', '', received.reply.id, { cookie, seq: ++session.seq });
     this.#exchange.send(server, ok);
+    const { reply } = received;
+    if (reply.verb === 'Message') this.#onMessage(reply);
     // Logging in again replaces the session that the server may still hold: that takeover is our own.
-    if (this.#over || this.#loggingIn !== undefined || errorOf(received.reply).status !== 409) return;
+    if (this.#over || this.#loggingIn !== undefined || reply.verb !== 'Error' || errorOf(reply).status !== 409) return;
     this.#over = true;
     this.#beats?.cancel();
     this.#options.onEvent({ kind: 'taken-over' });
+  }
+
+  /** Our Ok may get lost, and what was taken from the server then comes again. */
+  #onMessage({ argument: from, headers, body }: Reply): void {
+    const header = (name: string): string => headers.get(name) ?? '';
+    const name = `${from} ${header('msg')}`;
+    if (this.#shown.get(name) === true) return;
+    this.#shown.set(name, true);
+    const text = { id: header('msg'), type: header('type'), time: header('time'), body };
+    this.#options.onEvent({ kind: 'message', from, ...text });
   }
 
   /** At the server of the last session, the others that it named, the first one: whichever answers. */
@@ -221,13 +255,20 @@ export class Softphone {
   }
 
   /** Sent with the next seq and signed. The reply is signed too; only `log in again` may come from who knows no key. */
-  async #ask(verb: RequestVerb, argument = '', headers: Headers = {}, loginsMax = LOGINS_A_REQUEST): Promise<Reply> {
+  async #ask(
+    verb: RequestVerb,
+    argument = '',
+    headers: Headers = {},
+    body = '',
+    loginsMax = LOGINS_A_REQUEST,
+  ): Promise<Reply> {
     for (let logins = 0; ; logins++) {
       if (this.#over) throw new SoftphoneError(409, 'logged out, or logged in elsewhere');
       const session = this.session;
       const { key, cookie, server } = session;
       const id = newId(this.#options.random);
-      const bytes = encodeSigned(key, macOf, verb, argument, id, { ...headers, cookie, seq: ++session.seq });
+      const bytes = encodeSigned(key, macOf, verb, argument, id, { ...headers, cookie, seq: ++session.seq }, body);
+      if (bytes.length > DATAGRAM_BYTES_MAX) throw new SoftphoneError(413, 'too long for a datagram: use HTTPS');
       const isGood = (one: Received): boolean => isSigned(key, one) || isForgotten(one.reply);
       const received = await this.#exchange.ask(server, id, bytes, isGood);
       if (received !== undefined && (!isForgotten(received.reply) || logins >= loginsMax)) return received.reply;

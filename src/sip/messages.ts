@@ -1,0 +1,125 @@
+/** MESSAGE (RFC 3428): from a caller into the flow of messages, and from there to a telephone. */
+import { isUtf8 } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { isIP } from 'node:net';
+import { VserverError } from '../base/errors.ts';
+import type { Message } from '../directory/message-store.ts';
+import type { DeviceAnswer } from '../messages/delivery.ts';
+import type { Sent } from '../messages/message-rules.ts';
+import {
+  DEFAULT_CONTENT_TYPE,
+  isContentType,
+  isMessageText,
+  MESSAGE_BODY_BYTES_MAX,
+} from '../messages/message-rules.ts';
+import type { Caller } from './caller.ts';
+import { withProvenCaller } from './caller.ts';
+import type { Inbound, SipContext } from './context.ts';
+import { answer, answerFailure, answerStranger, hold, isOurs, sipAddress, unsupported } from './context.ts';
+import type { SipRequest } from './message.ts';
+import { sendRequest, targetOfSession } from './outgoing.ts';
+import type { ExtraHeader } from './response.ts';
+import type { Uri } from './uri.ts';
+import { escapeUser } from './uri.ts';
+
+const SUPPORTED: ReadonlySet<string> = new Set();
+const ANY_TYPE: readonly ExtraHeader[] = [['Accept', '*/*']];
+
+/** What the sender is told. Who is offline, invisible or blocks him is the same to him: stored, or unreachable. */
+const STATUS: Readonly<Record<Sent, readonly [status: number, reason?: string]>> = {
+  delivered: [200],
+  stored: [202],
+  'unknown-user': [404],
+  refused: [403],
+  full: [480, 'Too Many Messages Wait'],
+  unreachable: [480],
+};
+
+export function onMessage(context: SipContext, inbound: Inbound): void {
+  const { request } = inbound;
+  const { uri } = request;
+  const missing = unsupported(request, SUPPORTED);
+  const to = recipientOf(uri);
+  if (request.toTag !== undefined) answerStranger(context, inbound, 481);
+  else if (request.maxForwards === 0) answerStranger(context, inbound, 483);
+  else if (uri.scheme === 'other') answerStranger(context, inbound, 416);
+  else if (to === null || (uri.scheme !== 'tel' && !isOurs(context, uri))) answerStranger(context, inbound, 404);
+  else if (missing !== undefined) answerStranger(context, inbound, 420, [['Unsupported', missing]]);
+  else withProvenCaller(context, inbound, (caller) => pass(context, hold(context, inbound), caller, to));
+}
+
+/** The uid or number (`0`, country code, uid); null where the URI names only a host. */
+function recipientOf(uri: Uri): string | null {
+  if (uri.scheme === 'other') return null;
+  const name = uri.scheme === 'tel' ? uri.number : uri.user;
+  return name !== null && /^\+\d+$/.test(name) ? `0${name.slice(1)}` : name;
+}
+
+async function pass(context: SipContext, inbound: Inbound, { uid, mayCallOut }: Caller, to: string): Promise<void> {
+  const { request } = inbound;
+  const { body, contentType = DEFAULT_CONTENT_TYPE } = request;
+  const text = body.toString('utf8');
+  if (body.length > MESSAGE_BODY_BYTES_MAX) answer(inbound, 413);
+  else if (!isReadable(request, contentType) || !isMessageText(text)) answer(inbound, 415, ANY_TYPE);
+  else {
+    try {
+      const draft = { from: uid, mayCallOut, to, id: idOf(request), contentType, body: text };
+      const [status, reason] = STATUS[await context.cases.messages.send(draft)];
+      answer(inbound, status, [], reason);
+    } catch (error) {
+      // Of a name that can't be one.
+      if (error instanceof VserverError && error.code === 'BAD_REQUEST') answer(inbound, 400);
+      else answerFailure(context, inbound, error);
+    }
+  }
+}
+
+function isReadable(request: SipRequest, contentType: string): boolean {
+  return isContentType(contentType) && request.header('Content-Encoding') === undefined && isUtf8(request.body);
+}
+
+/** The same for a request that is sent again (RFC 3261 8.1.1.4 and 8.1.1.5). */
+function idOf({ callId, cseq, fromTag = '' }: SipRequest): string {
+  return hashOf(`${callId}\n${cseq.number}\n${fromTag}`);
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64url').slice(0, ID_CHARACTERS);
+}
+const ID_CHARACTERS = 22;
+
+/** Answers that say nothing of the message itself: the telephone may take it another time. */
+const NOT_NOW: ReadonlySet<number> = new Set([408, 480, 486, 500, 503, 504, 600]);
+
+/** To the telephone of this session. The same message always has the same Call-ID. */
+export function deliverMessage(context: SipContext, row: number, message: Message): Promise<DeviceAnswer> {
+  const target = targetOfSession(context, row);
+  if (target === null) return Promise.resolve('silent');
+  const { from, to, id, contentType, body, sentAt } = message;
+  const host = ownHost(context);
+  const request = {
+    method: 'MESSAGE',
+    from: `<sip:${escapeUser(from)}@${host}>;tag=${context.ids.token()}`,
+    to: `<sip:${escapeUser(to)}@${host}>`,
+    callId: `${hashOf(`${from} ${to} ${id}`)}@${host}`,
+    cseq: 1,
+    headers: [
+      ['Date', new Date(sentAt).toUTCString()],
+      ['Content-Type', contentType],
+    ] as const,
+    body: Buffer.from(body),
+  };
+  return new Promise((resolve) => {
+    sendRequest(context, target, request, {
+      onFinal: (status, response) => {
+        if (status < 300) resolve('taken');
+        else resolve(response === null || NOT_NOW.has(status) ? 'silent' : 'refused');
+      },
+    });
+  });
+}
+
+/** What stands behind the @ of our users: the realm where it is a name of the DNS, else the address of this node. */
+function ownHost({ settings: { realm, advertise }, port }: SipContext): string {
+  return realm.includes('.') && isIP(realm) === 0 ? realm : sipAddress({ host: advertise, port });
+}
