@@ -91,6 +91,7 @@ export async function openEdges(options: EdgesOptions): Promise<Edges> {
       return bound;
     };
     const socket = await bind(config.udpPort, SETTINGS.udpPort.env, udp.receive);
+    core.cases.presence.attach('native', udp.watcherOutlet(socket));
     const alternate = await bind(config.udpAltPort, SETTINGS.udpAltPort.env, udp.receiveAlternate);
     const { server, url } = await openHttp(options, shared, closers);
     const sip = createSip({

@@ -8,6 +8,7 @@ import { readPem, watchCertificate } from '../base/certificate.ts';
 import type { Address } from '../base/model.ts';
 import type { Pem } from '../base/ports.ts';
 import { adminRoutes } from './admin-routes.ts';
+import { buddyRoutes } from './buddy-routes.ts';
 import { configRoutes } from './config-routes.ts';
 import type { HttpDeps } from './deps.ts';
 import { createGates } from './gates.ts';
@@ -71,6 +72,7 @@ export async function createHttp(deps: HttpDeps): Promise<HttpServer> {
   serverRoutes(app, deps, gates);
   locateRoutes(app, deps, gates);
   messageRoutes(app, deps, gates);
+  buddyRoutes(app, deps, gates);
   configRoutes(app, deps, gates, createUserAuth(deps, gates));
   operationsRoutes(app, deps, gates, metrics);
   await app.register(

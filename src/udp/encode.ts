@@ -4,7 +4,7 @@ import type { HeaderName, RequestVerb } from './message.ts';
 /** Replies, and what the server sends on its own: `Error` and `Message`. */
 export const REPLY_VERBS = [
   ...['Hello', 'Challenge', 'Welcome', 'Redirect', 'User', 'SeeAlso', 'Offline', 'Ok', 'NotModified', 'Config'],
-  ...['Servers', 'Error', 'Message'],
+  ...['Servers', 'Error', 'Message', 'Buddies', 'Presence'],
 ] as const;
 export type ReplyVerb = (typeof REPLY_VERBS)[number];
 

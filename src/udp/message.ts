@@ -14,6 +14,7 @@ export const DATAGRAM_BYTES_MAX = 1_200;
 /** `Ok` is the client's answer to a request that the server sent; its id begins with `s`. */
 const VERBS = [
   ...['Hello', 'Login', 'Heartbeat', 'Status', 'Locate', 'Config', 'Servers', 'Logout', 'Message', 'Ok'],
+  ...['Watch', 'Unwatch', 'Buddy'],
 ] as const;
 export type RequestVerb = (typeof VERBS)[number];
 
@@ -29,7 +30,7 @@ export type HeaderName = (typeof HEADERS)[number];
 export interface Request {
   readonly kind: 'request';
   readonly verb: RequestVerb;
-  /** The uid of Login, Locate and Message; '' elsewhere (that of Status is `status`). */
+  /** The uid of Login, Locate and Message, the words of Watch, Unwatch and Buddy; '' elsewhere (Status has `status`). */
   readonly argument: string;
   readonly id: string;
   /** 32 hex digits. */
@@ -171,11 +172,16 @@ function verbAt(bytes: Buffer, end: number): RequestVerb | null {
  * other into a loop. The other verbs without an argument have none in any message.
  */
 function takesNoArgument(verb: RequestVerb): boolean {
-  return !namesUser(verb) && verb !== 'Status';
+  return !namesUser(verb) && verb !== 'Status' && !takesWords(verb);
 }
 
 function namesUser(verb: RequestVerb): boolean {
   return verb === 'Login' || verb === 'Locate' || verb === 'Message';
+}
+
+/** Of these the handler reads the argument. */
+function takesWords(verb: RequestVerb): boolean {
+  return verb === 'Watch' || verb === 'Unwatch' || verb === 'Buddy';
 }
 
 /** The first line; returns what is wrong with it, or ''. Leaves `bodyAt` at the next line. */

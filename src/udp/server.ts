@@ -4,6 +4,7 @@ import type { Address } from '../base/model.ts';
 import type { DatagramSocket } from '../base/ports.ts';
 import { answerStun, isStun } from '../base/stun.ts';
 import type { EndReason } from '../login/session-ends.ts';
+import type { Outlet } from '../presence/presence.ts';
 import type { UdpDeps } from './context.ts';
 import { contextOf } from './context.ts';
 import type { Message } from '../directory/message-store.ts';
@@ -17,6 +18,7 @@ import { errorReply } from './replies.ts';
 import type { ReplyText } from './replies.ts';
 import { onSigned } from './signed.ts';
 import { helloReply, onUnsigned } from './unsigned.ts';
+import { createWatcherOutlet } from './watching.ts';
 
 export type Receive = (socket: DatagramSocket, bytes: Buffer, from: Address) => void;
 
@@ -34,6 +36,8 @@ export interface UdpServer {
   request(socket: DatagramSocket, row: number, text: ReplyText): Promise<boolean>;
   /** Brings a message to the session's device. Never rejects. */
   deliver(socket: DatagramSocket, row: number, message: Message): Promise<DeviceAnswer>;
+  /** What is sent to those who watch others. */
+  watcherOutlet(socket: DatagramSocket): Outlet;
   close(): void;
 }
 
@@ -86,6 +90,7 @@ export function createUdp(deps: UdpDeps): UdpServer {
     },
     request,
     deliver: async (socket, row, message) => ((await request(socket, row, messageText(message))) ? 'taken' : 'silent'),
+    watcherOutlet: (socket) => createWatcherOutlet(cases, (row, text) => request(socket, row, text)),
     close() {
       context.serverRequests.close();
     },

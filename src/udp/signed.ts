@@ -17,6 +17,7 @@ import type { Inbound } from './outbound.ts';
 import { sendUnverified, sendVerified } from './outbound.ts';
 import { errorReply, locatedReply, serversReply } from './replies.ts';
 import type { ReplyText } from './replies.ts';
+import { buddyReply, unwatchReply, watchReply } from './watching.ts';
 
 /** A probe proves a source for one to two of these spans. */
 const PROBE_SPAN_S = 30;
@@ -123,6 +124,18 @@ function carryOut(context: UdpContext, request: Request, bytes: Buffer, row: num
     case 'Message':
       cases.heard(row);
       later(context, asked, messageReply(context, request, bytes, row));
+      return;
+    case 'Watch':
+      cases.heard(row);
+      answer(context, row, asked, watchReply(cases, row, request.argument));
+      return;
+    case 'Unwatch':
+      cases.heard(row);
+      answer(context, row, asked, unwatchReply(cases, row, request.argument));
+      return;
+    case 'Buddy':
+      cases.heard(row);
+      later(context, asked, buddyReply(cases, row, request.argument));
       return;
     case 'Hello':
     case 'Login':

@@ -81,6 +81,7 @@ export async function udpNode(options: UdpNodeOptions = {}) {
     return bound;
   };
   const socket = await bind(at.port, udp.receive);
+  cases.presence.attach('native', udp.watcherOutlet(socket));
   const alternate = await bind(at.port + 1, udp.receiveAlternate);
   return { ...node, udp, network, at, socket, alternate, counters, logged, cases };
 }
