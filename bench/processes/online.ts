@@ -13,6 +13,7 @@ import type * as LogModule from '../../src/logger.ts';
 import type * as NoncesModule from '../../src/login/nonces.ts';
 import type * as ProofModule from '../../src/login/proof.ts';
 import type * as RateLimitModule from '../../src/login/rate-limit.ts';
+import type * as BindingsModule from '../../src/sip/bindings.ts';
 import type * as EncodeModule from '../../src/udp/encode.ts';
 import type * as ServerModule from '../../src/udp/server.ts';
 import { answer, built } from './talk.ts';
@@ -27,6 +28,7 @@ const { createNonces } = await built<typeof NoncesModule>('login/nonces.js');
 const { macOf } = await built<typeof ProofModule>('login/proof.js');
 const { createRateLimit } = await built<typeof RateLimitModule>('login/rate-limit.js');
 const { encodeSigned } = await built<typeof EncodeModule>('udp/encode.js');
+const { formatRegistration } = await built<typeof BindingsModule>('sip/bindings.js');
 const { createUdp } = await built<typeof ServerModule>('udp/server.js');
 
 const HEARTBEAT_S = 30;
@@ -81,7 +83,10 @@ const DEVICE = 'cpu=arm64 8x2.4GHz; mem=8192; disk=131072; net=wifi; agent=Examp
   .padEnd(100, ' ')
   .slice(0, 100);
 
-function addUser(): void {
+/** `plain` says nothing of its device; `sip` is a registration: contact, Call-ID and one device. */
+export type Kind = 'native' | 'plain' | 'sip';
+
+function addUser(kind: Kind): void {
   const index = rows.length;
   const uid = String(10_000_000 + index);
   const who: OnlineUser = {
@@ -112,12 +117,21 @@ function addUser(): void {
     status: 'online',
     instance: '',
     note: '',
-    device: DEVICE,
+    device: kind === 'native' ? DEVICE : '',
     contact: '',
     registration: '',
     lifetimeS: EXPIRES_S,
+    ...(kind === 'sip' ? registration(uid) : {}),
   };
   rows.push(core.table.open(who, session, secondNow()));
+}
+
+/** As the registrar keeps it of an ordinary phone. */
+function registration(uid: string): Pick<NewSession, 'instance' | 'device' | 'contact' | 'registration'> {
+  const contact = `sip:${uid}@10.20.30.40:5062;transport=udp`;
+  const callId = `c${uid}-7f3a9c21@10.20.30.40`;
+  const kept = formatRegistration({ callId, q: '', regId: '', instanceId: '', path: '' });
+  return { instance: contact, device: 'agent=ExamplePhone/1.0', contact, registration: kept };
 }
 
 function secondNow(): number {
@@ -130,11 +144,11 @@ function passSecond(): void {
 }
 
 /** Logins spread over one lifetime, so that as many deadlines come up in each second from now on. */
-function fill({ users }: { users: number }): void {
+function fill({ users, kind }: { users: number; kind: Kind }): void {
   const from = rows.length;
   for (let second = 1; second <= EXPIRES_S; second++) {
     const until = from + Math.floor(((users - from) * second) / EXPIRES_S);
-    while (rows.length < until) addUser();
+    while (rows.length < until) addUser(kind);
     passSecond();
     // All of them are heard of: nobody is to expire.
     for (const row of rows) core.table.touch(row, secondNow());

@@ -4,11 +4,14 @@ import { join } from 'node:path';
 import { startChild } from '../child.ts';
 import type { Child } from '../child.ts';
 import { alternate, format } from '../report.ts';
+import type { Kind } from '../processes/online.ts';
 import type { Row } from '../report.ts';
 import type { Run, Subject } from '../subject.ts';
 
 export const online: readonly Subject[] = [
-  { name: 'memory', measure: memory },
+  { name: 'memory', measure: (run) => memory(run, NATIVE) },
+  { name: 'memory-plain', measure: (run) => memory(run, PLAIN) },
+  { name: 'memory-sip', measure: (run) => memory(run, SIP) },
   { name: 'heartbeat-million', measure: heartbeats },
 ];
 
@@ -23,7 +26,16 @@ async function startOnline(run: Run, users: number, node: readonly string[] = []
   });
 }
 
-async function memory(run: Run): Promise<Row[]> {
+interface Users {
+  readonly kind: Kind;
+  readonly subject: string;
+  readonly bytesMax: number;
+}
+const NATIVE: Users = { kind: 'native', subject: 'online users', bytesMax: 500 };
+const PLAIN: Users = { kind: 'plain', subject: 'online users without a device line', bytesMax: 250 };
+const SIP: Users = { kind: 'sip', subject: 'registered SIP users', bytesMax: 450 };
+
+async function memory(run: Run, { kind, subject, bytesMax }: Users): Promise<Row[]> {
   const [few, many] = run.quick ? [20_000, 100_000] : [200_000, 1_000_000];
   const slopes: number[] = [];
   const whole: number[] = [];
@@ -31,9 +43,9 @@ async function memory(run: Run): Promise<Row[]> {
     const child = await startOnline(run, many, ['--expose-gc']);
     try {
       const before = await child.ask<number>('residentBytes');
-      await child.ask('fill', { users: few });
+      await child.ask('fill', { users: few, kind });
       const atFew = await child.ask<number>('residentBytes');
-      await child.ask('fill', { users: many });
+      await child.ask('fill', { users: many, kind });
       const atMany = await child.ask<number>('residentBytes');
       slopes.push((atMany - atFew) / (many - few));
       whole.push((atMany - before) / many);
@@ -43,11 +55,11 @@ async function memory(run: Run): Promise<Row[]> {
   }
   return [
     {
-      subject: `resident memory, ${format(many)} online users`,
+      subject: `resident memory, ${format(many)} ${subject}`,
       unit: `bytes a user, slope from ${format(few)}`,
       ours: slopes,
       reference: null,
-      goal: { valueMax: 500 },
+      goal: { valueMax: bytesMax },
       notes: [`growth since the empty table: ${whole.map(format).join(', ')} bytes a user`],
     },
   ];
@@ -58,8 +70,8 @@ async function heartbeats(run: Run): Promise<Row[]> {
   const count = run.quick ? 20_000 : 200_000;
   const children = [await startOnline(run, many), await startOnline(run, few)] as const;
   try {
-    await children[0].ask('fill', { users: many });
-    await children[1].ask('fill', { users: few });
+    await children[0].ask('fill', { users: many, kind: 'native' });
+    await children[1].ask('fill', { users: few, kind: 'native' });
     const beat = async (child: Child): Promise<number> => {
       await child.ask('prepare', { count });
       return child.ask<number>('beat');
