@@ -203,3 +203,28 @@ test('a forged reply is not believed', async () => {
   await expect(settled(client.locate(UID))).rejects.toMatchObject({ status: 0 });
   await settled(client.close());
 });
+
+test('watches its buddies, also after it had to log in again, and changes its lists', async () => {
+  const told: string[] = [];
+  const client = await phone();
+  expect(await settled(client.buddy('add', '10043939'))).toBe('done');
+  const other = await phone({ uid: '10043939', bind: { host: '198.51.100.2', port: 0 } });
+  const onPresence = ({ uid, status, note }: { uid: string; status: string; note: string }): void =>
+    void told.push([uid, status, note].join(' ').trim());
+  expect(await settled(client.watch([], onPresence))).toBe(1);
+  await one.time.advance(2_000);
+  await settled(other.status('busy', 'in a meeting'));
+  await one.time.advance(2_000);
+  expect(told.splice(0)).toEqual(['10043939 online', '10043939 busy in a meeting']);
+  one.ends.end(one.table.findOpen(client.session.cookie), 'silence');
+  await settled(client.heartbeat());
+  await one.time.advance(2_000);
+  expect(told.splice(0)).toEqual(['10043939 busy in a meeting']);
+  await settled(client.unwatch());
+  await settled(other.status('away', ''));
+  await one.time.advance(2_000);
+  expect(told).toEqual([]);
+  expect(await settled(client.buddies())).toEqual(['buddy 10043939']);
+  await client.close();
+  await other.close();
+});

@@ -1,7 +1,7 @@
 /** What can be typed at the prompt of `vserver client`, or given by --do. */
 import { formatAddress } from '../../base/address.ts';
 import { STATUSES } from '../../base/model.ts';
-import { systemTimers } from '../../base/system.ts';
+import { BUDDY_ACTIONS } from '../../presence/buddies.ts';
 import type { Reply } from '../../udp/client-message.ts';
 import { CommandError, EXIT } from '../failures.ts';
 import { outline } from '../terminal.ts';
@@ -24,7 +24,9 @@ export interface CommandPorts {
 }
 
 export const COMMANDS_HELP = `  locate UID              where is this user (uid, or 0, country code, uid)
-  watch UID               locate every 3 s and print what changes; Enter ends it
+  watch [UID…]            print what changes of these users, or of the own buddies; Enter ends it
+  buddy ACTION UID        ${BUDDY_ACTIONS.join(', ')}
+  buddy list              buddies, who is asked, who asks, who is blocked
   message UID TEXT        send this to the user, now or when he is online (what comes for you is printed)
   status STATUS [NOTE]    ${STATUSES.join(', ')}
   config                  the CONFIG document
@@ -33,8 +35,6 @@ export const COMMANDS_HELP = `  locate UID              where is this user (uid,
   session                 what the server told at the login
   logout, quit            log out and leave
   help                    this list`;
-
-const WATCH_MS = 3_000;
 
 /** Runs one line; undefined: log out and leave. */
 export async function runLine(text: string, ports: CommandPorts): Promise<Answer | undefined> {
@@ -46,7 +46,9 @@ export async function runLine(text: string, ports: CommandPorts): Promise<Answer
     case 'locate':
       return locatedText(await phone.locate(one(args, 'locate UID')));
     case 'watch':
-      return watch(one(args, 'watch UID'), ports);
+      return watch(args, ports);
+    case 'buddy':
+      return changeBuddy(phone, args);
     case 'message':
       return sendMessage(phone, text);
     case 'status':
@@ -100,31 +102,39 @@ async function setStatus(phone: Softphone, [word = '', ...note]: string[]): Prom
   return { value: { status, note: note.join(' ') }, text: 'Ok' };
 }
 
-async function watch(uid: string, { phone, show, until }: CommandPorts): Promise<Answer> {
-  let last = '';
-  while (!until.aborted) {
-    const answer = locatedText(await phone.locate(uid), true);
-    if (answer.text !== last) show(answer);
-    last = answer.text;
+async function watch(uids: readonly string[], { phone, show, until }: CommandPorts): Promise<Answer> {
+  const count = await phone.watch(uids, (presence) => {
+    const { uid, status, note, lastSeen } = presence;
+    show({ value: presence, text: [uid, status, note, lastSeen].filter((part) => part !== '').join('  ') });
+  });
+  show({ value: { watching: count }, text: `Watching ${count}; who does not appear is offline` });
+  if (!until.aborted) {
     await new Promise<void>((resolve) => {
-      const timer = systemTimers.after(WATCH_MS, resolve);
-      until.addEventListener(
-        'abort',
-        () => {
-          timer.cancel();
-          resolve();
-        },
-        { once: true },
-      );
+      until.addEventListener('abort', () => {
+        resolve();
+      });
     });
   }
-  return { value: { watched: uid }, text: '' };
+  await phone.unwatch();
+  return { value: { watched: count }, text: '' };
 }
 
-/** `lenient`: an unknown user is an answer too. */
-function locatedText(reply: Reply, lenient = false): Answer {
+async function changeBuddy(phone: Softphone, [word = '', uid]: string[]): Promise<Answer> {
+  if (word === 'list') {
+    const buddies = await phone.buddies();
+    return { value: { buddies }, text: buddies.join('\n') };
+  }
+  const action = BUDDY_ACTIONS.find((known) => known === word);
+  if (action === undefined || uid === undefined) {
+    throw new CommandError(EXIT.usage, `usage: buddy list, or buddy ${BUDDY_ACTIONS.join('|')} UID`);
+  }
+  const outcome = await phone.buddy(action, uid);
+  return { value: { action, uid, outcome }, text: outcome === 'asked' ? 'Asked for consent' : 'Ok' };
+}
+
+function locatedText(reply: Reply): Answer {
   const { verb, argument, headers, body } = reply;
-  if (verb === 'Error' && !(lenient && errorOf(reply).status === 404)) {
+  if (verb === 'Error') {
     const { status, reason } = errorOf(reply);
     throw new SoftphoneError(status, reason);
   }

@@ -8,6 +8,7 @@ import type { Address, Status } from '../../base/model.ts';
 import type { Datagrams, Random, Timer, Timers } from '../../base/ports.ts';
 import { createRecentMap } from '../../base/recent-map.ts';
 import { macOf } from '../../login/proof.ts';
+import type { BuddyAction } from '../../presence/buddies.ts';
 import type { Reply } from '../../udp/client-message.ts';
 import { encode, encodeSigned } from '../../udp/encode.ts';
 import type { Headers } from '../../udp/encode.ts';
@@ -54,6 +55,21 @@ export type SoftphoneEvent =
   | { readonly kind: 'trouble'; readonly reason: string };
 
 /** What a server answered instead of what was asked for; status 0: nobody answered. */
+/** What may be seen of a user; '' where there is nothing. */
+export interface Presence {
+  readonly uid: string;
+  readonly status: string;
+  readonly note: string;
+  readonly lastSeen: string;
+}
+
+interface Watch {
+  readonly uids: readonly string[];
+  readonly onPresence: (presence: Presence) => void;
+  /** By uid, what was told last. */
+  readonly seen: Map<string, string>;
+}
+
 export class SoftphoneError extends Error {
   readonly status: number;
 
@@ -98,6 +114,7 @@ export class Softphone {
   #beats: Timer | undefined;
   /** Messages that came, by sender and id. */
   readonly #shown = createRecentMap<true>(SHOWN_MAX);
+  #watch: Watch | undefined;
 
   constructor(options: SoftphoneOptions, exchange: Exchange) {
     this.#options = options;
@@ -134,6 +151,29 @@ export class Softphone {
 
   async status(status: Status, note: string): Promise<void> {
     expected(await this.#ask('Status', status, { note: note === '' ? undefined : note }), 'Ok');
+  }
+
+  /** From now on `onPresence` hears of these users (none: the own buddies). Answers how many; so far they count as offline. */
+  async watch(uids: readonly string[], onPresence: (presence: Presence) => void): Promise<number> {
+    this.#watch = { uids, onPresence, seen: new Map() };
+    return Number(expected(await this.#ask('Watch', uids.join(' ')), 'Ok').argument);
+  }
+
+  async unwatch(): Promise<void> {
+    this.#watch = undefined;
+    expected(await this.#ask('Unwatch'), 'Ok');
+  }
+
+  /** `asked`: the other one has to consent first. */
+  async buddy(action: BuddyAction, uid: string): Promise<'done' | 'asked'> {
+    const { argument } = expected(await this.#ask('Buddy', `${action} ${uid}`), 'Ok');
+    return argument === 'asked' ? 'asked' : 'done';
+  }
+
+  /** A line an entry: `buddy`, `asked`, `asking` or `blocked`, and the uid. */
+  async buddies(): Promise<readonly string[]> {
+    const { body } = expected(await this.#ask('Buddy', 'list'), 'Buddies');
+    return body.split('\r\n').filter((line) => line !== '');
   }
 
   /** Whether a device of the recipient took it, or it waits for him. Text that fits into a datagram. */
@@ -202,6 +242,7 @@ export class Softphone {
     this.#exchange.send(server, ok);
     const { reply } = received;
     if (reply.verb === 'Message') this.#onMessage(reply);
+    else if (reply.verb === 'Presence') this.#onPresence(reply);
     // Logging in again replaces the session that the server may still hold: that takeover is our own.
     if (this.#over || this.#loggingIn !== undefined || reply.verb !== 'Error' || errorOf(reply).status !== 409) return;
     this.#over = true;
@@ -219,6 +260,25 @@ export class Softphone {
     this.#options.onEvent({ kind: 'message', from, ...text });
   }
 
+  /** What comes again because our Ok got lost says nothing new. */
+  #onPresence({ argument: uid, headers }: Reply): void {
+    if (this.#watch === undefined) return;
+    const header = (name: string): string => headers.get(name) ?? '';
+    const presence = { uid, status: header('status'), note: header('note'), lastSeen: header('last-seen') };
+    const text = JSON.stringify(presence);
+    const { seen, onPresence } = this.#watch;
+    if (seen.get(uid) === text) return;
+    seen.set(uid, text);
+    onPresence(presence);
+  }
+
+  /** A new session watches nobody. */
+  #watchAgain(): void {
+    if (this.#watch === undefined) return;
+    this.#watch.seen.clear();
+    this.#ask('Watch', this.#watch.uids.join(' ')).catch(() => undefined);
+  }
+
   /** At the server of the last session, the others that it named, the first one: whichever answers. */
   async #tryServers(): Promise<Session> {
     const { server, alternate, ownHosts, random, onEvent } = this.#options;
@@ -232,6 +292,7 @@ export class Softphone {
         this.#session = met.session;
         this.#keepAlive(met.session.heartbeatS);
         onEvent({ kind: 'logged-in', session: met.session, standing, again: before !== undefined });
+        this.#watchAgain();
         return met.session;
       }
       if (met.kind !== 'error') continue;
