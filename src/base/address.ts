@@ -58,7 +58,7 @@ export function readAddress(source: Uint8Array, offset: number): Address | null 
   let zero = port === 0;
   for (let i = 0; zero && i < 16; i++) zero = source[offset + i] === 0;
   if (zero) return null;
-  if (isMapped(source, offset)) {
+  if (isIPv4At(source, offset)) {
     return {
       host: `${source[offset + 12]}.${source[offset + 13]}.${source[offset + 14]}.${source[offset + 15]}`,
       port,
@@ -71,7 +71,8 @@ export function readAddress(source: Uint8Array, offset: number): Address | null 
   return { host: canonicalHost(groups.join(':')), port };
 }
 
-function isMapped(source: Uint8Array, offset: number): boolean {
+/** Whether the 18-byte form at `offset` is that of an IPv4 address, whose bytes stand from `offset + 12` on. */
+export function isIPv4At(source: Uint8Array, offset: number): boolean {
   for (let i = 0; i < 10; i++) if (source[offset + i] !== 0) return false;
   return source[offset + 10] === 255 && source[offset + 11] === 255;
 }

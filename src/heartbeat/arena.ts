@@ -45,6 +45,19 @@ export class Arena {
     return chunk.toString('utf8', at + HEADER_BYTES, at + HEADER_BYTES + chunk.readUInt32LE(at));
   }
 
+  /** For readers that make no object: the text of `ref` is the lengthOf() bytes from startOf() on in chunkOf(). */
+  chunkOf(ref: number): Buffer {
+    return ref === 0 ? EMPTY : this.#chunk(ref);
+  }
+
+  startOf(ref: number): number {
+    return ref === 0 ? 0 : offset(ref) + HEADER_BYTES;
+  }
+
+  lengthOf(ref: number): number {
+    return ref === 0 ? 0 : this.#chunk(ref).readUInt32LE(offset(ref));
+  }
+
   free(ref: number): void {
     if (ref === 0) return;
     const chunk = this.#chunk(ref);

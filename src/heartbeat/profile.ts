@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Audience, Forwarding, User } from '../base/model.ts';
 import { LIST_ENTRIES_MAX, NO_FORWARDING } from '../base/model.ts';
+import { FIELD, FIELD_BYTE } from './fields.ts';
 
 /** What memory knows of an online user, enough to answer a Locate without the directory. */
 export interface Profile {
@@ -68,10 +69,14 @@ export function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
-// Neither byte can stand in a uid; in the other fields they are taken out before they are stored.
-const FIELD = '\x1f';
-export const FIELD_BYTE = 0x1f;
-const ITEM = '\x1e';
+/** Fields of the stored text. */
+export const UID = 0;
+export const ALIAS = 1;
+export const TELEPHONES = 2;
+export const BUDDIES = 3;
+export const BLOCKED = 4;
+/** Between telephones. It can't stand in a uid, and is taken out of other texts before they are stored. */
+export const ITEM = '\x1e';
 const ALIAS_LENGTH_MAX = 256;
 const TELEPHONES_MAX = 16;
 const TELEPHONE_LENGTH_MAX = 64;

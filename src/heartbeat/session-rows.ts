@@ -3,6 +3,8 @@ import { ADDRESS_BYTES, readAddress, writeAddress } from '../base/address.ts';
 import type { Address, Firewall, Network, Status } from '../base/model.ts';
 import { FIREWALLS, NETWORKS, STATUSES } from '../base/model.ts';
 import { Arena } from './arena.ts';
+import type { Fields } from './fields.ts';
+import { FIELD } from './fields.ts';
 import { doubled } from './columns.ts';
 import { SlotIndex } from './slot-index.ts';
 
@@ -41,18 +43,22 @@ export interface NewSession extends DeviceText {
   readonly lifetimeS: number;
 }
 
-const FIELD = '\x1f';
-export const FIELD_BYTE = 0x1f;
+/** Fields of the stored text. */
+export const NOTE = 1;
+export const DEVICE = 2;
+export const CONTACT = 3;
 
 export class SessionRows {
   readonly #texts = new Arena();
   readonly #index: SlotIndex;
   #cookie: Uint32Array;
-  #key: Uint8Array;
-  #wan: Uint8Array;
-  #local: Uint8Array;
   #text: Uint32Array;
   #firewall: Uint8Array;
+  /** KEY_BYTES a row. */
+  keys: Uint8Array;
+  /** ADDRESS_BYTES a row, as readAddress() takes them. */
+  wans: Uint8Array;
+  locals: Uint8Array;
   state: Uint8Array;
   status: Uint8Array;
   network: Uint8Array;
@@ -73,9 +79,9 @@ export class SessionRows {
 
   constructor(capacity: number) {
     this.#cookie = new Uint32Array(capacity * 4);
-    this.#key = new Uint8Array(capacity * KEY_BYTES);
-    this.#wan = new Uint8Array(capacity * ADDRESS_BYTES);
-    this.#local = new Uint8Array(capacity * ADDRESS_BYTES);
+    this.keys = new Uint8Array(capacity * KEY_BYTES);
+    this.wans = new Uint8Array(capacity * ADDRESS_BYTES);
+    this.locals = new Uint8Array(capacity * ADDRESS_BYTES);
     this.#text = new Uint32Array(capacity);
     this.#firewall = new Uint8Array(capacity);
     this.state = new Uint8Array(capacity);
@@ -103,11 +109,17 @@ export class SessionRows {
 
   /** The row of an open or lately closed session; -1 where there is none. `cookie` is 32 hex characters. */
   find(cookie: string): number {
-    const a = parseInt(cookie.slice(0, 8), 16) >>> 0;
-    const b = parseInt(cookie.slice(8, 16), 16) >>> 0;
-    const c = parseInt(cookie.slice(16, 24), 16) >>> 0;
-    const d = parseInt(cookie.slice(24, 32), 16) >>> 0;
-    for (let at = this.#index.seek(a); ; at = this.#index.next(at)) {
+    for (let i = 0; i < 4; i++) cookieWords[i] = parseInt(cookie.slice(i * 8, i * 8 + 8), 16);
+    return this.findWords(cookieWords);
+  }
+
+  /** The same by the cookie's four words. */
+  findWords(words: Uint32Array): number {
+    const a = words[0];
+    const b = words[1];
+    const c = words[2];
+    const d = words[3];
+    for (let at = this.#index.seek(a ?? 0); ; at = this.#index.next(at)) {
       const row = this.#index.row(at);
       if (row < 0) return -1;
       const i = row * 4;
@@ -121,7 +133,7 @@ export class SessionRows {
     for (let i = 0; i < 4; i++) {
       this.#cookie[row * 4 + i] = parseInt(session.cookie.slice(i * 8, i * 8 + 8), 16);
     }
-    this.#key.set(session.key, row * KEY_BYTES);
+    this.keys.set(session.key, row * KEY_BYTES);
     this.setWan(row, session.wan);
     this.setLocal(row, session.local);
     this.#text[row] = 0;
@@ -142,7 +154,7 @@ export class SessionRows {
     this.#index.remove(row);
     this.#texts.free(this.#text[row] ?? 0);
     this.#text[row] = 0;
-    this.#key.fill(0, row * KEY_BYTES, (row + 1) * KEY_BYTES);
+    this.keys.fill(0, row * KEY_BYTES, (row + 1) * KEY_BYTES);
     this.state[row] = SESSION_FREE;
     this.nextOfUser[row] = this.#free;
     this.#free = row + 1;
@@ -155,32 +167,32 @@ export class SessionRows {
 
   /** A view on the 32 bytes, valid until the next session is opened or closed. */
   key(row: number): Uint8Array {
-    return this.#key.subarray(row * KEY_BYTES, (row + 1) * KEY_BYTES);
+    return this.keys.subarray(row * KEY_BYTES, (row + 1) * KEY_BYTES);
   }
 
   /** Port 0: known over HTTP only. */
   wan(row: number): Address {
-    return readAddress(this.#wan, row * ADDRESS_BYTES) ?? { host: '0.0.0.0', port: 0 };
+    return readAddress(this.wans, row * ADDRESS_BYTES) ?? { host: '0.0.0.0', port: 0 };
   }
 
   isWan(row: number, address: Address): boolean {
     writeAddress(scratch, 0, address);
     const at = row * ADDRESS_BYTES;
-    for (let i = ADDRESS_BYTES - 1; i >= 0; i--) if (this.#wan[at + i] !== scratch[i]) return false;
+    for (let i = ADDRESS_BYTES - 1; i >= 0; i--) if (this.wans[at + i] !== scratch[i]) return false;
     return true;
   }
 
   setWan(row: number, address: Address): void {
-    writeAddress(this.#wan, row * ADDRESS_BYTES, address);
+    writeAddress(this.wans, row * ADDRESS_BYTES, address);
   }
 
   local(row: number): Address | null {
-    return readAddress(this.#local, row * ADDRESS_BYTES);
+    return readAddress(this.locals, row * ADDRESS_BYTES);
   }
 
   setLocal(row: number, address: Address | null): void {
-    if (address === null) this.#local.fill(0, row * ADDRESS_BYTES, (row + 1) * ADDRESS_BYTES);
-    else writeAddress(this.#local, row * ADDRESS_BYTES, address);
+    if (address === null) this.locals.fill(0, row * ADDRESS_BYTES, (row + 1) * ADDRESS_BYTES);
+    else writeAddress(this.locals, row * ADDRESS_BYTES, address);
   }
 
   firewall(row: number): Firewall {
@@ -189,6 +201,11 @@ export class SessionRows {
 
   setFirewall(row: number, firewall: Firewall): void {
     this.#firewall[row] = FIREWALLS.indexOf(firewall);
+  }
+
+  /** Cuts the stored text of a row into its fields, numbered as below. */
+  cut(row: number, fields: Fields): void {
+    fields.cut(this.#texts, this.#text[row] ?? 0);
   }
 
   text(row: number): DeviceText {
@@ -222,9 +239,9 @@ export class SessionRows {
 
   #grow(): void {
     this.#cookie = doubled(this.#cookie);
-    this.#key = doubled(this.#key);
-    this.#wan = doubled(this.#wan);
-    this.#local = doubled(this.#local);
+    this.keys = doubled(this.keys);
+    this.wans = doubled(this.wans);
+    this.locals = doubled(this.locals);
     this.#text = doubled(this.#text);
     this.#firewall = doubled(this.#firewall);
     this.state = doubled(this.state);
@@ -244,3 +261,4 @@ export class SessionRows {
 
 const scratch = new Uint8Array(ADDRESS_BYTES);
 const cookieBytes = Buffer.alloc(COOKIE_BYTES);
+const cookieWords = new Uint32Array(4);

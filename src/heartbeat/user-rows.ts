@@ -3,7 +3,9 @@ import type { Audience } from '../base/model.ts';
 import { AUDIENCES } from '../base/model.ts';
 import { Arena } from './arena.ts';
 import { doubled } from './columns.ts';
-import { blocksAndForwardsNothing, decodeProfile, encodeProfile, FIELD_BYTE } from './profile.ts';
+import type { Fields } from './fields.ts';
+import { FIELD_BYTE } from './fields.ts';
+import { blocksAndForwardsNothing, decodeProfile, encodeProfile } from './profile.ts';
 import type { Kept, Profile, Stamp } from './profile.ts';
 import { SlotIndex } from './slot-index.ts';
 
@@ -130,14 +132,31 @@ export class UserRows {
     return text.toString('utf8', 0, text.indexOf(FIELD_BYTE));
   }
 
+  /** Cuts the stored text of a row into its fields, numbered as above. */
+  cut(row: number, fields: Fields): void {
+    fields.cut(this.#texts, this.#text[row] ?? 0);
+  }
+
+  /** Who may see his addresses. */
+  privacy(row: number): Audience {
+    return audience(this.#rights[row] ?? 0);
+  }
+
+  mayBeCalledBy(row: number): Audience {
+    return audience((this.#rights[row] ?? 0) >> 2);
+  }
+
+  contactVisibleTo(row: number): Audience {
+    return audience((this.#rights[row] ?? 0) >> 4);
+  }
+
   profile(row: number): Profile {
-    const rights = this.#rights[row] ?? 0;
     return {
       ...decodeProfile(this.#texts.text(this.#text[row] ?? 0)),
-      privacy: audience(rights),
-      mayBeCalledBy: audience(rights >> 2),
-      contactVisibleTo: audience(rights >> 4),
-      mayCallOut: (rights & 64) !== 0,
+      privacy: this.privacy(row),
+      mayBeCalledBy: this.mayBeCalledBy(row),
+      contactVisibleTo: this.contactVisibleTo(row),
+      mayCallOut: ((this.#rights[row] ?? 0) & 64) !== 0,
       devicesMax: this.#devicesMax[row] ?? 1,
     };
   }

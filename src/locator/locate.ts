@@ -4,9 +4,9 @@ import type { Audience, Forwarding, ServerRecord } from '../base/model.ts';
 import { NO_FORWARDING } from '../base/model.ts';
 import type { Entry } from '../directory/directory.ts';
 import type { Device, OnlineTable } from '../heartbeat/online.ts';
-import type { Profile } from '../heartbeat/profile.ts';
 import type { ServerImage } from '../redirect/servers.ts';
 import type { UserFinder } from './find-user.ts';
+import { look, Sight } from './sight.ts';
 
 export type Located =
   | {
@@ -48,43 +48,41 @@ export interface LocateDeps {
  * looked up like somebody who is offline, so that the time of the answer does not give him away.
  */
 export function locateHere(table: OnlineTable, asker: string, target: string, trace?: Trace): Located | undefined {
-  const userRow = table.users.find(target);
-  if (userRow < 0) {
-    trace?.(`memory: ${target} has no session here`);
-    return undefined;
+  switch (look(table, asker, target, sight)) {
+    case 'absent':
+      trace?.(`memory: ${target} has no session here`);
+      return undefined;
+    case 'blocked':
+      trace?.(`memory: ${target} is online here, but blocks ${asker}`);
+      return undefined;
+    case 'invisible':
+      trace?.(`memory: ${target} is online here, but invisible`);
+      return undefined;
+    case 'seen':
   }
-  const profile = table.users.profile(userRow);
-  const self = asker === target;
-  if (!self && profile.blocked.includes(asker)) {
-    trace?.(`memory: ${target} is online here, but blocks ${asker}`);
-    return undefined;
-  }
-  const devices = table.devices(userRow).filter((device) => self || device.status !== 'invisible');
-  const [first, ...others] = devices;
-  if (first === undefined) {
-    trace?.(`memory: ${target} is online here, but invisible`);
-    return undefined;
-  }
+  const { alias, telephones, privacy, forwarding } = table.users.profile(sight.userRow);
+  const devices = table.devices(sight.userRow).filter((device) => asker === target || device.status !== 'invisible');
+  const [first, ...others] = devices as [Device, ...Device[]];
+  const { seesAddresses, seesTelephones, mayCall } = sight;
   trace?.(
     `memory: ${target} is online here with ${devices.length} visible device(s); the last active one stands first`,
   );
-  const seesAddresses = self || isAmong(profile.privacy, profile.buddies, asker);
-  const seesTelephone = seesAddresses && (self || isAmong(profile.contactVisibleTo, profile.buddies, asker));
-  trace?.(`privacy: "${profile.privacy}", so ${asker} ${seesAddresses ? 'sees' : 'does not see'} the addresses`);
+  trace?.(`privacy: "${privacy}", so ${asker} ${seesAddresses ? 'sees' : 'does not see'} the addresses`);
   trace?.(
     `address: ${formatAddress(first.wan)}, where that device was heard of last, at ${timeText(first.seenS * 1000)}`,
   );
   return {
     kind: 'user',
     uid: target,
-    alias: profile.alias,
-    telephones: seesTelephone ? profile.telephones : [],
+    alias,
+    telephones: seesTelephones ? telephones : [],
     showAddresses: seesAddresses,
-    mayCall: self || isAmong(profile.mayBeCalledBy, profile.buddies, asker),
-    forwarding: profile.forwarding,
+    mayCall,
+    forwarding,
     devices: [first, ...others],
   };
 }
+const sight = new Sight();
 
 /** The answer by the directory; rejects with DIRECTORY_UNAVAILABLE. */
 export async function locateElsewhere(
@@ -108,7 +106,7 @@ export async function locateElsewhere(
 }
 
 /** Whether somebody who is not the user himself belongs to the audience. */
-export function isAmong(audience: Audience, buddies: Profile['buddies'], asker: string): boolean {
+export function isAmong(audience: Audience, buddies: readonly string[], asker: string): boolean {
   return audience === 'all' || (audience === 'buddies' && buddies.includes(asker));
 }
 

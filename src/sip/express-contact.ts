@@ -1,5 +1,5 @@
 /** The one Contact of an ordinary REGISTER or INVITE: read on its bytes, and compared with what is registered. */
-import { FIELD_BYTE } from '../heartbeat/session-rows.ts';
+import { FIELD_BYTE } from '../heartbeat/fields.ts';
 import { REGISTRATION_FIELD_BYTE } from './bindings.ts';
 import { equalsBytes, equalsText, readDecimal } from './express-bytes.ts';
 import type { ExpressHead } from './express-head.ts';

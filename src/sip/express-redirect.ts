@@ -2,7 +2,7 @@
  * The express lane of INVITE, OPTIONS and their ACK: 302 to the one contact of a user whom everybody may call.
  * redirect.ts does all others, and would answer these alike.
  */
-import { FIELD_BYTE } from '../heartbeat/session-rows.ts';
+import { FIELD_BYTE } from '../heartbeat/fields.ts';
 import { STATUSES } from '../base/model.ts';
 import { REGISTRATION_FIELD_BYTE } from './bindings.ts';
 import type { SipContext } from './context.ts';

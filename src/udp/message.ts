@@ -33,12 +33,12 @@ export interface Request {
   /** The uid of Login, Locate and Message, the words of Watch, Unwatch and Buddy; '' elsewhere (Status has `status`). */
   readonly argument: string;
   readonly id: string;
-  /** 32 hex digits. */
-  readonly cookie: string | null;
+  /** Offset of its 32 hex digits; -1 where there is none. */
+  readonly cookieAt: number;
   /** 32 bits; -1 where there is none. */
   readonly seq: number;
-  /** 32 hex digits. */
-  readonly mac: string | null;
+  /** Offset of its 32 hex digits; -1 where there is none. */
+  readonly macAt: number;
   /** Offset of the line that holds `mac`: the mac is made over the bytes before it. -1 where there is none. */
   readonly macLineAt: number;
   /** Offset of the body, which runs to the end; the length of the datagram where there is none. */
@@ -102,9 +102,9 @@ function draft(verb: RequestVerb): Draft {
     verb,
     argument: '',
     id: '',
-    cookie: null,
+    cookieAt: -1,
     seq: -1,
-    mac: null,
+    macAt: -1,
     macLineAt: -1,
     bodyAt: 0,
     cnonce: null,
@@ -232,7 +232,7 @@ function readHeaders(request: Draft, bytes: Buffer, end: number, found: string):
       const index = lookUp(headers, hash, bytes, at, colon);
       if (index >= 0 && seenIn[index] === reading) fault ||= `${HEADERS[index] ?? ''}: twice`;
       else {
-        if (request.mac !== null) fault ||= 'mac: not the last header';
+        if (request.macAt >= 0) fault ||= 'mac: not the last header';
         if (index >= 0) seenIn[index] = reading;
         const problem = take(request, HEADERS[index], bytes, at, colon + 1);
         if (problem !== '') fault ||= `${HEADERS[index] ?? ''}: ${problem}`;
@@ -257,14 +257,14 @@ function take(request: Draft, header: string | undefined, bytes: Buffer, lineAt:
       return '';
     case 'cookie':
       if (!isHex32(bytes, from, to)) return NOT_HEX32;
-      request.cookie = bytes.toString('latin1', from, to);
+      request.cookieAt = from;
       return '';
     case 'seq':
       request.seq = decimal32(bytes, from, to);
       return request.seq < 0 ? 'not a 32-bit number' : '';
     case 'mac':
       if (!isHex32(bytes, from, to)) return NOT_HEX32;
-      request.mac = bytes.toString('latin1', from, to);
+      request.macAt = from;
       request.macLineAt = lineAt;
       return '';
     case 'cnonce':

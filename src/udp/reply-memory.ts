@@ -16,15 +16,15 @@ const REMEMBERED_BYTES_MAX = 1_200;
 
 export interface ReplyMemory {
   /**
-   * `mac`: of the request, 32 hex digits; `session`: its row; `request`: which of the session's signed requests this
+   * `mac`: of the request, as four words; `session`: its row; `request`: which of the session's signed requests this
    * was. null, and a reply of more than 1,200 bytes: to be made anew.
    */
-  remember(mac: string, session: number, request: number, nowS: number, reply: Uint8Array | null): void;
+  remember(mac: Uint32Array, session: number, request: number, nowS: number, reply: Uint8Array | null): void;
   /**
    * `lastRequest`: number of the session's last signed request. The reply is a view, good until the next remember();
    * `make anew`: a repeat, but its reply was not kept; null: no repeat.
    */
-  find(mac: string, session: number, lastRequest: number, nowS: number): Buffer | 'make anew' | null;
+  find(mac: Uint32Array, session: number, lastRequest: number, nowS: number): Buffer | 'make anew' | null;
 }
 
 /** An entry: mac (4 words), session, request, second, length of the reply + 1 (0: to be made anew); then the reply. */
@@ -45,28 +45,32 @@ interface Chunk {
   youngestS: number;
 }
 
-/** `bytesMax`: bound of the log, in steps of 1 MiB and at least one; the table takes an eighth of it in addition. */
+/**
+ * A set of the table: of each of its places a second word of the mac, so that nearly always the log is read for a repeat
+ * only; then the use of the chunk (0: never taken); then chunk × CHUNK_WORDS + word of the entry.
+ */
+const SET_WORDS = 3 * WAYS;
+const USES = WAYS;
+const ENTRIES = 2 * WAYS;
+
+/** `bytesMax`: bound of the log, in steps of 1 MiB and at least one; the table takes a fifth of it in addition. */
 export function createReplyMemory(bytesMax: number): ReplyMemory {
   const log = createLog(Math.max(1, Math.floor(bytesMax / CHUNK_BYTES)));
   const sets = 2 ** Math.ceil(Math.log2(Math.max(bytesMax, CHUNK_BYTES) / 64 / WAYS));
-  /** By place: the use of the chunk (0: never taken), and chunk × CHUNK_WORDS + word of the entry. */
-  const uses = new Uint32Array(sets * WAYS);
-  const entries = new Uint32Array(sets * WAYS);
-
-  const chunkOf = (place: number): Chunk | undefined => {
-    const chunk = log.chunks[Math.floor((entries[place] ?? 0) / CHUNK_WORDS)];
-    return chunk !== undefined && chunk.use === uses[place] ? chunk : undefined;
-  };
+  const table = new Uint32Array(sets * SET_WORDS);
+  const setOf = (mac: Uint32Array): number => ((mac[0] ?? 0) & (sets - 1)) * SET_WORDS;
 
   return {
     remember(mac, session, request, nowS, reply) {
-      readMac(mac);
       const kept = reply !== null && reply.length <= REMEMBERED_BYTES_MAX ? reply : null;
       const wordsNeeded = HEAD_WORDS + Math.ceil((kept?.length ?? 0) / 4);
       const chunk = log.room(wordsNeeded, nowS);
       const at = chunk.filledWords;
       const { words } = chunk;
-      words.set(key, at);
+      words[at] = mac[0] ?? 0;
+      words[at + 1] = mac[1] ?? 0;
+      words[at + 2] = mac[2] ?? 0;
+      words[at + 3] = mac[3] ?? 0;
       words[at + 4] = session;
       words[at + 5] = request;
       words[at + 6] = nowS;
@@ -75,24 +79,26 @@ export function createReplyMemory(bytesMax: number): ReplyMemory {
       chunk.filledWords = at + wordsNeeded;
       chunk.youngestS = nowS;
 
-      const first = ((key[0] ?? 0) & (sets - 1)) * WAYS;
+      const first = setOf(mac);
       let victim = first;
       // A place whose chunk was overwritten since has an older use than all others.
       for (let place = first; place < first + WAYS; place++) {
-        if ((uses[place] ?? 0) < (uses[victim] ?? 0)) victim = place;
+        if ((table[place + USES] ?? 0) < (table[victim + USES] ?? 0)) victim = place;
       }
-      uses[victim] = chunk.use;
-      entries[victim] = chunk.index * CHUNK_WORDS + at;
+      table[victim] = mac[1] ?? 0;
+      table[victim + USES] = chunk.use;
+      table[victim + ENTRIES] = chunk.index * CHUNK_WORDS + at;
     },
     find(mac, session, lastRequest, nowS) {
-      readMac(mac);
-      const first = ((key[0] ?? 0) & (sets - 1)) * WAYS;
+      const first = setOf(mac);
       for (let place = first; place < first + WAYS; place++) {
-        const chunk = chunkOf(place);
-        if (chunk === undefined) continue;
+        if (table[place] !== mac[1]) continue;
+        const entry = table[place + ENTRIES] ?? 0;
+        const chunk = log.chunks[Math.floor(entry / CHUNK_WORDS)];
+        if (chunk === undefined || chunk.use !== table[place + USES]) continue;
         const { words } = chunk;
-        const at = (entries[place] ?? 0) % CHUNK_WORDS;
-        if (words[at] !== key[0] || words[at + 1] !== key[1] || words[at + 2] !== key[2] || words[at + 3] !== key[3]) {
+        const at = entry % CHUNK_WORDS;
+        if (words[at] !== mac[0] || words[at + 1] !== mac[1] || words[at + 2] !== mac[2] || words[at + 3] !== mac[3]) {
           continue;
         }
         if (words[at + 4] !== session || lastRequest - (words[at + 5] ?? 0) >= REPEAT_REQUESTS) continue;
@@ -142,18 +148,4 @@ function createLog(chunksMax: number): ReplyLog {
       return next;
     },
   };
-}
-
-/** The mac last read, as words: a scratch array. */
-const key = new Uint32Array(4);
-
-function readMac(hex: string): void {
-  for (let word = 0; word < 4; word++) {
-    let value = 0;
-    for (let i = word * 8; i < word * 8 + 8; i++) {
-      const code = hex.charCodeAt(i);
-      value = (value << 4) | ((code & 15) + (code > 57 ? 9 : 0));
-    }
-    key[word] = value;
-  }
 }

@@ -100,6 +100,6 @@ export function createUdp(deps: UdpDeps): UdpServer {
 const takenOver = errorReply(new VserverError('LOGGED_IN_ELSEWHERE'));
 
 /** Hello and Login need none, whatever they carry; Locate and Servers may come with a ticket instead. */
-function needsSession({ verb, cookie }: Request): boolean {
-  return verb !== 'Hello' && verb !== 'Login' && (cookie !== null || verb === 'Ok');
+function needsSession({ verb, cookieAt }: Request): boolean {
+  return verb !== 'Hello' && verb !== 'Login' && (cookieAt >= 0 || verb === 'Ok');
 }

@@ -6,10 +6,13 @@ import type { Address } from '../base/model.ts';
 import type { DatagramSocket } from '../base/ports.ts';
 import type { DeviceUpdate } from '../heartbeat/online.ts';
 import { acceptSeq } from '../heartbeat/replay-window.ts';
-import { SESSION_OPEN } from '../heartbeat/session-rows.ts';
-import { equalMacs, equalSecrets, macOf } from '../login/proof.ts';
+import type { SessionRows } from '../heartbeat/session-rows.ts';
+import { KEY_BYTES, SESSION_OPEN } from '../heartbeat/session-rows.ts';
+import { look, Sight } from '../locator/sight.ts';
+import { equalSecrets, isMacAt, macOf } from '../login/proof.ts';
 import type { UdpContext } from './context.ts';
 import { encodeSigned } from './encode.ts';
+import { okReply, userReply } from './hot-replies.ts';
 import { DATAGRAM_BYTES_MAX } from './message.ts';
 import { messageReply } from './messages.ts';
 import type { Request } from './message.ts';
@@ -17,6 +20,7 @@ import type { Inbound } from './outbound.ts';
 import { sendUnverified, sendVerified } from './outbound.ts';
 import { errorReply, locatedReply, serversReply } from './replies.ts';
 import type { ReplyText } from './replies.ts';
+import { readHex32 } from './values.ts';
 import { buddyReply, unwatchReply, watchReply } from './watching.ts';
 
 /** A probe proves a source for one to two of these spans. */
@@ -24,8 +28,8 @@ const PROBE_SPAN_S = 30;
 
 /** One signed request while it is worked on; an answer that comes later finds its session by the cookie. */
 interface Asked extends Inbound {
-  readonly cookie: string;
-  readonly mac: string;
+  /** As four words. */
+  readonly mac: Uint32Array;
   /** Which of the session's signed requests it is; -1 for a repeat, whose long reply is made anew. */
   number: number;
   /** Whether it came from the address that the session is known to have. */
@@ -40,9 +44,9 @@ export function onSigned(
   from: Address,
 ): void {
   const { sessions } = context.cases.table;
-  const { id, cookie, mac } = request;
-  const row = cookie === null ? -1 : sessions.find(cookie);
-  const isSigned = row >= 0 && isMacGood(sessions.key(row), request, bytes);
+  const { id } = request;
+  const row = rowOf(sessions, request, bytes);
+  const isSigned = row >= 0 && isMacGood(sessions, row, request, bytes);
   if (row >= 0 && !isSigned) context.counters.wrongMacs++;
   if (request.verb === 'Ok') {
     // No request: it is never answered, good or not.
@@ -55,8 +59,7 @@ export function onSigned(
     from,
     id,
     length: bytes.length,
-    cookie: cookie ?? '',
-    mac: mac ?? '',
+    mac: macWords,
     number: -1,
     isVerified: false,
   };
@@ -64,6 +67,7 @@ export function onSigned(
     context.refuseUnknown(asked, false);
     return;
   }
+  readHex32(bytes, request.macAt, macWords);
   asked.isVerified = sessions.isWan(row, from);
   const nowS = Math.floor(context.cases.clock.now() / 1000);
   const repeated = context.memory.find(asked.mac, row, sessions.requests[row] ?? 0, nowS);
@@ -82,16 +86,24 @@ export function onSigned(
   } else context.counters.datagramsDropped++;
 }
 
-function isMacGood(key: Uint8Array, { mac, macLineAt, bodyAt }: Request, bytes: Buffer): boolean {
-  if (mac === null) return false;
-  const body = bodyAt < bytes.length ? bytes.subarray(bodyAt) : undefined;
-  return equalMacs(macOf(key, bytes, macLineAt, body), mac);
+/** Of the request that is worked on; whoever answers later keeps a copy. */
+const macWords = new Uint32Array(4);
+const cookieWords = new Uint32Array(4);
+
+function rowOf(sessions: SessionRows, { cookieAt }: Request, bytes: Buffer): number {
+  if (cookieAt < 0) return -1;
+  readHex32(bytes, cookieAt, cookieWords);
+  return sessions.findWords(cookieWords);
+}
+
+function isMacGood(sessions: SessionRows, row: number, { macAt, macLineAt, bodyAt }: Request, bytes: Buffer): boolean {
+  return macAt >= 0 && isMacAt(sessions.keys, row * KEY_BYTES, bytes, macLineAt, bodyAt, macAt);
 }
 
 function carryOut(context: UdpContext, request: Request, bytes: Buffer, row: number, asked: Asked, nowS: number): void {
   const { cases } = context;
   const { table } = cases;
-  if (!asked.isVerified && request.probe !== null && isProbe(context, request.probe, asked, nowS)) {
+  if (!asked.isVerified && request.probe !== null && isProbe(context, row, request.probe, asked, nowS)) {
     cases.moved(row, asked.from);
     asked.isVerified = true;
   }
@@ -99,7 +111,9 @@ function carryOut(context: UdpContext, request: Request, bytes: Buffer, row: num
     case 'Heartbeat':
       context.counters.heartbeats++;
       cases.heard(row, deviceUpdate(request));
-      answer(context, row, asked, heartbeatReply(context, row, asked, nowS));
+      if (asked.isVerified && cases.servers.state === 'on') {
+        reply(context, row, asked, okReply(table, row, asked.id, asked.from), nowS);
+      } else answer(context, row, asked, heartbeatReply(context, row, asked, nowS));
       return;
     case 'Status':
       cases.heard(row, { ...(request.status && { status: request.status }), note: request.note ?? '' });
@@ -107,11 +121,11 @@ function carryOut(context: UdpContext, request: Request, bytes: Buffer, row: num
       return;
     case 'Locate':
       cases.heard(row);
-      locate(context, request.argument, row, asked);
+      locate(context, request.argument, row, asked, nowS);
       return;
     case 'Config':
       cases.heard(row);
-      later(context, asked, configReply(context, table.uidOf(row), request.etag));
+      later(context, row, asked, configReply(context, table.uidOf(row), request.etag));
       return;
     case 'Servers':
       cases.heard(row);
@@ -123,7 +137,7 @@ function carryOut(context: UdpContext, request: Request, bytes: Buffer, row: num
       return;
     case 'Message':
       cases.heard(row);
-      later(context, asked, messageReply(context, request, bytes, row));
+      later(context, row, asked, messageReply(context, request, bytes, row));
       return;
     case 'Watch':
       cases.heard(row);
@@ -135,7 +149,7 @@ function carryOut(context: UdpContext, request: Request, bytes: Buffer, row: num
       return;
     case 'Buddy':
       cases.heard(row);
-      later(context, asked, buddyReply(cases, row, request.argument));
+      later(context, row, asked, buddyReply(cases, row, request.argument));
       return;
     case 'Hello':
     case 'Login':
@@ -158,7 +172,7 @@ function heartbeatReply(context: UdpContext, row: number, asked: Asked, nowS: nu
   const { servers, table } = context.cases;
   const wan = formatAddress(asked.from);
   if (!asked.isVerified) {
-    const probe = probeFor(context, asked, nowS);
+    const probe = probeFor(context, row, asked, nowS);
     const reply = { verb: 'Ok', argument: '', headers: { wan, probe } } as const;
     // A long IPv6 address does not fit; without the token the session would never get there.
     const fits = signed(context, row, asked.id, reply).length <= asked.length;
@@ -172,31 +186,44 @@ function heartbeatReply(context: UdpContext, row: number, asked: Asked, nowS: nu
 }
 
 /** The token that this source has to return: stateless, bound to session, source and time. */
-function probeFor(context: UdpContext, { cookie, from }: Asked, atS: number): string {
+function probeFor(context: UdpContext, row: number, { from }: Asked, atS: number): string {
   return createHmac('sha256', context.probeKey)
-    .update(`${cookie.toLowerCase()} ${formatAddress(from)} ${Math.floor(atS / PROBE_SPAN_S)}`)
+    .update(`${context.cases.table.sessions.cookie(row)} ${formatAddress(from)} ${Math.floor(atS / PROBE_SPAN_S)}`)
     .digest('hex')
     .slice(0, 12);
 }
 
-function isProbe(context: UdpContext, probe: string, asked: Asked, nowS: number): boolean {
-  return [0, PROBE_SPAN_S].some((agoS) => equalSecrets(probeFor(context, asked, nowS - agoS), probe));
+function isProbe(context: UdpContext, row: number, probe: string, asked: Asked, nowS: number): boolean {
+  return [0, PROBE_SPAN_S].some((agoS) => equalSecrets(probeFor(context, row, asked, nowS - agoS), probe));
 }
 
-function locate(context: UdpContext, target: string, row: number, asked: Asked): void {
+function locate(context: UdpContext, target: string, row: number, asked: Asked, nowS: number): void {
   const { cases } = context;
-  const asker = cases.table.uidOf(row);
+  const { table } = cases;
+  const asker = table.uidOf(row);
+  if (asked.isVerified && look(table, asker, target, sight) === 'seen') {
+    const bytes = userReply(table, row, asked.id, sight);
+    if (bytes !== null) {
+      context.counters.locatesUser++;
+      reply(context, row, asked, bytes, nowS);
+      return;
+    }
+  }
   const ticketFor = context.ticketsFor('locate', asker, target, 0);
   const here = cases.locateHere(asker, target);
-  if (here === undefined) {
-    const located = cases.locateElsewhere(asker, target);
-    later(
-      context,
-      asked,
-      located.then((one) => locatedReply(one, ticketFor)),
-    );
-  } else answer(context, row, asked, locatedReply(here, ticketFor));
+  if (here !== undefined) {
+    answer(context, row, asked, locatedReply(here, ticketFor));
+    return;
+  }
+  const located = cases.locateElsewhere(asker, target);
+  later(
+    context,
+    row,
+    asked,
+    located.then((one) => locatedReply(one, ticketFor)),
+  );
 }
+const sight = new Sight();
 
 async function configReply(context: UdpContext, uid: string, etag: string | null): Promise<ReplyText> {
   const document = await context.cases.config(uid, context.settings.configPasswords);
@@ -206,13 +233,16 @@ async function configReply(context: UdpContext, uid: string, etag: string | null
 }
 
 /** The answer when the directory has given its own, to the session if it is still known then. */
-function later(context: UdpContext, asked: Asked, reply: Promise<ReplyText>): void {
-  reply
+function later(context: UdpContext, row: number, asked: Asked, text: Promise<ReplyText>): void {
+  const { sessions } = context.cases.table;
+  const cookie = sessions.cookie(row);
+  const kept = { ...asked, mac: asked.mac.slice() };
+  text
     .catch((error: unknown) => errorReply(context.failureOf(error)))
     .then(
-      (text) => {
-        const row = context.cases.table.sessions.find(asked.cookie);
-        if (row >= 0) answer(context, row, asked, text);
+      (one) => {
+        const rowNow = sessions.find(cookie);
+        if (rowNow >= 0) answer(context, rowNow, kept, one);
       },
       (error: unknown) => {
         context.failureOf(error);
@@ -224,18 +254,30 @@ function signed(context: UdpContext, row: number, id: string, { verb, argument, 
   return encodeSigned(context.cases.table.sessions.key(row), macOf, verb, argument, id, headers, body);
 }
 
-function answer(context: UdpContext, row: number, asked: Asked, reply: ReplyText): void {
+function answer(context: UdpContext, row: number, asked: Asked, text: ReplyText): void {
   const { socket, from, id } = asked;
-  let bytes = signed(context, row, id, reply);
-  if (!asked.isVerified) {
-    if (bytes.length > asked.length) bytes = signed(context, row, id, { verb: 'Error', argument: '413' });
-    sendUnverified(asked, bytes);
-  } else if (bytes.length <= DATAGRAM_BYTES_MAX) socket.send(bytes, from);
-  else if (!sendVerified(asked, bytes)) {
-    bytes = signed(context, row, id, errorReply(new VserverError('TOO_LONG')));
-    socket.send(bytes, from);
-  }
-  if (asked.number < 0) return;
   const nowS = Math.floor(context.cases.clock.now() / 1000);
-  context.memory.remember(asked.mac, row, asked.number, nowS, bytes);
+  let bytes = signed(context, row, id, text);
+  if (asked.isVerified && bytes.length > DATAGRAM_BYTES_MAX) {
+    if (!sendVerified(asked, bytes)) {
+      bytes = signed(context, row, id, errorReply(new VserverError('TOO_LONG')));
+      socket.send(bytes, from);
+    }
+    remember(context, row, asked, bytes, nowS);
+    return;
+  }
+  if (!asked.isVerified && bytes.length > asked.length)
+    bytes = signed(context, row, id, { verb: 'Error', argument: '413' });
+  reply(context, row, asked, bytes, nowS);
+}
+
+/** Sends what fits into a datagram, and keeps it for a repeat. */
+function reply(context: UdpContext, row: number, asked: Asked, bytes: Buffer, nowS: number): void {
+  if (asked.isVerified) asked.socket.send(bytes, asked.from);
+  else sendUnverified(asked, bytes);
+  remember(context, row, asked, bytes, nowS);
+}
+
+function remember(context: UdpContext, row: number, asked: Asked, bytes: Buffer, nowS: number): void {
+  if (asked.number >= 0) context.memory.remember(asked.mac, row, asked.number, nowS, bytes);
 }

@@ -42,3 +42,15 @@ export function decimal32(bytes: Buffer, from: number, to: number): number {
   }
   return value > 0xffffffff ? -1 : value;
 }
+
+/** The 128 bits that the 32 hex digits at `at` stand for, as four words, into `words`. */
+export function readHex32(bytes: Buffer, at: number, words: Uint32Array): void {
+  for (let word = 0; word < 4; word++) {
+    let value = 0;
+    for (let i = at + word * 8; i < at + word * 8 + 8; i++) {
+      const code = bytes[i] ?? 0;
+      value = (value << 4) | ((code & 15) + (code > 57 ? 9 : 0));
+    }
+    words[word] = value;
+  }
+}

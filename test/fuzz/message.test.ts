@@ -13,10 +13,14 @@ import { answerStun } from '../../src/base/stun.ts';
 const RUNS = 100_000;
 const HEX32 = '00112233445566778899aabbccddeeff';
 
+function hex32At(datagram: Buffer, at: number): string | undefined {
+  return at < 0 ? undefined : datagram.toString('latin1', at, at + 32);
+}
+
 /** What decode made of it, as the datagram that says the same. */
-function encodeAgain(request: Request, body: string): Buffer {
+function encodeAgain(request: Request, datagram: Buffer, body: string): Buffer {
   const headers: Headers = {
-    cookie: request.cookie ?? undefined,
+    cookie: hex32At(datagram, request.cookieAt),
     seq: request.seq < 0 ? undefined : request.seq,
     cnonce: request.cnonce ?? undefined,
     nonce: request.nonce ?? undefined,
@@ -33,9 +37,13 @@ function encodeAgain(request: Request, body: string): Buffer {
   };
   const argument = request.verb === 'Status' ? (request.status ?? '') : request.argument;
   const bytes = encode(request.verb, argument, request.id, headers, body);
-  if (request.mac === null) return bytes;
+  if (request.macAt < 0) return bytes;
   const at = bytes.length - Buffer.byteLength(body) - 2;
-  return Buffer.concat([bytes.subarray(0, at), Buffer.from(`mac: ${request.mac}\r\n`), bytes.subarray(at)]);
+  return Buffer.concat([
+    bytes.subarray(0, at),
+    Buffer.from(`mac: ${hex32At(datagram, request.macAt)}\r\n`),
+    bytes.subarray(at),
+  ]);
 }
 
 /** A datagram near the protocol: lines of it in any order, some broken. */
@@ -127,12 +135,15 @@ test(`${RUNS} random and mutated datagrams: nothing throws, and what is accepted
       if (decoded === null) return;
       expect(decoded.id).toMatch(/^[A-Za-z0-9._-]{1,32}$/);
       if (decoded.kind === 'malformed') return;
-      const again = encodeAgain(decoded, bytes.toString('utf8', decoded.bodyAt));
+      const again = encodeAgain(decoded, bytes, bytes.toString('utf8', decoded.bodyAt));
       // Shorter spellings may become longer ones (`[::1]` does not), so an edge at 1200 bytes can be crossed.
       if (again.length > 1200) return;
       const twice = decode(again);
       if (twice?.kind !== 'request') throw new Error(`not accepted again: ${JSON.stringify(twice)}`);
-      const positions = { macLineAt: decoded.macLineAt, bodyAt: decoded.bodyAt };
+      const { macLineAt, bodyAt, cookieAt, macAt } = decoded;
+      const positions = { macLineAt, bodyAt, cookieAt, macAt };
+      expect(hex32At(again, twice.cookieAt)).toBe(hex32At(bytes, cookieAt));
+      expect(hex32At(again, twice.macAt)).toBe(hex32At(bytes, macAt));
       expect({ ...twice, ...positions }).toEqual(decoded);
       expect(again.subarray(twice.bodyAt)).toEqual(bytes.subarray(decoded.bodyAt));
     }),

@@ -4,7 +4,10 @@ import { createReplyMemory } from '../../src/udp/reply-memory.ts';
 
 const MIB = 1024 * 1024;
 const T = 1_790_000_000;
-const macOf = (n: number) => createHash('md5').update(`${n}`).digest('hex');
+const macOf = (n: number): Uint32Array => {
+  const digest = createHash('md5').update(`${n}`).digest();
+  return Uint32Array.from([0, 4, 8, 12], (at) => digest.readUInt32BE(at));
+};
 const reply = (n: number, length = 90) => Buffer.from(`reply ${n} `.padEnd(length, '.'));
 
 test('the reply is there again, byte for byte, for 32 s', () => {
@@ -26,17 +29,12 @@ test('for the last 4 requests of the session', () => {
 test('not for another mac or another session', () => {
   const memory = createReplyMemory(MIB);
   memory.remember(macOf(1), 7, 1, T, reply(1));
-  for (let i = 0; i < 32; i++) {
-    const other = macOf(1).slice(0, i) + (macOf(1)[i] === '0' ? '1' : '0') + macOf(1).slice(i + 1);
+  for (let bit = 0; bit < 128; bit++) {
+    const other = macOf(1);
+    other[bit >> 5] = (other[bit >> 5] ?? 0) ^ (1 << (bit & 31));
     expect(memory.find(other, 7, 1, T)).toBeNull();
   }
   expect(memory.find(macOf(1), 8, 1, T)).toBeNull();
-});
-
-test('a mac may be written in capitals', () => {
-  const memory = createReplyMemory(MIB);
-  memory.remember(macOf(1).toUpperCase(), 7, 1, T, reply(1));
-  expect(memory.find(macOf(1), 7, 1, T)).toEqual(reply(1));
 });
 
 test('a long reply, and one that is not to be kept, is made anew', () => {

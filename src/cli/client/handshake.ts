@@ -194,8 +194,7 @@ export function errorOf({ verb, argument }: Reply): Extract<Handshake, { kind: '
 /** Whether the message carries the mac that only the other holder of the key can make. */
 export function isSigned(key: Buffer, { reply, bytes }: Received): boolean {
   if (reply.macLineAt < 0) return false;
-  const body = reply.bodyAt < bytes.length ? bytes.subarray(reply.bodyAt) : undefined;
-  return equalSecrets(macOf(key, bytes, reply.macLineAt, body), reply.headers.get('mac')?.toLowerCase() ?? '');
+  return equalSecrets(macOf(key, bytes, reply.macLineAt, reply.bodyAt), reply.headers.get('mac')?.toLowerCase() ?? '');
 }
 
 function seconds(text: string | undefined, fallback: number): number {
