@@ -196,7 +196,9 @@ describe('the schema', () => {
     const fresh = await mariadb.url('fresh');
     const nodes = await Promise.all([open({ url: fresh }), open({ url: fresh }), open({ url: fresh })]);
     const steps = await Promise.all(nodes.map((node) => node.migrate()));
-    expect(steps.filter((titles) => titles.length > 0)).toHaveLength(1);
+    const titles = steps.flat();
+    expect(titles.length).toBeGreaterThan(0);
+    expect(new Set(titles).size).toBe(titles.length);
     expect(await nodes[0].migrate()).toEqual([]);
     expect((await nodes[0].check()).map(({ level }) => level)).toEqual(['ok']);
     for (const node of nodes) await node.close();
@@ -214,7 +216,7 @@ describe('the schema', () => {
   it('that is missing is named, with the command that makes it', async () => {
     const empty = await open({ url: await mariadb.url('nothing') });
     await expect(empty.find('u1')).rejects.toThrow('vserver migrate');
-    expect((await empty.check()).map(({ level }) => level)).toEqual(['error']);
+    expect((await empty.check()).map(({ level }) => level)).toEqual(['warning']);
     await empty.close();
   });
 });
