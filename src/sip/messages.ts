@@ -23,7 +23,11 @@ import type { Uri } from './uri.ts';
 import { escapeUser } from './uri.ts';
 
 const SUPPORTED: ReadonlySet<string> = new Set();
-const ANY_TYPE: readonly ExtraHeader[] = [['Accept', '*/*']];
+/** RFC 3261 21.4.13. */
+const ANY_TEXT: readonly ExtraHeader[] = [
+  ['Accept', '*/*'],
+  ['Accept-Encoding', 'identity'],
+];
 
 /** What the sender is told. Who is offline, invisible or blocks him is the same to him: stored, or unreachable. */
 const STATUS: Readonly<Record<Sent, readonly [status: number, reason?: string]>> = {
@@ -60,7 +64,7 @@ async function pass(context: SipContext, inbound: Inbound, { uid, mayCallOut }: 
   const { body, contentType = DEFAULT_CONTENT_TYPE } = request;
   const text = body.toString('utf8');
   if (body.length > MESSAGE_BODY_BYTES_MAX) answer(inbound, 413);
-  else if (!isReadable(request, contentType) || !isMessageText(text)) answer(inbound, 415, ANY_TYPE);
+  else if (!isReadable(request, contentType) || !isMessageText(text)) answer(inbound, 415, ANY_TEXT);
   else {
     try {
       const draft = { from: uid, mayCallOut, to, id: idOf(request), contentType, body: text };

@@ -5,8 +5,8 @@ import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket as NetSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +16,7 @@ const HOST = '127.0.0.1';
 /** A program that does not end by itself is killed. */
 const END_MS_MAX = 10_000;
 const RUN_MS_MAX = 30_000;
+const CONSOLE_TRIES = 200;
 const SCENARIOS = fileURLToPath(new URL('sipp/', import.meta.url));
 
 export type PhoneTransport = 'udp' | 'tcp';
@@ -28,9 +29,15 @@ export interface PhoneAccount {
   readonly transport: PhoneTransport;
   /** Asked for; the server may shorten it. */
   readonly expiresS: number;
+  /** Uids of those to whom messages are sent. */
+  readonly peers?: readonly string[];
 }
 
 export interface Phone {
+  /** Sends a line to one of the account's peers. */
+  message(to: string, text: string): Promise<void>;
+  /** All that the program has printed. */
+  output(): string;
   /** As its user does it: it unregisters first. */
   quit(): Promise<void>;
 }
@@ -89,8 +96,10 @@ export async function endPhones(): Promise<void> {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 }
 
-export function startBaresip({ server, uid, password, transport, expiresS }: PhoneAccount): Phone {
+export async function startBaresip(account: PhoneAccount): Promise<Phone> {
+  const { uid, password, transport, expiresS, peers = [] } = account;
   const home = temporaryHome();
+  const consolePort = await freePort();
   const config = [
     'poll_method epoll',
     `sip_listen ${HOST}:0`,
@@ -100,21 +109,67 @@ export function startBaresip({ server, uid, password, transport, expiresS }: Pho
     'module_tmp uuid.so',
     'module_tmp account.so',
     'module_app menu.so',
+    'module_app contact.so',
+    'module cons.so',
+    `cons_listen ${HOST}:${consolePort}`,
   ];
-  const uri = `sip:${uid}@${server.host}:${server.port};transport=${transport}`;
   writeFileSync(join(home, 'config'), `${config.join('\n')}\n`);
-  writeFileSync(join(home, 'accounts'), `<${uri}>;auth_pass=${password};regint=${expiresS}\n`);
-  writeFileSync(join(home, 'contacts'), '');
+  writeFileSync(join(home, 'accounts'), `<${uriOf(account, uid)}>;auth_pass=${password};regint=${expiresS}\n`);
+  const contacts = peers.map((peer) => `"${peer}" <${uriOf(account, peer)}>\n`);
+  writeFileSync(join(home, 'contacts'), contacts.join(''));
   const program = run('baresip', ['-f', home, '-v'], home);
+  const terminal = await openConsole(consolePort);
+  let shown = '';
+  terminal.setEncoding('utf8').on('data', (text: string) => (shown += text));
+  terminal.on('error', () => undefined);
   return {
+    output: () => program.output() + shown,
+    async message(to, text) {
+      // To the current contact, which is chosen by going through them.
+      for (let at = 0; currentContact(shown) !== to && at <= peers.length; at++) {
+        const { length } = shown;
+        terminal.write('/contact_next\n');
+        while (!shown.slice(length).includes('Current contact')) await pause();
+      }
+      terminal.write(`/message ${text}\n`);
+    },
     async quit() {
+      terminal.destroy();
       program.child.kill('SIGTERM');
       await awaitEnd(program, END_MS_MAX);
     },
   };
 }
 
-export async function startLinphone({ server, uid, password, transport, expiresS }: PhoneAccount): Promise<Phone> {
+/** The console of a baresip that has just been started. */
+async function openConsole(port: number): Promise<NetSocket> {
+  for (let tries = 0; ; tries++) {
+    const socket = connect(port, HOST);
+    try {
+      await once(socket, 'connect');
+      return socket;
+    } catch (error) {
+      if (tries >= CONSOLE_TRIES) throw error;
+      await pause();
+    }
+  }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+/** What it printed last. */
+function currentContact(output: string): string | undefined {
+  return [...output.matchAll(/Current contact: .*sip:(\w+)@/g)].at(-1)?.[1];
+}
+
+function uriOf({ server, transport }: PhoneAccount, uid: string): string {
+  return `sip:${uid}@${server.host}:${server.port};transport=${transport}`;
+}
+
+export async function startLinphone(account: PhoneAccount): Promise<Phone> {
+  const { server, uid, password, transport, expiresS } = account;
   const home = temporaryHome();
   const port = await freePort();
   const identity = `<sip:${uid}@${server.host}>`;
@@ -152,6 +207,11 @@ export async function startLinphone({ server, uid, password, transport, expiresS
   writeFileSync(join(home, 'linphonerc'), `${config.join('\n')}\n`);
   const program = run('linphonec', ['-c', join(home, 'linphonerc'), '-d', '5', '-l', '/dev/stderr'], home);
   return {
+    output: () => program.output(),
+    message(to, text) {
+      program.child.stdin?.write(`chat sip:${to}@${server.host} ${text}\n`);
+      return Promise.resolve();
+    },
     async quit() {
       program.child.stdin?.write('quit\n');
       await awaitEnd(program, END_MS_MAX);

@@ -1,0 +1,207 @@
+/** Messages between users with clients of four makers: baresip, linphonec, SIP.js over WebSocket, and our own. */
+import { randomBytes } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import { Messager } from 'sip.js/lib/api/messager.js';
+import { Registerer } from 'sip.js/lib/api/registerer.js';
+import { UserAgent } from 'sip.js/lib/api/user-agent.js';
+import { systemDatagrams, systemTimers } from '../../src/base/system.ts';
+import { softphone } from '../../src/cli/client/softphone.ts';
+import { silentLog } from '../support/silent-log.ts';
+import { endPhones, startBaresip, startLinphone } from '../support/phones.ts';
+import type { Phone } from '../support/phones.ts';
+import type { TestNode } from './support-node.ts';
+import { http, httpLogin, removeFolders, startNode, stopNodes } from './support-node.ts';
+
+const PASSWORD = 'secret';
+const POLL = { timeout: 20_000, interval: 50 };
+const SETTINGS = { VSERVER_SIP_EXPIRES_MIN: '1', VSERVER_RATE_LIMIT: '0' };
+
+vi.stubGlobal('WebSocket', WebSocket);
+afterAll(() => {
+  vi.unstubAllGlobals();
+  removeFolders();
+});
+
+interface Client {
+  send(to: string, text: string): Promise<void>;
+  /** How often this text was shown to its user. */
+  shown(text: string): number;
+  close(): Promise<void>;
+}
+
+type Start = (node: TestNode, uid: string, peers: readonly string[]) => Promise<Client>;
+
+function count(all: string, text: string): number {
+  return all.split(text).length - 1;
+}
+
+function fromPhone(phone: Phone, line: (text: string) => RegExp): Client {
+  return {
+    send: (to, text) => phone.message(to, text),
+    shown: (text) =>
+      phone
+        .output()
+        .split('\n')
+        .filter((one) => line(text).test(one)).length,
+    close: () => phone.quit(),
+  };
+}
+
+const baresip: Start = async (node, uid, peers) => {
+  const account = { server: node.sip, uid, password: PASSWORD, transport: 'udp', expiresS: 60, peers } as const;
+  return fromPhone(await startBaresip(account), (text) => new RegExp(`^\\s*sip:[^/]*: "${text}"`));
+};
+
+const linphonec: Start = async (node, uid, peers) => {
+  const account = { server: node.sip, uid, password: PASSWORD, transport: 'udp', expiresS: 60, peers } as const;
+  return fromPhone(await startLinphone(account), (text) => new RegExp(`Message received from .*: ${text}`));
+};
+
+const sipJs: Start = async (node, user) => {
+  const uriOf = (uid: string) => {
+    const uri = UserAgent.makeURI(`sip:${uid}@${node.sip.host}`);
+    if (uri === undefined) throw new Error(`no URI for ${uid}`);
+    return uri;
+  };
+  let all = '';
+  const agent = new UserAgent({
+    transportOptions: { server: `${node.http.replace('http', 'ws')}/sip` },
+    ...{ uri: uriOf(user), authorizationUsername: user, authorizationPassword: PASSWORD, logBuiltinEnabled: false },
+    delegate: {
+      onMessage(message) {
+        all += `${message.request.body}\n`;
+        void message.accept();
+      },
+    },
+  });
+  await agent.start();
+  const registerer = new Registerer(agent, { expires: 60 });
+  await registerer.register();
+  return {
+    send: (to, text) => new Messager(agent, uriOf(to), text).message(),
+    shown: (text) => count(all, text),
+    async close() {
+      await registerer.unregister();
+      await agent.stop();
+    },
+  };
+};
+
+const native: Start = async (node, uid) => {
+  let all = '';
+  const phone = await softphone({
+    ...{ uid, password: PASSWORD, instance: 'desk', server: node.udp, alternate: node.udpAlt },
+    ...{ ownHosts: ['127.0.0.1'], bind: { host: '127.0.0.1', port: 0 } },
+    ...{ datagrams: systemDatagrams(silentLog), timers: systemTimers, random: { bytes: randomBytes } },
+    onEvent(event) {
+      if (event.kind === 'message') all += `${event.body}\n`;
+    },
+  });
+  return {
+    async send(to, text) {
+      await phone.message(to, text);
+    },
+    shown: (text) => count(all, text),
+    close: () => phone.logout(),
+  };
+};
+
+const MAKERS: readonly (readonly [name: string, uid: string, start: Start])[] = [
+  ['baresip', '10017676', baresip],
+  ['linphonec', '10043939', linphonec],
+  ['SIP.js', '10099999', sipJs],
+  ['native', '10055501', native],
+];
+const UIDS = MAKERS.map(([, uid]) => uid);
+const PAIRS = MAKERS.flatMap(([from]) => MAKERS.filter(([to]) => to !== from).map(([to]) => [from, to] as const));
+
+describe('with everybody online', () => {
+  let node: TestNode;
+  const clients = new Map<string, Client>();
+  beforeAll(async () => {
+    node = await startNode({ ...SETTINGS, VSERVER_ADMIN_TOKEN: 'of-the-messages-0123456789' });
+    for (const [name, uid, start] of MAKERS) clients.set(name, await start(node, uid, UIDS));
+    await vi.waitFor(() => {
+      expect(node.core.table.count).toBe(MAKERS.length);
+    }, POLL);
+  }, 60_000);
+  afterAll(async () => {
+    await Promise.all([...clients.values()].map((client) => client.close()));
+    await endPhones();
+    await stopNodes();
+  });
+
+  it.each(PAIRS)(
+    '%s to %s',
+    async (from, to) => {
+      const uid = MAKERS.find(([name]) => name === to)?.[1] ?? '';
+      const text = `from ${from} to ${to}`;
+      await clients.get(from)?.send(uid, text);
+      await vi.waitFor(() => {
+        expect(clients.get(to)?.shown(text)).toBe(1);
+      }, POLL);
+    },
+    30_000,
+  );
+});
+
+describe('to somebody who is offline', () => {
+  afterEach(async () => {
+    await endPhones();
+    await stopNodes();
+  });
+
+  it.each(MAKERS)(
+    '%s shows it once, after a restart of the node',
+    async (_name, uid, start) => {
+      const sender = uid === '10017676' ? '10043939' : '10017676';
+      const first = await startNode(SETTINGS);
+      const client = await native(first, sender, []);
+      await client.send(uid, 'the first');
+      await client.send(uid, 'the second');
+      await client.close();
+      await first.stop(false);
+
+      const second = await startNode({ ...SETTINGS, VSERVER_DATA: first.config.data });
+      const recipient = await start(second, uid, UIDS);
+      await vi.waitFor(() => {
+        expect([recipient.shown('the first'), recipient.shown('the second')]).toEqual([1, 1]);
+      }, POLL);
+      const left = (): Promise<readonly unknown[]> => second.core.messages.waiting(uid, 0);
+      await vi.waitFor(async () => {
+        expect(await left()).toEqual([]);
+      }, POLL);
+      // Again, by the same phone and by another one: there is nothing left to show.
+      await recipient.close();
+      const again = await native(second, uid, []);
+      await again.send(sender, 'thank you');
+      expect([again.shown('the first'), recipient.shown('the first'), recipient.shown('the second')]).toEqual([
+        0, 1, 1,
+      ]);
+      await again.close();
+    },
+    60_000,
+  );
+
+  it('is read over HTTP by a browser, and gone when it says so', async () => {
+    const node = await startNode(SETTINGS);
+    const client = await native(node, '10017676', []);
+    await client.send('10043939', 'for the browser');
+    const { token } = await httpLogin(node, '10043939');
+    const waiting = async () => (await http(`${node.http}/v1/messages`, { token })).json['messages'] as object[];
+    const [message, ...others] = await waiting();
+    expect(message).toMatchObject({ from: '10017676', type: 'text/plain', body: 'for the browser' });
+    expect(others).toEqual([]);
+    const number = String((message as { number: number }).number);
+    const removal = await http(`${node.http}/v1/messages/${number}`, { token, method: 'DELETE' });
+    expect(removal.status).toBe(200);
+    expect(await waiting()).toEqual([]);
+    const reply = { to: '10017676', body: 'from the browser' };
+    expect((await http(`${node.http}/v1/messages`, { token, body: reply })).status).toBe(200);
+    await vi.waitFor(() => {
+      expect(client.shown('from the browser')).toBe(1);
+    }, POLL);
+    await client.close();
+  });
+});
