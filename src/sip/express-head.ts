@@ -28,6 +28,8 @@ const COLON = 0x3a;
 const SEMICOLON = 0x3b;
 const QUOTE = 0x22;
 const VERSION = 'SIP/2.0\r\n';
+/** Bytes that are no control characters; the end of the message (0) is one. */
+const IN_LINE = Uint8Array.from({ length: 256 }, (_, byte) => (byte < SPACE || byte === DELETE ? 0 : 1));
 
 /** Offsets of `sip:user@host` or `sip:host`, a port behind it left out. */
 export interface UriPlace {
@@ -100,7 +102,7 @@ export class ExpressHead {
       i = nameEnd + 1;
       while (bytes[i] === SPACE) i++;
       const valueAt = i;
-      while (i < length && (bytes[i] ?? 0) >= SPACE && bytes[i] !== DELETE) i++;
+      while (IN_LINE[bytes[i] ?? 0] === 1) i++;
       if (i + 2 >= length || bytes[i] !== CR || bytes[i + 1] !== LF) return -1;
       const next = bytes[i + 2];
       if (next === SPACE || next === TAB || bytes[i - 1] === SPACE) return -1;

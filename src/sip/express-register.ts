@@ -12,6 +12,7 @@ import { DIGEST_URI, ExpressDigest, NONCE, REALM, USERNAME } from './express-dig
 import type { ExpressHead, ExpressLane, IsOurs, UriPlace } from './express-head.ts';
 import { readUri } from './express-head.ts';
 import type { ExpressWriter } from './express-writer.ts';
+import type { Flow, Transport } from './flow.ts';
 import { AUTHORIZATION, CONTACT, EXPIRES, PATH, REQUIRE, SUPPORTED } from './header-names.ts';
 import { EXPIRES_MAX } from './message.ts';
 import { dateOf, hasSuccessor } from './registrar.ts';
@@ -34,6 +35,15 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
     at[REQUIRE] === 0;
 
   const challenge = createChallengeLane(context, writer);
+
+  const routes = new Map<Transport, string>();
+  /** The transports are open when the first request comes, and stay where they are. */
+  const serviceRoute = (flow: Flow): string => {
+    // In one piece: a string that is put together is read more slowly.
+    const known = routes.get(flow.transport) ?? Buffer.from(ownUri(context, flow, ';lr')).toString('latin1');
+    if (!routes.has(flow.transport)) routes.set(flow.transport, known);
+    return known;
+  };
 
   /** The user's one session, where the request is by him and refreshes it; else -1. */
   const rowOf = (head: ExpressHead): number => {
@@ -87,7 +97,7 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
     writer.text('Date: ');
     writer.text(dateOf(Math.floor(nowMs / 1000)));
     writer.text('\r\nService-Route: <');
-    writer.text(ownUri(context, flow, ';lr'));
+    writer.text(serviceRoute(flow));
     writer.text('>\r\n');
     flow.send(writer.end());
     return true;

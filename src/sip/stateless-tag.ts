@@ -30,16 +30,20 @@ export class TagHash {
 
   /** The tag of what was added, 16 hexadecimal digits; begins anew. */
   take(): string {
-    const tag = hex16(this.#a >>> 16) + hex16(this.#a) + hex16(this.#b >>> 16) + hex16(this.#b);
+    writeHex(0, this.#a);
+    writeHex(8, this.#b);
     this.#a = SEED_A;
     this.#b = SEED_B;
-    return tag;
+    return digits.toString('latin1');
   }
 }
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-function hex16(word: number): string {
-  return (HEX[(word >>> 8) & 255] ?? '') + (HEX[word & 255] ?? '');
+const digits = Buffer.alloc(16);
+function writeHex(at: number, word: number): void {
+  for (let i = 0; i < 8; i++) {
+    const digit = (word >>> (28 - 4 * i)) & 15;
+    digits[at + i] = digit < 10 ? 0x30 + digit : 0x57 + digit;
+  }
 }
 
 const hash = new TagHash();
