@@ -10,7 +10,7 @@ const project = (name: string, include: string[], more: object = {}) => ({
 export default defineConfig({
   test: {
     projects: [
-      project('unit', ['test/{unit,conformance,fuzz}/**/*.test.ts'], { testTimeout: 60_000 }),
+      project('unit', ['test/{unit,conformance,fuzz,simulation}/**/*.test.ts'], { testTimeout: 60_000 }),
       project('servers', ['test/{servers,e2e}/**/*.test.ts'], { testTimeout: 120_000, hookTimeout: 120_000 }),
     ],
   },

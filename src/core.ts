@@ -23,6 +23,7 @@ import { locateAtOwner } from './login/locate-at-owner.ts';
 import type { LoginOutcome } from './login/login.ts';
 import { authenticate, login } from './login/login.ts';
 import { UidLocks } from './login/locks.ts';
+import type { Journals } from './login/journal.ts';
 import type { OtherNodes } from './login/other-nodes.ts';
 import type { Outbox } from './login/outbox.ts';
 import { openOutbox } from './login/outbox.ts';
@@ -46,6 +47,8 @@ export interface CorePorts {
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
+  /** Instead of files in the data folder. */
+  readonly journals?: Journals;
 }
 
 export interface Core {
@@ -82,7 +85,10 @@ export async function createCore(
   const counters = createCounters();
   const table = tableFor(config, clock);
   const servers = new ServerImage({ directory, clock, me, users: () => table.users.count });
-  const outbox = await openOutbox({ path: join(config.data, 'outbox.jsonl'), directory, log, timers });
+  const outbox = await openOutbox({
+    ...{ path: join(config.data, 'outbox.jsonl'), directory, log, timers },
+    journals: ports.journals,
+  });
   const presence = new Presence({ table, clock, timers });
   const onPresence = (uid: string): void => {
     presence.changed(uid);
@@ -113,6 +119,9 @@ export async function createCore(
   });
   const loginDeps = {
     ...{ directory, table, servers, locks, ends, others, clock, random },
+    doubt: (uid: string) => {
+      reconciler.doubt(uid);
+    },
     realm: config.realm,
     lifetimeS: config.expires,
   };

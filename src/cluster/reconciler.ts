@@ -11,8 +11,13 @@ import type { UidLocks } from '../login/locks.ts';
 import { departure } from '../login/whereabouts.ts';
 import type { ServerImage } from '../redirect/servers.ts';
 
-/** A page a step, a step a second. */
 const PAGE = 500;
+/** A step a second: a million users take eight minutes. */
+const PAGES_A_STEP = 4;
+const DOUBTS_A_STEP = 200;
+const DOUBTS_MAX = 100_000;
+/** By then a write that was given up has come through, or never will. */
+const DOUBT_MS = 5_000;
 /** The own locations are gone through at the start, and again after so long. */
 const PERIOD_MS = 600_000;
 /** What a node leaves behind is cleared when it was silent for so long: longer than its native sessions live. */
@@ -40,6 +45,8 @@ export class Reconciler {
   readonly #deps: ReconcilerDeps;
   readonly #cleared = new Set<string>();
   #pass: Pass | null = null;
+  /** By uid when the write was given up; the oldest first. */
+  readonly #doubts = new Map<string, number>();
   #ownAtMs = -Infinity;
   #isRunning = false;
 
@@ -47,17 +54,38 @@ export class Reconciler {
     this.#deps = deps;
   }
 
-  /** One step, each second: the next page, if there is one. Skipped while the last one still runs. */
+  /** The write of a login was given up: nobody knows whether it came through. */
+  doubt(uid: string): void {
+    if (this.#doubts.size >= DOUBTS_MAX) return;
+    this.#doubts.delete(uid);
+    this.#doubts.set(uid, this.#deps.clock.now());
+  }
+
+  /** One step, each second: the next pages, if there are any. Skipped while the last one still runs. */
   async step(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
     try {
-      this.#pass ??= this.#next();
-      if (this.#pass !== null) await this.#page(this.#pass);
+      await this.#settleDoubts();
+      for (let pages = 0; pages < PAGES_A_STEP; pages++) {
+        this.#pass ??= this.#next();
+        if (this.#pass === null) break;
+        await this.#page(this.#pass);
+      }
     } catch (error) {
       if (!isUnavailable(error)) this.#deps.log.error({ err: error }, 'reconciliation failed');
     } finally {
       this.#isRunning = false;
+    }
+  }
+
+  async #settleDoubts(): Promise<void> {
+    const own = { server: this.#deps.servers.me.name, endedAtMs: null, after: undefined };
+    const ripeMs = this.#deps.clock.now() - DOUBT_MS;
+    const ripe = [...this.#doubts].slice(0, DOUBTS_A_STEP).filter(([, sinceMs]) => sinceMs <= ripeMs);
+    for (const [uid] of ripe) {
+      await this.#check(own, uid);
+      this.#doubts.delete(uid);
     }
   }
 
@@ -76,9 +104,10 @@ export class Reconciler {
   }
 
   async #page(pass: Pass): Promise<void> {
-    const { directory } = this.#deps;
+    const { directory, servers, table } = this.#deps;
     const page = await directory.owned(pass.server, PAGE, pass.after);
-    for (const { uid } of page) await this.#check(pass, uid);
+    const isOwn = pass.server === servers.me.name;
+    for (const { uid } of page) if (!isOwn || table.users.find(uid) < 0) await this.#check(pass, uid);
     pass.after = page.at(-1)?.uid;
     if (page.length === PAGE) return;
     this.#cleared.add(pass.server);
@@ -88,11 +117,16 @@ export class Reconciler {
   /** In turn with logins here. */
   async #check({ server, endedAtMs }: Pass, uid: string): Promise<void> {
     const { directory, table, servers, locks, clock, counters } = this.#deps;
-    const isHere = (): boolean => server === servers.me.name && table.users.find(uid) >= 0;
-    if (isHere() || locks.isBusy(uid)) return;
+    const { users } = table;
     await locks.run(uid, async () => {
       const location = (await directory.find(uid))?.location;
-      if (location?.server?.name !== server || isHere()) return;
+      if (location?.server?.name !== server) return;
+      const row = server === servers.me.name ? users.find(uid) : -1;
+      if (row >= 0) {
+        // Another device of his is here: with the older epoch its logout would be lost.
+        users.epoch[row] = Math.max(users.epoch[row] ?? 0, location.epoch);
+        return;
+      }
       const away = departure(location, endedAtMs ?? clock.now());
       // At the epoch that was read: who logged in meanwhile stays.
       if ((await directory.writeLocation(uid, away, location.epoch)) === 'written') counters.driftCleared++;

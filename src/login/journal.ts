@@ -16,6 +16,15 @@ export interface Journal {
   retry(): void;
 }
 
+/** Where journals are kept: in files, or in the memory of a simulation. */
+export interface Journals {
+  read<T>(
+    path: string,
+    read: (value: unknown) => T | null,
+  ): Promise<{ readonly waiting: Map<string, T>; readonly damaged: number }>;
+  open<T>(path: string, waiting: ReadonlyMap<string, T>, onError: (error: unknown) => void): Journal;
+}
+
 /**
  * Keeps the file at `path` equal to `waiting`; the last line of a uid holds. Without fsync: made to survive the end
  * of the process at any moment, not that of the machine.
@@ -125,3 +134,5 @@ function parseLine(line: string): readonly [uid: string | null, value: unknown] 
   }
   return [null, null];
 }
+
+export const FILE_JOURNALS: Journals = { read: readJournal, open: openJournal };

@@ -69,6 +69,8 @@ export interface LoginDeps {
   readonly locks: UidLocks;
   readonly ends: SessionEnds;
   readonly others: Pick<OtherNodes, 'has' | 'taken'>;
+  /** Nobody knows whether the write of this user's login came through. */
+  readonly doubt: (uid: string) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly realm: string;
@@ -104,7 +106,12 @@ async function loginInTurn(deps: LoginDeps, request: LoginRequest): Promise<Logi
     const replaced = deps.table.replacedBy(request.uid, request.instance, entry.user.service.devicesMax);
     const hidden = willBeHidden(deps.table, request, replaced);
     const location = arrival(entry.location, session, hidden, deps.servers.me, deps.clock.now());
-    const written = await deps.directory.writeLocation(request.uid, location, entry.location.epoch);
+    const written = await deps.directory
+      .writeLocation(request.uid, location, entry.location.epoch)
+      .catch((error: unknown) => {
+        deps.doubt(request.uid);
+        throw error;
+      });
     if (written === 'written') {
       const former = entry.location.server?.name ?? deps.servers.me.name;
       if (former !== deps.servers.me.name) deps.others.taken(former, request.uid, location.epoch, request.source);

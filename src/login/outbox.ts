@@ -6,7 +6,8 @@ import { isUnavailable, VserverError } from '../base/errors.ts';
 import type { Location } from '../base/model.ts';
 import type { Log, Timers } from '../base/ports.ts';
 import type { Directory } from '../directory/directory.ts';
-import { openJournal, readJournal } from './journal.ts';
+import type { Journals } from './journal.ts';
+import { FILE_JOURNALS } from './journal.ts';
 
 const IN_FLIGHT_MAX = 16;
 const RETRY_MS = 2_000;
@@ -34,10 +35,11 @@ export async function openOutbox(options: {
   log: Log;
   timers: Timers;
   waitingMax?: number;
+  journals?: Journals | undefined;
 }): Promise<Outbox> {
-  const { path, directory, log, timers, waitingMax = WAITING_MAX } = options;
-  const waiting = await restored(path, log);
-  const journal = openJournal(path, waiting, (error) => log.error({ err: error, path }, 'outbox can not be saved'));
+  const { path, directory, log, timers, waitingMax = WAITING_MAX, journals = FILE_JOURNALS } = options;
+  const waiting = await restored(journals, path, log);
+  const journal = journals.open(path, waiting, (error) => log.error({ err: error, path }, 'outbox can not be saved'));
   await journal.saved();
 
   /** Whose write is still to be tried, longest waiting first; a part of `waiting`. */
@@ -114,8 +116,8 @@ export async function openOutbox(options: {
   };
 }
 
-async function restored(path: string, log: Log): Promise<Map<string, Write>> {
-  const { waiting, damaged } = await readJournal(path, readWrite);
+async function restored(journals: Journals, path: string, log: Log): Promise<Map<string, Write>> {
+  const { waiting, damaged } = await journals.read(path, readWrite);
   if (damaged > 0) log.warn({ path, damaged }, 'lines of the outbox that make no sense were left out');
   return waiting;
 }

@@ -13,8 +13,10 @@ export type EndReason =
   | 'replaced'
   /** The same client logged in again, so there is nobody to tell. */
   | 'renewed'
-  /** The user is now on another node. */
+  /** The user, who may have one device only, is now on another node. */
   | 'elsewhere'
+  /** All devices of the user are now on another node: this one logs in there too. */
+  | 'moved'
   /** The user is no longer in the directory. */
   | 'removed'
   /** His account was disabled or has expired. */
@@ -26,7 +28,7 @@ export type EndReason =
   | 'stopped';
 
 /** The location of these users is no longer this node's to write, or is written by the login that follows. */
-const WITHOUT_LOGOUT: ReadonlySet<EndReason> = new Set(['replaced', 'renewed', 'elsewhere', 'removed']);
+const WITHOUT_LOGOUT: ReadonlySet<EndReason> = new Set(['replaced', 'renewed', 'elsewhere', 'moved', 'removed']);
 
 /** Where location writes that nobody waits for go: written soon, and later where the directory is down. */
 export interface LaterWrites {
@@ -86,11 +88,14 @@ export class SessionEnds {
     }
   }
 
-  /** The user is on another node now, logged in from `source`: that very client needs not be told. */
-  taken(uid: string, source: Address): void {
-    const userRow = this.#table.users.find(uid);
-    for (const row of userRow < 0 ? [] : this.#table.rowsOf(userRow)) {
-      this.end(row, this.#table.sessions.isWan(row, source) ? 'renewed' : 'elsewhere');
+  /** The user is on another node now, logged in from `source` where that is known: that very client is not told. */
+  taken(uid: string, source: Address | null): void {
+    const { users, sessions } = this.#table;
+    const userRow = users.find(uid);
+    if (userRow < 0) return;
+    const reason = users.profile(userRow).devicesMax === 1 ? 'elsewhere' : 'moved';
+    for (const row of this.#table.rowsOf(userRow)) {
+      this.end(row, source !== null && sessions.isWan(row, source) ? 'renewed' : reason);
     }
   }
 

@@ -100,7 +100,7 @@ export class Sweep {
     if (glimpse.epoch > (table.users.epoch[row] ?? 0)) {
       if (glimpse.server !== name) {
         counters.driftDropped++;
-        ends.endAll(uid, 'elsewhere');
+        ends.taken(uid, null);
         return;
       }
       // A login here was refused because the write took too long, and then it was written all the same: with the

@@ -144,7 +144,8 @@ export class Presence {
         if (subscriptions.refOf(row) === sessionRow) this.unsubscribe(row);
       } else if (LOCKED_OUT.has(reason)) this.end(row, 'rejected');
     }
-    const ending = reason === 'removed' ? 'noresource' : reason === 'elsewhere' ? 'deactivated' : null;
+    const ending =
+      reason === 'removed' ? 'noresource' : reason === 'elsewhere' || reason === 'moved' ? 'deactivated' : null;
     if (ending === null) return;
     // A client's watch lasts as long as its session: the user may come back.
     for (const row of [...subscriptions.watchersOf(uid)]) {

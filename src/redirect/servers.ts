@@ -17,8 +17,10 @@ export type Identity = Omit<ServerRecord, 'state' | 'users' | 'seenAt'>;
 
 interface Seen {
   readonly record: ServerRecord;
-  /** When it was noticed, by the clock of this node, that the other one wrote or told its record. */
+  /** When the other one wrote or told its record, by the clock of this node. */
   readonly heardAtMs: number;
+  /** How much this node's clock is ahead of that one's, at most: the least that was ever measured. */
+  readonly offsetMs: number;
   /** `seenAt` as the directory had it at the last look; null: only ever heard of over the bus. */
   readonly storedSeenAt: number | null;
   readonly firstSeenMs: number;
@@ -38,6 +40,7 @@ export class ServerImage {
   readonly #users: () => number;
   #state: ServerState = 'on';
   #announced = false;
+  #lookedAtMs = 0;
   #seen: ReadonlyMap<string, Seen> = new Map();
   /** The record of this server's name at the last look. */
   #former: ServerRecord | undefined;
@@ -95,6 +98,7 @@ export class ServerImage {
     }
     for (const [name, one] of this.#seen) if (!seen.has(name) && this.#isHeard(one)) seen.set(name, one);
     this.#seen = seen;
+    this.#lookedAtMs = nowMs;
     this.#former = stored.find((record) => record.name === this.me.name);
   }
 
@@ -106,7 +110,9 @@ export class ServerImage {
     if (before !== undefined && this.#isHeard(before) && !isYounger(record, before.record)) return;
     const nowMs = this.#clock.now();
     const { storedSeenAt = null, firstSeenMs = nowMs } = before ?? {};
-    const seen: Seen = { record, heardAtMs: nowMs, storedSeenAt, firstSeenMs, isSuspect: false, sent: 0 };
+    const offsetMs = offset(record, before, -Infinity, nowMs);
+    const heardAtMs = record.seenAt + offsetMs;
+    const seen = { record, heardAtMs, offsetMs, storedSeenAt, firstSeenMs, isSuspect: false, sent: 0 };
     this.#seen = new Map(this.#seen).set(record.name, seen);
   }
 
@@ -176,11 +182,18 @@ export class ServerImage {
     if (before === undefined) {
       // The one time that clocks are compared: nothing else is known of it yet.
       const heardAtMs = Math.min(record.seenAt, nowMs);
-      return { record, heardAtMs, storedSeenAt, firstSeenMs: nowMs, isSuspect: false, sent: 0 };
+      const unknown = { offsetMs: Infinity, firstSeenMs: nowMs, isSuspect: false, sent: 0 };
+      return { record, heardAtMs, storedSeenAt, ...unknown };
     }
     if (before.storedSeenAt === record.seenAt) return before;
-    if (this.#isHeard(before) && !isYounger(record, before.record)) return { ...before, storedSeenAt };
-    return { ...before, record, storedSeenAt, heardAtMs: nowMs, isSuspect: false, sent: 0 };
+    if (this.#isHeard(before) && !isYounger(record, before.record)) {
+      const offsetMs = Math.max(before.offsetMs, this.#lookedAtMs - record.seenAt);
+      return { ...before, storedSeenAt, offsetMs, heardAtMs: Math.max(before.heardAtMs, record.seenAt + offsetMs) };
+    }
+    // Written after the last look, which may be long ago where the directory was away.
+    const offsetMs = offset(record, before, this.#lookedAtMs, nowMs);
+    const heardAtMs = record.seenAt + offsetMs;
+    return { ...before, record, storedSeenAt, heardAtMs, offsetMs, isSuspect: false, sent: 0 };
   }
 
   #isRunning(seen: Seen): boolean {
@@ -190,6 +203,17 @@ export class ServerImage {
   #isHeard({ heardAtMs, isSuspect }: Seen): boolean {
     return !isSuspect && heardAtMs >= this.#clock.now() - SILENCE_MS_MAX;
   }
+}
+
+/** `earliestMs`: the record was written after that, by the clock of this node. */
+function offset(record: ServerRecord, before: Seen | undefined, earliestMs: number, nowMs: number): number {
+  // Nothing was measured before: what was on its way may have been so since the last look.
+  if (before?.offsetMs === Infinity && earliestMs !== -Infinity) return earliestMs - record.seenAt;
+  // It was on its way for some time, which only makes this one larger.
+  const measuredMs = nowMs - record.seenAt;
+  const isSetBack = before !== undefined && record.seenAt < before.record.seenAt;
+  const leastMs = before === undefined || isSetBack ? measuredMs : Math.min(before.offsetMs, measuredMs);
+  return Math.max(leastMs, earliestMs - record.seenAt);
 }
 
 /** Both times are of the clock of that one server. */

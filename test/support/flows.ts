@@ -97,6 +97,7 @@ export function flows(
     locks,
     ends,
     others: { has: () => Promise.resolve(true), taken: () => undefined },
+    doubt: () => undefined,
     clock,
     random,
     realm: 'vserver',
