@@ -85,21 +85,15 @@ export async function createCore(
   const counters = createCounters();
   const table = tableFor(config, clock);
   const servers = new ServerImage({ directory, clock, me, users: () => table.users.count });
-  const outbox = await openOutbox({
-    ...{ path: join(config.data, 'outbox.jsonl'), directory, log, timers },
-    journals: ports.journals,
-  });
+  const path = join(config.data, 'outbox.jsonl');
+  const outbox = await openOutbox({ path, directory, log, timers, journals: ports.journals });
   const presence = new Presence({ table, clock, timers });
-  const onPresence = (uid: string): void => {
-    presence.changed(uid);
+  const onPresence = presence.changed.bind(presence);
+  const onEnd = (row: number, reason: EndReason, uid: string): void => {
+    presence.sessionEnded(row, reason, uid);
+    outward.sessionEnded(row, reason, uid);
   };
-  const ends = new SessionEnds({
-    ...{ table, servers, later: outbox, clock },
-    onEnd: (row, reason, uid) => {
-      presence.sessionEnded(row, reason, uid);
-      outward.sessionEnded(row, reason, uid);
-    },
-  });
+  const ends = new SessionEnds({ table, servers, later: outbox, clock, onEnd });
   const locks = new UidLocks();
   const others = joinTalk({ bus, servers, table, ends, locks, log, realm: config.realm });
   const cache = records(directory, clock);
@@ -119,9 +113,7 @@ export async function createCore(
   });
   const loginDeps = {
     ...{ directory, table, servers, locks, ends, others, clock, random },
-    doubt: (uid: string) => {
-      reconciler.doubt(uid);
-    },
+    doubt: reconciler.doubt,
     realm: config.realm,
     lifetimeS: config.expires,
   };

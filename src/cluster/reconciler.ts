@@ -55,11 +55,11 @@ export class Reconciler {
   }
 
   /** The write of a login was given up: nobody knows whether it came through. */
-  doubt(uid: string): void {
+  readonly doubt = (uid: string): void => {
     if (this.#doubts.size >= DOUBTS_MAX) return;
     this.#doubts.delete(uid);
     this.#doubts.set(uid, this.#deps.clock.now());
-  }
+  };
 
   /** One step, each second: the next pages, if there are any. Skipped while the last one still runs. */
   async step(): Promise<void> {

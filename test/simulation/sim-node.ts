@@ -88,7 +88,8 @@ export class SimNode {
       if (core.table.users.find(uid) < 0) history.left(this.name, uid, time.now);
       this.#shared.onEnd(this.name, core.table.sessions.cookie(row), reason);
     };
-    const core = await createCore(own, ports, link, me, onEnd, bus);
+    const outward = { sessionEnded: onEnd, deliver: () => Promise.resolve('silent' as const) };
+    const core = await createCore(own, ports, link, me, outward, bus);
     this.core = core;
     startRounds(core, ports, { begun: () => true, begin: () => Promise.resolve(), stop: () => Promise.resolve() });
     void core.servers.renew().catch(() => undefined);

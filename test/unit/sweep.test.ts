@@ -56,7 +56,7 @@ describe('the sweep over the online users', () => {
       1,
     );
     await wholePass(f);
-    expect(f.ended.map((one) => one.reason).sort()).toEqual(['elsewhere', 'removed']);
+    expect(f.ended.map((one) => one.reason).sort()).toEqual(['moved', 'removed']);
     expect(f.later).toEqual([]);
   });
 
@@ -123,5 +123,25 @@ describe('the sweep over the online users', () => {
     f.directory.down = true;
     await wholePass(f);
     expect(f.table.count).toBe(1);
+  });
+
+  it('tells the directory of one who is here though it says otherwise, unless somebody logged in since', async () => {
+    const f = flows();
+    for (const uid of ['cleared', 'restored', 'taken']) f.directory.put({ uid });
+    for (const uid of ['cleared', 'restored', 'taken']) await loggedIn(f, uid);
+    const at = (uid: string) => f.directory.row(uid)?.location ?? NOWHERE;
+    // Another node took this one for dead; a backup was played back; a login elsewhere.
+    await f.directory.writeLocation('cleared', { ...at('cleared'), server: null }, 1);
+    await f.directory.writeLocation('restored', NOWHERE, 1);
+    const elsewhere = { name: 'other', address: { host: '127.0.0.9', port: 4321 } };
+    await f.directory.writeLocation('taken', { ...at('taken'), server: elsewhere, epoch: 2 }, 1);
+    for (let user = 0; user < 3; user++) await f.sweep.step();
+    const written = f.later.map(({ uid, location, expectedEpoch }) => [uid, location.server?.name, expectedEpoch]);
+    expect(written).toEqual([
+      ['cleared', 'here', 1],
+      ['restored', 'here', 0],
+    ]);
+    expect(f.later.map(({ location }) => location.epoch)).toEqual([1, 1]);
+    expect(f.counters).toMatchObject({ driftRewritten: 2, driftDropped: 1 });
   });
 });
