@@ -46,6 +46,7 @@ export async function sipNode(options: SipNodeOptions = {}) {
     onEnd: (row, reason, uid) => {
       holder.sip?.sessionEnded(row, reason, uid);
     },
+    deliver: (row, message) => holder.sip?.deliver(row, message) ?? Promise.resolve('silent'),
   });
   const logged: object[] = [];
   const keep = (fields: object, message: string): void => void logged.push({ ...fields, message });
@@ -133,7 +134,7 @@ export interface Ask {
   readonly headers?: Readonly<Record<string, string | readonly string[] | null>>;
   readonly callId?: string;
   readonly cseq?: number;
-  readonly body?: string;
+  readonly body?: string | Buffer;
 }
 
 export interface Secret {
@@ -162,10 +163,10 @@ export class Phone {
   branch = 0;
   /** The last request, for a retransmission. */
   sent = '';
-  readonly #send: (text: string) => void;
+  readonly #send: (text: string | Buffer) => void;
   readonly #waiting: ((answer: SipResponse) => void)[] = [];
 
-  constructor(uid: string, at: Address, send: (text: string) => void) {
+  constructor(uid: string, at: Address, send: (text: string | Buffer) => void) {
     this.uid = uid;
     this.at = at;
     this.#send = send;
@@ -195,8 +196,8 @@ export class Phone {
     this.#waiting.shift()?.(message);
   }
 
-  raw(text: string): void {
-    this.sent = text;
+  raw(text: string | Buffer): void {
+    this.sent = String(text);
     this.#send(text);
   }
 
@@ -220,7 +221,7 @@ export class Phone {
       value === null ? [] : [value].flat().map((one) => `${name}: ${one}\r\n`),
     );
     const head = `${method} ${ask.uri ?? 'sip:vserver'} SIP/2.0\r\n${lines.join('')}\r\n`;
-    this.raw(head + (ask.body ?? ''));
+    this.raw(typeof ask.body === 'object' ? Buffer.concat([Buffer.from(head), ask.body]) : head + (ask.body ?? ''));
   }
 
   /** Resolves with the next answer. */
