@@ -98,6 +98,7 @@ export async function openEdges(options: EdgesOptions): Promise<Edges> {
       ...ports,
       ...{ cases: core.cases, counters: core.counters, requests: shared.requests, failedLogins: shared.failedLogins },
       nonces: createNonces(ports.random.bytes(32), SIP_NONCE_VALID_MS),
+      clusterKey: secrets.clusterKey,
       settings: sipSettings(config, ports.addresses),
     });
     const opened = await openSip(options, sip, server, closers);
@@ -186,6 +187,7 @@ function sipSettings(config: Config, addresses: () => readonly string[]) {
     expiresMaxS: config.sipExpiresMax,
     digest: config.sipDigest,
     anonymous: config.sipAnonymous === 'redirect',
+    calls: config.sipCalls,
   };
 }
 

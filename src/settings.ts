@@ -255,6 +255,14 @@ export const SETTINGS = {
     '',
     '`redirect`: SIP callers who are not registered are redirected without a challenge',
   ),
+  sipCalls: setting(
+    'sip.calls',
+    'SIP_CALLS',
+    oneOf('auto', 'redirect', 'proxy'),
+    'auto',
+    'auto',
+    '`redirect` calls (302), `proxy` them, or `auto`: the 302 where both sides are public and on UDP',
+  ),
   realm: setting('realm', 'REALM', realm, 'vserver', 'vserver', 'digest realm and SIP domain'),
   usersMax: setting(
     'users-max',

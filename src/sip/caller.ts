@@ -1,4 +1,5 @@
 /** Who sends a request: by the address from which he is registered, else by Digest (RFC 3261 22). */
+import { checkTicket, isAsker } from '../redirect/tickets.ts';
 import {
   admitAttempt,
   challenge,
@@ -13,13 +14,14 @@ import type { Credentials } from './auth.ts';
 import { bindingsOf } from './bindings.ts';
 import type { Inbound, SipContext, Waiting } from './context.ts';
 import { admitStranger, answerFailure, answerStranger, transactionOf } from './context.ts';
+import { TICKET_HEADER } from './forward-message.ts';
 
 /** Who asks; '' is nobody known. */
 export interface Caller {
   readonly uid: string;
   readonly mayCallOut: boolean;
-  /** `address`: he sends from where he is registered, which a datagram can feign. */
-  readonly proof: 'digest' | 'address' | 'none';
+  /** `address`: he sends from where he is registered, which a datagram can feign; `ticket`: another node vouches for him. */
+  readonly proof: 'digest' | 'address' | 'ticket' | 'none';
 }
 
 const ANONYMOUS: Caller = { uid: '', mayCallOut: true, proof: 'none' };
@@ -33,9 +35,9 @@ export type ForCaller = (caller: Caller, waiting: Waiting) => Promise<void> | un
  */
 export function withCaller(context: SipContext, inbound: Inbound, then: ForCaller, mayBeAnonymous = false): void {
   if (context.waiting.size > 0 && context.waiting.has(transactionOf(inbound.request))) return;
-  const registered = registeredCaller(context, inbound);
-  if (registered !== null) {
-    run(context, inbound, (waiting) => then(registered, waiting));
+  const known = registeredCaller(context, inbound) ?? vouchedCaller(context, inbound);
+  if (known !== null) {
+    run(context, inbound, (waiting) => then(known, waiting));
     return;
   }
   byCredentials(context, inbound, then, mayBeAnonymous);
@@ -72,6 +74,19 @@ function registeredCaller({ cases }: SipContext, { request, flow }: Inbound): Ca
   const userRow = table.users.find(uri.user);
   if (userRow < 0 || !table.rowsOf(userRow).some((row) => table.sessions.isWan(row, flow.remote))) return null;
   return { uid: uri.user, mayCallOut: table.users.profile(userRow).mayCallOut, proof: 'address' };
+}
+
+/** Whom another node has sent here by itself, with a ticket under the cluster key for this very callee. */
+function vouchedCaller({ cases, clusterKey }: SipContext, { request }: Inbound): Caller | null {
+  const text = request.header(TICKET_HEADER);
+  const { from, uri } = request;
+  if (text === undefined || from.uri.scheme === 'other' || from.uri.scheme === 'tel' || from.uri.user === null)
+    return null;
+  const target = 'user' in uri ? (uri.user ?? '') : '';
+  const expected = { purpose: 'locate', server: cases.servers.me.name, target } as const;
+  const ticket = checkTicket(clusterKey, text, expected, cases.clock.now());
+  if (ticket.outcome !== 'good' || !isAsker(ticket.asker, from.uri.user)) return null;
+  return { uid: from.uri.user, mayCallOut: true, proof: 'ticket' };
 }
 
 function authenticate(context: SipContext, inbound: Inbound, credentials: Credentials, then: ForCaller): void {

@@ -1,4 +1,5 @@
 /** What the handlers of SIP requests share: settings, use cases, answers and the limits before them. */
+import { isIP } from 'node:net';
 import type { Counters } from '../base/counters.ts';
 import { VserverError } from '../base/errors.ts';
 import type { Address } from '../base/model.ts';
@@ -8,6 +9,7 @@ import type { RateLimit } from '../login/rate-limit.ts';
 import type { UseCases } from '../login/use-cases.ts';
 import type { DigestOffer } from './digest-offer.ts';
 import type { Flow } from './flow.ts';
+import type { FlowTokens } from './flow-tokens.ts';
 import type { Ids } from './ids.ts';
 import type { SipProblem, SipRequest } from './message.ts';
 import { makeResponse } from './response.ts';
@@ -31,6 +33,8 @@ export interface SipSettings {
   readonly digest: DigestOffer;
   /** Whoever is not registered here is redirected without a challenge. */
   readonly anonymous: boolean;
+  /** Whether requests for users are answered with where they are, or sent there. */
+  readonly calls: 'redirect' | 'proxy' | 'auto';
 }
 
 export interface SipDeps {
@@ -45,6 +49,8 @@ export interface SipDeps {
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
+  /** Signs what goes to other nodes, and flow tokens. */
+  readonly clusterKey: string;
   readonly settings: SipSettings;
 }
 
@@ -56,6 +62,9 @@ export interface Inbound {
   /** Of a request that hold() took: answers go through it. */
   readonly transaction?: Transaction;
 }
+
+/** A request with its server transaction. */
+export type Held = Inbound & { readonly transaction: Transaction };
 
 /** The ways out of this node. */
 export type Flows = Pick<Transports, 'flowTo' | 'findConnection'>;
@@ -69,6 +78,7 @@ export interface SipContext extends SipDeps {
   readonly ids: Ids;
   /** By the row of the subscription. */
   readonly subscriptions: SubscriptionDialogs;
+  readonly tokens: FlowTokens;
   /** Of the UDP and TCP listeners, known when they are open. */
   port: number;
   tlsPort: number | null;
@@ -100,6 +110,7 @@ const REASONS: Readonly<Record<number, string>> = {
   416: 'Unsupported URI Scheme',
   420: 'Bad Extension',
   423: 'Interval Too Brief',
+  430: 'Flow Failed',
   480: 'Temporarily Unavailable',
   481: 'Call/Transaction Does Not Exist',
   482: 'Loop Detected',
@@ -130,7 +141,7 @@ const NO_HEADERS: readonly ExtraHeader[] = [];
  * Opens the server transaction (RFC 3261 17.2): from now on it deals with the retransmissions of the request, and
  * answers to what comes back go through it. Only for requests whose sender is known, for it is state.
  */
-export function hold({ transactions }: SipContext, inbound: Inbound, user: TransactionUser = {}): Inbound {
+export function hold({ transactions }: SipContext, inbound: Inbound, user: TransactionUser = {}): Held {
   return { ...inbound, transaction: transactions.openServer(inbound.request, inbound.flow, user) };
 }
 
@@ -174,6 +185,15 @@ export function isOurs(context: SipContext, uri: Uri): boolean {
   return (uri.scheme === 'sip' || uri.scheme === 'sips') && context.domains.has(uri.host);
 }
 
+/** Whether the URI leads to this very node: its port counts, where it has one. */
+export function isThisServer(context: SipContext, uri: Uri): boolean {
+  if ((uri.scheme !== 'sip' && uri.scheme !== 'sips') || !isOurs(context, uri)) return false;
+  // A name without a port leads here by DNS, whatever the port is.
+  if (uri.port === null && isIP(uri.host) === 0) return true;
+  const port = uri.port ?? (uri.scheme === 'sips' || uri.params.get('transport') === 'tls' ? 5061 : 5060);
+  return port === context.port || port === context.tlsPort;
+}
+
 /** Extensions that the request requires and this server does not know; undefined where there are none. */
 export function unsupported(request: SipRequest, supported: ReadonlySet<string>): string | undefined {
   const missing = request.headers('Require').filter((tag) => !supported.has(tag.toLowerCase()));
@@ -193,8 +213,9 @@ export function hopsOf({ uri }: SipRequest): number {
 export const HOPS = 'vs-hops';
 
 /** A URI of this node, by which requests come over the same transport as on this flow. */
-export function ownUri({ settings, port, tlsPort }: SipContext, { transport }: Flow, params = ''): string {
-  const at = (number: number): string => sipAddress({ host: settings.advertise, port: number });
+export function ownUri({ settings, port, tlsPort }: SipContext, { transport }: Flow, params = '', user = ''): string {
+  const at = (number: number): string =>
+    `${user === '' ? '' : `${user}@`}${sipAddress({ host: settings.advertise, port: number })}`;
   if (transport === 'tls' && tlsPort !== null) return `sip:${at(tlsPort)};transport=tls${params}`;
   // Nobody connects to a WebSocket by such a URI: what it is for goes over the open connection.
   return transport === 'udp' ? `sip:${at(port)}${params}` : `sip:${at(port)};transport=${transport}${params}`;

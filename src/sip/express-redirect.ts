@@ -1,20 +1,25 @@
 /**
  * The express lane of INVITE, OPTIONS and their ACK: 302 to the one contact of a user whom everybody may call.
- * redirect.ts does all others, and would answer these alike.
+ * calls.ts does all others, and would answer these alike.
  */
 import { FIELD_BYTE } from '../heartbeat/fields.ts';
-import { STATUSES } from '../base/model.ts';
+import { NETWORKS, STATUSES } from '../base/model.ts';
 import { REGISTRATION_FIELD_BYTE } from './bindings.ts';
 import type { SipContext } from './context.ts';
+import { sipAddress } from './context.ts';
 import { equalsText } from './express-bytes.ts';
 import type { ExpressHead, ExpressLane, IsOurs, UriPlace } from './express-head.ts';
 import { readUri } from './express-head.ts';
 import type { ExpressWriter } from './express-writer.ts';
 import { tagFor } from './express-writer.ts';
 import type { Flow } from './flow.ts';
-import { AUTHORIZATION, REQUIRE } from './header-names.ts';
+import { AUTHORIZATION, PROXY_REQUIRE, REQUIRE, ROUTE } from './header-names.ts';
 
+const SIP = 'sip:';
 const PLUS = 0x2b;
+const SEMICOLON = 0x3b;
+const AT_SIGN = 0x40;
+const WAN = NETWORKS.indexOf('wan');
 const INVISIBLE = STATUSES.indexOf('invisible');
 
 export function createRedirectLane(context: SipContext, writer: ExpressWriter, isOurs: IsOurs): ExpressLane {
@@ -45,8 +50,23 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
     return sessions.status[row] === INVISIBLE ? -1 : row;
   };
 
+  /** Whether the caller sends from where he says he is, and the callee is seen where his contact says (isDirect and isPublic). */
+  const isPublic = ({ bytes, viaHostAt }: ExpressHead, flow: Flow, row: number, text: Uint8Array, at: ContactPlace) => {
+    if (flow.transport !== 'udp' || sessions.network[row] !== WAN) return false;
+    const source = sipAddress(flow.remote);
+    if (!equalsText(bytes, viaHostAt, viaHostAt + source.length, source)) return false;
+    if (bytes[viaHostAt + source.length] !== SEMICOLON) return false;
+    const { contactAt, contactEnd } = at;
+    if (!equalsText(text, contactAt, contactAt + SIP.length, SIP)) return false;
+    let i = contactAt;
+    while (i < contactEnd && text[i] !== AT_SIGN) i++;
+    const wan = sipAddress(sessions.wan(row));
+    return i + 1 + wan.length === contactEnd && equalsText(text, i + 1, contactEnd, wan);
+  };
+
   return (head, flow, nowMs) => {
     const { bytes, at, uriAt, uriEnd, to } = head;
+    if (settings.calls === 'proxy' || at[ROUTE] !== 0 || at[PROXY_REQUIRE] !== 0) return false;
     if (transactions.count > 0 || waiting.size > 0 || to.tagAt !== 0 || at[REQUIRE] !== 0) return false;
     if (readUri(bytes, uriAt, uriEnd, uri) !== uriEnd || uri.userAt === 0 || bytes[uri.userAt] === PLUS) return false;
     if (!isOurs(bytes, uri.hostAt, uri.hostEnd)) return false;
@@ -54,7 +74,8 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
     if (row < 0) return false;
     const text = sessions.textBytes(row);
     const place = readContact(text);
-    if (place === null || !isAdmitted(head, flow, nowMs)) return false;
+    if (place === null || (settings.calls === 'auto' && !isPublic(head, flow, row, text, place))) return false;
+    if (!isAdmitted(head, flow, nowMs)) return false;
     counters.locatesUser++;
     writer.begin('SIP/2.0 302 Moved Temporarily\r\n', head, flow.remote.host, flow.remote.port);
     writer.text('Contact: <');

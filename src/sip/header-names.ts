@@ -134,9 +134,11 @@ export function isList(number: number): boolean {
 }
 
 export const REQUIRE = headerNumber('Require');
+export const PROXY_REQUIRE = headerNumber('Proxy-Require');
 export const PATH = headerNumber('Path');
 export const SUPPORTED = headerNumber('Supported');
 export const AUTHORIZATION = headerNumber('Authorization');
+export const PROXY_AUTHORIZATION = headerNumber('Proxy-Authorization');
 export const USER_AGENT = headerNumber('User-Agent');
 /** Numbers are below this. */
 export const HEADER_NUMBERS = SINGLE.length + LISTS.length + OTHERS.length + 1;

@@ -1,9 +1,11 @@
 /** What each method does. A method is a file of its own and a line here; the lines make up Allow. */
+import { onUserRequest } from './calls.ts';
 import type { Inbound, SipContext } from './context.ts';
 import { answer, answerStranger, isOurs, transactionOf } from './context.ts';
+import { ROUTE } from './header-names.ts';
+import { onRouted } from './in-dialog.ts';
 import type { SipRequest } from './message.ts';
 import { onMessage } from './messages.ts';
-import { onUserRequest } from './redirect.ts';
 import { onPublish } from './publish.ts';
 import { onRegister } from './registrar.ts';
 import type { ExtraHeader } from './response.ts';
@@ -37,7 +39,11 @@ const CAPABILITIES: readonly ExtraHeader[] = [
 
 /** A request that belongs to no transaction yet. */
 export function onRequest(context: SipContext, inbound: Inbound): void {
-  const { method } = inbound.request;
+  const { request } = inbound;
+  const { method } = request;
+  // A CANCEL goes where its INVITE went.
+  const isRouted = method !== 'REGISTER' && method !== 'CANCEL' && request.find(ROUTE) >= 0;
+  if (isRouted && onRouted(context, inbound)) return;
   const handler = METHODS.get(method);
   if (handler !== undefined) handler(context, inbound);
   else if (IN_DIALOG.has(method)) onlyInDialog(context, inbound);

@@ -1,15 +1,13 @@
 /** What a REGISTER asks for, checked against the registrations that there are (RFC 3261 10.3). */
-import { isIP } from 'node:net';
 import type { Address } from '../base/model.ts';
 import type { Binding } from './bindings.ts';
 import { findBinding, formatRegistration, instanceOf, localOf } from './bindings.ts';
 import type { SipContext } from './context.ts';
-import { isOurs } from './context.ts';
+import { isThisServer } from './context.ts';
 import { MALFORMED_EXPIRES } from './message.ts';
 import type { SipRequest } from './message.ts';
 import type { NameAddr } from './name-addr.ts';
 import type { ExtraHeader } from './response.ts';
-import type { SipUri } from './uri.ts';
 
 /** A contact to register. */
 export interface Wanted {
@@ -76,6 +74,7 @@ function readContact(
   if (lifetimeS > 0 && lifetimeS < expiresMinS) {
     return refusal(423, undefined, [['Min-Expires', String(expiresMinS)]]);
   }
+  // Calls to him would come back to us for ever.
   if (isThisServer(context, uri)) return refusal(403, 'Contact Is This Server');
   const instance = instanceOf(contact);
   const q = params.get('q') ?? '';
@@ -102,15 +101,6 @@ const REG_ID = /^\d{0,9}$/;
 function lifetimeOf({ settings }: SipContext, request: SipRequest, param: string | undefined): number {
   const asked = param === undefined ? request.expires : /^\d{1,10}$/.test(param) ? Number(param) : MALFORMED_EXPIRES;
   return Math.min(asked ?? settings.expiresMaxS, settings.expiresMaxS);
-}
-
-/** Calls to him would come back to us for ever. */
-function isThisServer(context: SipContext, uri: SipUri): boolean {
-  if (!isOurs(context, uri)) return false;
-  // A name without a port leads here by DNS, whatever the port is.
-  if (uri.port === null && isIP(uri.host) === 0) return true;
-  const port = uri.port ?? (uri.scheme === 'sips' || uri.params.get('transport') === 'tls' ? 5061 : 5060);
-  return port === context.port || port === context.tlsPort;
 }
 
 /** Section 10.3 steps 6 and 7: of one Call-ID only what is newer changes a binding. */

@@ -79,3 +79,15 @@ function tagFor(request: SipRequest | SipProblem, status: number, to: string, to
   const { topVia, fromTag = '', callId, cseq } = request;
   return `;tag=${toTag ?? statelessTag(`${topVia.branch}\n${fromTag}\n${callId}\n${cseq.number}`)}`;
 }
+
+/** The Via lines of the request as a proxy sends them on (RFC 3261 18.2.1) and as they stand in its responses. */
+export function viaLines(request: SipRequest): string {
+  const { text, fields } = request;
+  let lines = '';
+  for (let i = 0; i < fields.length; i += 4) {
+    if (fields[i] !== VIA) continue;
+    const value = unfold(text.slice(fields[i + 2], fields[i + 3]));
+    lines += `Via: ${lines === '' ? firstViaValue(request, value) : value}\r\n`;
+  }
+  return lines;
+}

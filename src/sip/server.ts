@@ -7,6 +7,7 @@ import { answerStranger } from './context.ts';
 import type { Flow, FlowHandlers } from './flow.ts';
 import { createExpress } from './express.ts';
 import { readMessage } from './flow.ts';
+import { createFlowTokens } from './flow-tokens.ts';
 import { createIds } from './ids.ts';
 import { deliverMessage } from './messages.ts';
 import { onRequest } from './methods.ts';
@@ -34,8 +35,9 @@ export interface SipServer {
 export function createSip(deps: SipDeps): SipServer {
   const { cases, counters, settings, timers } = deps;
   const { table, clock } = cases;
-  const bound = createSessionFlows(table);
+  const bound = createSessionFlows(table, Math.floor(clock.now() / 1000));
   const transactions = createTransactions(timers);
+  const ids = createIds(deps.random);
   let isOpen = false;
   let isStopping = false;
   const context: SipContext = {
@@ -44,7 +46,8 @@ export function createSip(deps: SipDeps): SipServer {
     spent: createSpentNonces(),
     waiting: new Map(),
     transactions,
-    ids: createIds(deps.random),
+    ids,
+    tokens: createFlowTokens(deps.clusterKey, ids.token(), () => context.flows),
     subscriptions: new SubscriptionDialogs(),
     port: 0,
     tlsPort: null,

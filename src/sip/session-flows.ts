@@ -15,7 +15,8 @@ export interface SessionFlows {
   flowOf(row: number, flows: Flows): Flow | undefined;
 }
 
-export function createSessionFlows({ sessions }: OnlineTable): SessionFlows {
+/** `startedS`: since when this node runs, epoch seconds. */
+export function createSessionFlows({ sessions }: OnlineTable, startedS: number): SessionFlows {
   const flowIds = new Map<string, string>();
   const cookiesOf = new Map<string, Set<string>>();
   const forget = (cookie: string): void => {
@@ -54,13 +55,14 @@ export function createSessionFlows({ sessions }: OnlineTable): SessionFlows {
     flowOf(row, flows) {
       const id = flowIds.size === 0 ? undefined : flowIds.get(sessions.cookie(row));
       if (id !== undefined) return flows.findConnection(id);
-      // After a restart of the node the registrations are back, but not their connections.
-      return isOfConnection(sessions.text(row).contact) ? undefined : flows.flowTo(sessions.wan(row));
+      // A connection does not outlive the node, but its registration does.
+      const isOlder = (sessions.loginS[row] ?? 0) < startedS;
+      return isOlder && isOfConnection(sessions.text(row).contact) ? undefined : flows.flowTo(sessions.wan(row));
     },
   };
 }
 
-/** Whether the contact can't be reached by a datagram. */
+/** Whether the contact can't be reached by a datagram, as it says itself. */
 function isOfConnection(contact: string): boolean {
   const uri = parseUri(contact);
   if (uri === null || uri.scheme === 'other' || uri.scheme === 'tel') return true;

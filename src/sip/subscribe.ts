@@ -128,7 +128,7 @@ function welcome(context: SipContext, inbound: Inbound, expiresS: number, toTag?
   ] as const;
   const recordRoute = inbound.request.headers('Record-Route').map((value) => ['Record-Route', value] as const);
   const bytes = makeResponse(inbound.request, 200, 'OK', [...recordRoute, ...headers], undefined, toTag);
-  held.transaction?.respond(200, bytes);
+  held.transaction.respond(200, bytes);
 }
 
 /** Within the dialog: it lasts longer, or ends. */

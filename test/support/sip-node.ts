@@ -14,6 +14,7 @@ import type { FlowHandlers } from '../../src/sip/flow.ts';
 import type { SipRequest, SipResponse } from '../../src/sip/message.ts';
 import { parseMessage } from '../../src/sip/message.ts';
 import { makeResponse } from '../../src/sip/response.ts';
+import type { ExtraHeader } from '../../src/sip/response.ts';
 import type { SipServer } from '../../src/sip/server.ts';
 import { createSip } from '../../src/sip/server.ts';
 import { SIP_NONCE_VALID_MS } from '../../src/sip/spent-nonces.ts';
@@ -62,6 +63,7 @@ export async function sipNode(options: SipNodeOptions = {}) {
     timers: node.time.timers,
     random: { bytes: randomBytes },
     log: { debug: keep, info: keep, warn: keep, error: keep },
+    clusterKey: 'the-cluster-key-of-tests',
     settings: {
       realm: 'vserver',
       domains: ['vserver', AT.host, 'example.com'],
@@ -70,6 +72,7 @@ export async function sipNode(options: SipNodeOptions = {}) {
       expiresMaxS: 300,
       digest: 'both',
       anonymous: false,
+      calls: 'auto',
       ...options.settings,
     },
   }));
@@ -153,7 +156,7 @@ export class Phone {
   readonly uid: string;
   readonly at: Address;
   readonly answers: SipResponse[] = [];
-  /** What the node asked of it; answered with this status, 0: not at all. */
+  /** What the node asked of it, the last last; answered with this status, 0: not at all. */
   readonly requests: SipRequest[] = [];
   answersWith = 200;
   transport = 'UDP';
@@ -224,6 +227,28 @@ export class Phone {
     this.raw(typeof ask.body === 'object' ? Buffer.concat([Buffer.from(head), ask.body]) : head + (ask.body ?? ''));
   }
 
+  /** The request that came last, of this method where one is named. */
+  request(method?: string): SipRequest {
+    const request = this.requests.findLast((one) => method === undefined || one.method === method);
+    if (request === undefined) throw new Error(`no ${method ?? 'request'} came to ${this.uid}`);
+    return request;
+  }
+
+  /** Methods of all requests that came. */
+  get heardMethods(): string[] {
+    return this.requests.map(({ method }) => method);
+  }
+
+  /** Answers a request, as this phone: its tag is that of the device. */
+  reply(status: number, request = this.request(), headers: readonly ExtraHeader[] = []): void {
+    const all =
+      status < 200 || status >= 300
+        ? headers
+        : [...routesOf(request), ['Contact', this.contact()] as const, ...headers];
+    const tag = `tag-${this.uid}-${this.at.port}`;
+    this.#send(makeResponse(request, status, 'Because', all, undefined, tag).toString('latin1'));
+  }
+
   /** Resolves with the next answer. */
   next(): Promise<SipResponse> {
     return new Promise((resolve) => this.#waiting.push(resolve));
@@ -263,6 +288,11 @@ export class Phone {
   contacts(): string[] {
     return this.last.headers('Contact');
   }
+}
+
+/** RFC 3261 12.1.1: a response that makes a dialog has the Record-Route of its request. */
+function routesOf(request: SipRequest): ExtraHeader[] {
+  return request.headers('Record-Route').map((value) => ['Record-Route', value]);
 }
 
 let portNext = 20_000;

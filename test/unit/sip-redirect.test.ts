@@ -6,7 +6,7 @@ import type { SipNodeOptions } from '../support/sip-node.ts';
 import { phone, sipNode } from '../support/sip-node.ts';
 
 async function started(options: SipNodeOptions = {}) {
-  const node = await sipNode(options);
+  const node = await sipNode({ ...options, settings: { calls: 'redirect', ...options.settings } });
   for (const uid of ['alice', 'bob', 'carol']) node.directory.put({ uid });
   const alice = await phone(node.network, 'alice');
   const bob = await phone(node.network, 'bob');
@@ -244,7 +244,8 @@ describe('other requests', () => {
   it.each([
     ['INVITE', { uri: 'unknown:scheme' }, 416],
     ['INVITE', { ...to('bob'), headers: { 'Max-Forwards': '0' } }, 483],
-    ['INVITE', { ...to('bob'), headers: { Require: '100rel' } }, 420],
+    ['INVITE', { ...to('bob'), headers: { Require: '100rel' } }, 302],
+    ['INVITE', { ...to('bob'), headers: { 'Proxy-Require': 'privacy' } }, 420],
     ['INVITE', { ...to('bob'), headers: { To: '<sip:bob@vserver>;tag=1' } }, 481],
     ['INVITE', { uri: 'sip:vserver' }, 404],
     ['BYE', to('bob'), 481],
