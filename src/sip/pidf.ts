@@ -111,10 +111,10 @@ function parse(text: string): Found {
 }
 const NOTES: ReadonlySet<string> = new Set(['presence/note', 'presence/tuple/note', 'presence/person/note']);
 
-function interpret({ basics, activities, notes }: Found): Published | null {
-  if (basics.some((basic) => basic !== 'open' && basic !== 'closed')) return null;
+/** A basic that is neither open nor closed (baresip says `unknown` before it has registered) says nothing. */
+function interpret({ basics, activities, notes }: Found): Published {
   const note = noteOf(notes);
-  if (basics.length > 0 && !basics.includes('open')) return { status: 'invisible', note };
+  if (basics.includes('closed') && !basics.includes('open')) return { status: 'invisible', note };
   const said = activities.map((activity) => STATUS_OF[activity]);
   return { status: PRECEDENCE.find((status) => said.includes(status)) ?? 'online', note };
 }

@@ -31,11 +31,15 @@ export interface PhoneAccount {
   readonly expiresS: number;
   /** Uids of those to whom messages are sent. */
   readonly peers?: readonly string[];
+  /** It publishes its presence, and watches its peers. */
+  readonly presence?: boolean;
 }
 
 export interface Phone {
   /** Sends a line to one of the account's peers. */
   message(to: string, text: string): Promise<void>;
+  /** A line to its prompt. */
+  command(line: string): void;
   /** All that the program has printed. */
   output(): string;
   /** As its user does it: it unregisters first. */
@@ -97,7 +101,7 @@ export async function endPhones(): Promise<void> {
 }
 
 export async function startBaresip(account: PhoneAccount): Promise<Phone> {
-  const { uid, password, transport, expiresS, peers = [] } = account;
+  const { uid, password, transport, expiresS, peers = [], presence = false } = account;
   const home = temporaryHome();
   const consolePort = await freePort();
   const config = [
@@ -110,12 +114,18 @@ export async function startBaresip(account: PhoneAccount): Promise<Phone> {
     'module_tmp account.so',
     'module_app menu.so',
     'module_app contact.so',
+    ...(presence ? ['module_app presence.so'] : []),
     'module cons.so',
     `cons_listen ${HOST}:${consolePort}`,
   ];
   writeFileSync(join(home, 'config'), `${config.join('\n')}\n`);
-  writeFileSync(join(home, 'accounts'), `<${uriOf(account, uid)}>;auth_pass=${password};regint=${expiresS}\n`);
-  const contacts = peers.map((peer) => `"${peer}" <${uriOf(account, peer)}>\n`);
+  const publishing = presence ? ';pubint=60' : '';
+  writeFileSync(
+    join(home, 'accounts'),
+    `<${uriOf(account, uid)}>;auth_pass=${password};regint=${expiresS}${publishing}\n`,
+  );
+  const watching = presence ? ';presence=p2p' : '';
+  const contacts = peers.map((peer) => `"${peer}" <${uriOf(account, peer)}>${watching}\n`);
   writeFileSync(join(home, 'contacts'), contacts.join(''));
   const program = run('baresip', ['-f', home, '-v'], home);
   const terminal = await openConsole(consolePort);
@@ -124,6 +134,9 @@ export async function startBaresip(account: PhoneAccount): Promise<Phone> {
   terminal.on('error', () => undefined);
   return {
     output: () => program.output() + shown,
+    command(line) {
+      terminal.write(`${line}\n`);
+    },
     async message(to, text) {
       // To the current contact, which is chosen by going through them.
       for (let at = 0; currentContact(shown) !== to && at <= peers.length; at++) {
@@ -169,7 +182,7 @@ function uriOf({ server, transport }: PhoneAccount, uid: string): string {
 }
 
 export async function startLinphone(account: PhoneAccount): Promise<Phone> {
-  const { server, uid, password, transport, expiresS } = account;
+  const { server, uid, password, transport, expiresS, peers = [], presence = false } = account;
   const home = temporaryHome();
   const port = await freePort();
   const identity = `<sip:${uid}@${server.host}>`;
@@ -195,11 +208,16 @@ export async function startLinphone(account: PhoneAccount): Promise<Phone> {
     `reg_identity=${identity}`,
     `reg_expires=${expiresS}`,
     'reg_sendregister=1',
-    'publish=0',
+    `publish=${presence ? 1 : 0}`,
     '[auth_info_0]',
     `username=${uid}`,
     `passwd=${password}`,
     `domain=${server.host}`,
+    ...(presence ? peers : []).flatMap((peer, i) => [
+      `[friend_${i}]`,
+      `url=<sip:${peer}@${server.host}>`,
+      'subscribe=1',
+    ]),
   ];
   // It keeps a database and does not make the folders for it.
   for (const folder of ['.local/share/linphone', '.config/linphone'])
@@ -208,6 +226,9 @@ export async function startLinphone(account: PhoneAccount): Promise<Phone> {
   const program = run('linphonec', ['-c', join(home, 'linphonerc'), '-d', '5', '-l', '/dev/stderr'], home);
   return {
     output: () => program.output(),
+    command(line) {
+      program.child.stdin?.write(`${line}\n`);
+    },
     message(to, text) {
       program.child.stdin?.write(`chat sip:${to}@${server.host} ${text}\n`);
       return Promise.resolve();
