@@ -139,6 +139,7 @@ function useCases(
     },
     heard: (row, update) => {
       heard(node, row, update);
+      node.messages.heard(row);
     },
     moved: (row, wan) => {
       table.move(row, wan);

@@ -107,6 +107,7 @@ function useCases(node: ReturnType<typeof flows>): UseCases {
     },
     heard: (row, update) => {
       heard(node, row, update);
+      node.messages.heard(row);
     },
     moved: (row, wan) => {
       table.move(row, wan);
