@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ERRORS } from '../../src/base/errors.ts';
@@ -39,5 +39,14 @@ describe('documentation', () => {
       one.help,
     ]);
     expect(listed).toEqual(expected);
+  });
+
+  it('lists every decision, each with a number of its own', () => {
+    const folder = 'docs/decisions';
+    const files = readdirSync(join(import.meta.dirname, '../..', folder)).filter((name) => name !== 'README.md');
+    const numbers = files.map((name) => /^(\d{4})-[a-z0-9-]+\.md$/.exec(name)?.[1] ?? `${name} has no number`);
+    expect([...new Set(numbers)]).toEqual(numbers);
+    const listed = rows(page(`${folder}/README.md`)).filter(([link]) => link?.startsWith('[') === true);
+    expect(listed.map(([link]) => link)).toEqual(files.sort().map((name) => `[${name.slice(0, 4)}](${name})`));
   });
 });
