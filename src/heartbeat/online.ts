@@ -62,6 +62,14 @@ export interface Closed {
   readonly last: boolean;
 }
 
+/**
+ * The second in which a session ends that was heard of last in second `seenS`. One more than the sum, because the sign
+ * of life may have come at the end of its second, and the session must not end before its lifetime is over.
+ */
+export function endOfLifeS(seenS: number, lifetimeS: number): number {
+  return seenS + lifetimeS + 1;
+}
+
 export class OnlineTable {
   readonly users: UserRows;
   readonly sessions: SessionRows;
@@ -94,7 +102,7 @@ export class OnlineTable {
     sessions.nextOfUser[row] = users.firstSession[userRow] ?? 0;
     users.firstSession[userRow] = row + 1;
     users.devices[userRow] = (users.devices[userRow] ?? 0) + 1;
-    this.#wheel.add(row, nowS + session.lifetimeS);
+    this.#wheel.add(row, endOfLifeS(nowS, session.lifetimeS));
     this.#open++;
     return row;
   }
@@ -136,8 +144,8 @@ export class OnlineTable {
         sessions.remove(row);
         return 0;
       }
-      const deadlineS = this.#seenS(row) + (sessions.lifetimeS[row] ?? 0);
-      if (deadlineS > nowS) return deadlineS;
+      const endS = endOfLifeS(this.#seenS(row), sessions.lifetimeS[row] ?? 0);
+      if (endS > nowS) return endS;
       onSilent(row);
       return 0;
     });
@@ -156,7 +164,7 @@ export class OnlineTable {
     // A longer life is noticed when the old deadline comes round; a shorter one would be noticed too late.
     if (!shorter) return;
     this.#wheel.remove(row);
-    this.#wheel.add(row, nowS + lifetimeS);
+    this.#wheel.add(row, endOfLifeS(nowS, lifetimeS));
   }
 
   isOpen(row: number): boolean {

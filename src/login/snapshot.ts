@@ -10,6 +10,7 @@ import { isUnavailable } from '../base/errors.ts';
 import type { Clock, Log } from '../base/ports.ts';
 import type { Directory, Glimpse } from '../directory/directory.ts';
 import type { OnlineTable, Saved } from '../heartbeat/online.ts';
+import { endOfLifeS } from '../heartbeat/online.ts';
 
 const FORMAT = 'vserver-sessions-2';
 const BATCH = 500;
@@ -93,7 +94,7 @@ async function takeBack(batch: readonly Saved[], deps: RestoreDeps, counts: Coun
     // None: another node took this one for dead and cleared up; the sweep claims him again.
     const isFree = glimpse?.server === deps.server || glimpse?.server === null;
     const holds = known === undefined || (glimpse?.epoch === saved.epoch && isFree);
-    const isYoung = saved.seenS + saved.session.lifetimeS > nowS;
+    const isYoung = endOfLifeS(saved.seenS, saved.session.lifetimeS) > nowS;
     if (holds) {
       const row = deps.table.restore(saved, nowS);
       if (!isYoung) silent.push(row);
