@@ -64,6 +64,11 @@ describe('SIPp', () => {
     await sipp('register', { uid, password });
   });
 
+  it('watches, publishes, is told of it, and unsubscribes', async () => {
+    await sipp('register-and-stay', { uid, password });
+    await sipp('presence', { uid, password, callee: uid });
+  });
+
   it.each([
     ['the wrong password', uid],
     ['an unknown user', UNKNOWN],
