@@ -243,7 +243,7 @@ async function listening<T>(at: Address, kind: string, env: string, listen: () =
   }
 }
 
-function numbersOf({ bus, counters, table, outbox }: Core, directory: GuardedDirectory): NodeNumbers {
+function numbersOf({ cases, bus, counters, table, outbox }: Core, directory: GuardedDirectory): NodeNumbers {
   return {
     sessions: table.count,
     users: table.users.count,
@@ -262,6 +262,7 @@ function numbersOf({ bus, counters, table, outbox }: Core, directory: GuardedDir
     },
     directoryUp: directory.health().up,
     outboxWaiting: outbox.waiting(),
+    subscriptions: cases.presence.subscriptions.count,
     natRebindings: counters.natRebindings,
     ends: { logout: counters.logouts, silence: counters.silences },
     datagrams: {

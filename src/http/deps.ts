@@ -45,6 +45,8 @@ export interface NodeNumbers {
   readonly directoryUp: boolean;
   /** Location writes that wait for the directory. */
   readonly outboxWaiting: number;
+  /** Of presence, by clients and SIP phones. */
+  readonly subscriptions: number;
   /** Counter. */
   readonly natRebindings: number;
   /** Counter, by outcome: logout (of whatever reason), silence. */

@@ -107,6 +107,7 @@ export const NUMBERS: NodeNumbers = {
   locates: { user: 4 },
   directoryUp: true,
   outboxWaiting: 0,
+  subscriptions: 0,
   natRebindings: 1,
   ends: { logout: 8, silence: 2 },
   datagrams: { received: 9, 'wrong-mac': 1 },
