@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addCheck } from './check.ts';
 import { addClient } from './client/command.ts';
+import { addDrain } from './drain.ts';
 import { EXIT, EXIT_CODES_HELP, failureOf } from './failures.ts';
 import type { Failure } from './failures.ts';
 import { addExport, addImport } from './ldif.ts';
@@ -45,6 +46,7 @@ function createProgram(): Command {
     .exitOverride();
   addStart(program);
   addStop(program);
+  addDrain(program);
   addCheck(program);
   addSettings(program);
   addMigrate(program);

@@ -1,5 +1,6 @@
 /** `/v1/admin/…`, all of it with the admin token. */
 import type { FastifyInstance, RouteOptions } from 'fastify';
+import { adminDrain } from './admin-drain.ts';
 import { adminNode } from './admin-node.ts';
 import { adminUsers } from './admin-users.ts';
 import type { HttpDeps } from './deps.ts';
@@ -19,4 +20,5 @@ export function adminRoutes(app: FastifyInstance, deps: HttpDeps, gates: Gates):
   });
   adminUsers(app, deps.admin);
   adminNode(app, deps);
+  adminDrain(app, deps);
 }

@@ -173,8 +173,7 @@ export function serverRoutes(app: FastifyInstance, deps: HttpDeps, gates: Gates)
 /** Not by 307: what comes next is a login, and not this request once more. */
 function elsewhere(deps: HttpDeps, row: number): string | undefined {
   const { servers, table } = deps.uses;
-  if (servers.state !== 'draining') return undefined;
-  const [next] = servers.withRoom();
+  const next = servers.successor();
   return next === undefined ? undefined : loginLocation(deps, table.uidOf(row), next, 1);
 }
 

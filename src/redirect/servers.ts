@@ -3,12 +3,15 @@ import { sameAddress } from '../base/address.ts';
 import type { Address, ServerRecord, ServerState } from '../base/model.ts';
 import type { Clock } from '../base/ports.ts';
 import type { Directory } from '../directory/directory.ts';
+import { Pace } from './pace.ts';
 import { readServerRecord } from './server-record.ts';
 
 /** A record that was not renewed for so long counts as off. */
 export const SILENCE_MS_MAX = 15_000;
 /** Each node writes its record so often. */
 export const RENEWAL_MS = 5_000;
+/** Users a second who are sent elsewhere by a draining node, where nobody said otherwise. */
+const DRAIN_RATE = 100;
 /** More servers than this in the list are not read. */
 const SERVERS_MAX = 10_000;
 
@@ -35,10 +38,13 @@ export class ServerImage {
   me: Identity;
   /** Tells the other nodes at once. */
   onAnnounce: (own: ServerRecord) => void = () => undefined;
+  /** How the drain that goes on was begun. */
+  drained: { readonly sinceMs: number; readonly usersAtStart: number; readonly rate: number } | null = null;
   readonly #directory: Directory;
   readonly #clock: Clock;
   readonly #users: () => number;
   #state: ServerState = 'on';
+  #pace = new Pace(DRAIN_RATE, 0);
   #announced = false;
   #lookedAtMs = 0;
   #seen: ReadonlyMap<string, Seen> = new Map();
@@ -69,7 +75,25 @@ export class ServerImage {
   /** From now on; the other nodes are told at once where there is a bus, the directory with the next renewal. */
   setState(state: ServerState): void {
     this.#state = state;
+    if (state !== 'draining') this.drained = null;
     if (this.#announced) this.onAnnounce(this.own());
+  }
+
+  /** New logins go elsewhere from now on, and those who are here at this rate (users a second). */
+  drain(rate = DRAIN_RATE): void {
+    const nowMs = this.#clock.now();
+    this.drained = { sinceMs: nowMs, usersAtStart: this.#users(), rate };
+    this.#pace = new Pace(rate, nowMs);
+    this.setState('draining');
+  }
+
+  /** Where a user who is here is sent now: this server is draining, another one has room, and it is his turn. */
+  successor(): ServerRecord | undefined {
+    if (this.#state !== 'draining') return undefined;
+    const [next] = this.withRoom();
+    if (next === undefined || !this.#pace.take(this.#clock.now())) return undefined;
+    this.sentTo(next.name);
+    return next;
   }
 
   /** Tells and writes the own record and reads those of the others. Rejects where the directory is unreachable. */

@@ -178,7 +178,7 @@ function heartbeatReply(context: UdpContext, row: number, asked: Asked, nowS: nu
     const fits = signed(context, row, asked.id, reply).length <= asked.length;
     return fits ? reply : { ...reply, headers: { probe } };
   }
-  const next = servers.state === 'draining' ? servers.withRoom()[0] : undefined;
+  const next = servers.successor();
   if (next === undefined) return { verb: 'Ok', argument: '', headers: { wan } };
   const uid = table.uidOf(row);
   const ticket = context.ticketsFor('login', uid, uid, 0)(next);

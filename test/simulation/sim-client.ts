@@ -153,7 +153,7 @@ export class SimClient {
     const heard = (core: Core): Promise<{ readonly known: boolean; readonly to: string | undefined }> => {
       const row = core.table.findOpen(cookie);
       if (row >= 0) core.cases.heard(row);
-      const to = row >= 0 && core.servers.state === 'draining' ? core.servers.withRoom()[0]?.name : undefined;
+      const to = row >= 0 ? core.servers.successor()?.name : undefined;
       return Promise.resolve({ known: row >= 0, to });
     };
     this.#ask(node, heard, ({ known, to }) => {

@@ -165,7 +165,7 @@ class Simulation {
         later(200, 20_000, () => (wires.down = false));
         return;
       default:
-        node.receive((core) => core.servers.setState(core.servers.state === 'on' ? 'draining' : 'on'));
+        node.receive((core) => (core.servers.state === 'on' ? core.servers.drain(1) : core.servers.setState('on')));
     }
   }
 

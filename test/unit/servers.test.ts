@@ -119,3 +119,17 @@ test('the gone are those who were silent or off for long, if this node has run a
   f.servers.hear(serverRecord({ name: 'b' }, f.clock.now()));
   expect(f.servers.gone(60_000)).toEqual([{ name: 'old', heardAtMs: 0 }]);
 });
+
+test('a draining server sends on so many users a second, in turn to whoever has the least, and stops when undrained', async () => {
+  const f = await seen({ name: 'b', users: 10 }, { name: 'c', users: 11 });
+  expect(f.servers.successor()).toBeUndefined();
+  f.servers.drain(2);
+  expect(f.servers.drained).toMatchObject({ usersAtStart: 0, rate: 2 });
+  const sentTo = () => f.servers.successor()?.name;
+  expect([sentTo(), sentTo(), sentTo()]).toEqual(['b', 'b', undefined]);
+  await f.time.advance(500);
+  expect([sentTo(), sentTo()]).toEqual(['c', undefined]);
+  f.servers.setState('on');
+  await f.time.advance(1_000);
+  expect([sentTo(), f.servers.drained]).toEqual([undefined, null]);
+});
