@@ -9,14 +9,18 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatAddress, parseAddress } from '../../src/base/address.ts';
 import type { Address } from '../../src/base/model.ts';
+import { systemDatagrams, systemRandom, systemTimers } from '../../src/base/system.ts';
+import { softphone } from '../../src/cli/client/softphone.ts';
 import { SAMPLE_USER } from '../../src/sample.ts';
 import { runFilePath } from '../../src/node.ts';
+import { silentLog } from '../support/silent-log.ts';
 import type { TestClient, TestNode } from './support-node.ts';
 import {
   http,
   httpLogin,
   nodeSettings,
   openClient,
+  PASSWORD,
   removeFolders,
   startNode,
   stopNodes,
@@ -333,5 +337,41 @@ describe('a process', () => {
     });
     const fresh = await client.welcome(second.udp, SAMPLE_USER.uid);
     expect(await fresh.ask('Heartbeat')).toMatchObject({ verb: 'Ok' });
+  });
+
+  it('that is killed while it takes messages has lost none that it answered, and brings each once', async () => {
+    const recipient = '10043939';
+    const data = temporaryFolder();
+    const first = await startProcess({ VSERVER_DATA: data, VSERVER_RATE_LIMIT: '0' });
+    const mine = await client.welcome(first.udp, SAMPLE_USER.uid);
+    const answered: string[] = [];
+    // No more answers come when it is killed.
+    void (async () => {
+      for (let i = 0; ; i++) {
+        const { verb, argument } = await mine.ask('Message', recipient, { msg: `m${i}` });
+        if (verb === 'Ok' && argument === 'stored') answered.push(`m${i}`);
+      }
+    })().catch(() => undefined);
+    await expect.poll(() => answered.length, { timeout: 10_000 }).toBeGreaterThan(200);
+    first.child.kill('SIGKILL');
+    await once(first.child, 'exit');
+
+    const second = await startNode({ VSERVER_DATA: data, VSERVER_RATE_LIMIT: '0' });
+    const shown: string[] = [];
+    const theirs = await softphone({
+      ...{ uid: recipient, password: PASSWORD, instance: 'desk', server: second.udp, alternate: second.udpAlt },
+      ...{ ownHosts: ['127.0.0.1'], bind: { host: '127.0.0.1', port: 0 } },
+      ...{ datagrams: systemDatagrams(silentLog), timers: systemTimers, random: systemRandom },
+      onEvent(event) {
+        if (event.kind === 'message') shown.push(event.id);
+      },
+    });
+    await expect
+      .poll(async () => (await second.core.messages.waiting(recipient, 0)).length, { timeout: 10_000 })
+      .toBe(0);
+    // The last one may have been stored without its answer coming out.
+    expect(shown.slice(0, answered.length)).toEqual(answered);
+    expect(shown.length - answered.length).toBeLessThanOrEqual(1);
+    await theirs.logout();
   });
 });

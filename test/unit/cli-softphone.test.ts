@@ -228,3 +228,29 @@ test('watches its buddies, also after it had to log in again, and changes its li
   await client.close();
   await other.close();
 });
+
+test('sends a message, shows one that comes once, however often it comes, and answers each time', async () => {
+  const client = await phone();
+  const other = await phone({ uid: '10043939', bind: { host: '198.51.100.2', port: 0 } });
+  await one.time.advance(1_000);
+  expect(await settled(client.message('10043939', 'hello 🙂'))).toBe('delivered');
+  expect(await settled(client.message('10055501', 'later'))).toBe('stored');
+  // Its Ok gets lost: the server repeats the message, and stores it in the end.
+  network.copies = ({ bytes }) => (bytes.toString('latin1', 0, 2) === 'Ok' && bytes.includes('cookie') ? 0 : 1);
+  const sent = client.message('10043939', 'again');
+  expect(await settled(sent)).toBe('stored');
+  await one.time.advance(10_000);
+  network.copies = () => 1;
+  await one.time.advance(60_000);
+  await settled(other.heartbeat());
+  await one.time.advance(1_000);
+  expect(await one.messages.waiting('10043939', 0)).toEqual([]);
+  const shown = events.flatMap((event) => (event.kind === 'message' ? [event] : []));
+  expect(shown.map(({ from, body }) => [from, body])).toEqual([
+    [UID, 'hello 🙂'],
+    [UID, 'again'],
+  ]);
+  await expect(client.message('10043939', 'x'.repeat(1_200))).rejects.toMatchObject({ status: 413 });
+  await expect(settled(client.message('nobody', 'x'))).rejects.toMatchObject({ status: 404 });
+  await settled(Promise.all([client.close(), other.close()]));
+});
