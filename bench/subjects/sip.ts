@@ -16,6 +16,7 @@ import { importUsers, openSqlite, uidOf, writeUsers } from '../users.ts';
 const CORE = '0';
 const CONTACT = '@10.20.30.40:5062';
 const SOURCE_PORT = 45_060;
+const REGISTER_TRIES_MAX = 10;
 
 interface Kind {
   readonly subject: string;
@@ -61,8 +62,8 @@ async function measure(run: Run, { subject, ratioMin, run: once }: Kind): Promis
   const file = join(run.folder, 'sip.ldif');
   await writeUsers(file, users);
   await importUsers(place, file);
-  // Kamailio does not ask who calls, either.
-  const env = { ...place.env, VSERVER_SIP_ANONYMOUS: 'redirect' };
+  // Kamailio does not ask who calls, either, nor does it look whether the callee could be reached by the caller.
+  const env = { ...place.env, VSERVER_SIP_ANONYMOUS: 'redirect', VSERVER_SIP_CALLS: 'redirect' };
   const node = await startChild('vserver', { cores: CORE, env });
   try {
     const kamailio = await startKamailio(run.folder, CORE);
@@ -108,7 +109,26 @@ function perSecond(loads: readonly Loaded[]): string {
 async function registerAll(side: Side): Promise<void> {
   const { samples } = await send(side, 1, (ask) => register(ask, null), 'SIP/2.0 401', 1);
   side.nonce = nonceOf(samples[0] ?? Buffer.alloc(0));
-  await refresh(side, side.users);
+  let missing = Array.from({ length: side.users }, (_, index) => index);
+  for (let tries = 0; missing.length > 0; tries++) {
+    if (tries === REGISTER_TRIES_MAX) throw new Error(`${missing.length} phones can't be registered`);
+    missing = await registerThese(side, missing);
+  }
+}
+
+/** Those who got no answer in time: a first registration waits for the directory, which may pause. */
+async function registerThese(side: Side, phones: readonly number[]): Promise<number[]> {
+  const { nonce, round, server, generator } = side;
+  const challenge = { nonce, count: ++side.round };
+  const datagrams = phones.map((index) =>
+    register({ uid: uidOf(index), index, sourcePort: SOURCE_PORT, cseq: cseqOf(round) }, challenge),
+  );
+  const what = { port: server.port, sourcePort: SOURCE_PORT, prefix: 'SIP/2.0 200', sampleEvery: 1 };
+  const { samples, good, received } = await generator.run({ datagrams, ...what });
+  const refusal = samples.find((sample) => !sample.includes('SIP/2.0 200'));
+  if (good < received) throw new Error(`a phone is refused: ${String(refusal)}`);
+  const answered = new Set(samples.map(indexOf));
+  return phones.filter((index) => !answered.has(index));
 }
 
 async function refresh(side: Side, count: number): Promise<Loaded> {
@@ -152,6 +172,11 @@ function redirect(method: 'OPTIONS' | 'INVITE'): Kind['run'] {
   };
 }
 
+/** Of the first request of a round. */
+function cseqOf(round: number): number {
+  return 1 + round * 1_000;
+}
+
 function send(
   { server, generator, users, round }: Side,
   count: number,
@@ -160,7 +185,7 @@ function send(
   sampleEvery?: number,
   ack = false,
 ): Promise<Loaded> {
-  const cseq = 1 + round * 1_000;
+  const cseq = cseqOf(round);
   const datagrams = Array.from({ length: count }, (_, index) =>
     make({ uid: uidOf(index % users), index, sourcePort: SOURCE_PORT, cseq: cseq + Math.floor(index / users) }),
   );

@@ -202,7 +202,12 @@ export function unsupported(request: SipRequest, supported: ReadonlySet<string>)
 
 /** The same for a request, its retransmissions and its CANCEL (RFC 3261 17.2.3). */
 export function transactionOf({ topVia, callId, cseq, fromTag = '' }: SipRequest): string {
-  return `${topVia.branch} ${topVia.host}:${topVia.port ?? ''} ${callId} ${cseq.number} ${fromTag}`;
+  return waitingKey(topVia.branch, `${topVia.host}:${topVia.port ?? ''}`, callId, cseq.number, fromTag);
+}
+
+/** What transactionOf() makes of its parts; `sentBy` is the `host:port` of the first Via. */
+export function waitingKey(branch: string, sentBy: string, callId: string, cseq: number, fromTag: string): string {
+  return `${branch} ${sentBy} ${callId} ${cseq} ${fromTag}`;
 }
 
 /** How many servers sent this request on already, as the Contact of a 302 of ours says in the Request-URI. */

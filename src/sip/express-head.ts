@@ -49,6 +49,7 @@ export interface PersonPlace extends UriPlace {
 export class ExpressHead {
   /** Valid until the next read(). */
   bytes: Buffer = Buffer.alloc(0);
+  method = '';
   /** The Request-URI. */
   uriAt = 0;
   uriEnd = 0;
@@ -58,9 +59,10 @@ export class ExpressHead {
   readonly from: PersonPlace = nowhere();
   readonly to: PersonPlace = nowhere();
   cseq = 0;
-  /** The first Via: its host, and where `rport` ends. */
+  /** The first Via: its host, where a port behind it ends, and where `rport` ends. */
   viaHostAt = 0;
   viaHostEnd = 0;
+  viaPortEnd = 0;
   rportEnd = 0;
   branchAt = 0;
   branchEnd = 0;
@@ -68,6 +70,7 @@ export class ExpressHead {
   /** Whether this is an ordinary request of the method, which it must begin with. False: nothing is known of it. */
   read(bytes: Buffer, method: string): boolean {
     this.bytes = bytes;
+    this.method = method;
     this.uriAt = method.length + 1;
     const bodyAt = this.#readLines(method.length + 1);
     if (bodyAt < 0) return false;
@@ -143,7 +146,7 @@ export class ExpressHead {
     this.viaHostAt = at + PROTOCOL.length + 'UDP '.length;
     if (!isTransport(bytes, at + PROTOCOL.length)) return false;
     this.viaHostEnd = ipv4End(bytes, this.viaHostAt, end);
-    let i = skipPort(bytes, this.viaHostEnd, end);
+    let i = (this.viaPortEnd = skipPort(bytes, this.viaHostEnd, end));
     this.rportEnd = this.branchAt = 0;
     while (i > 0 && i < end) {
       if (bytes[i] !== SEMICOLON) return false;

@@ -6,14 +6,14 @@ import { FIELD_BYTE } from '../heartbeat/fields.ts';
 import { NETWORKS, STATUSES } from '../base/model.ts';
 import { REGISTRATION_FIELD_BYTE } from './bindings.ts';
 import type { SipContext } from './context.ts';
-import { sipAddress } from './context.ts';
+import { sipAddress, waitingKey } from './context.ts';
 import { equalsText } from './express-bytes.ts';
 import type { ExpressHead, ExpressLane, IsOurs, UriPlace } from './express-head.ts';
 import { readUri } from './express-head.ts';
 import type { ExpressWriter } from './express-writer.ts';
 import { tagFor } from './express-writer.ts';
 import type { Flow } from './flow.ts';
-import { AUTHORIZATION, PROXY_REQUIRE, REQUIRE, ROUTE } from './header-names.ts';
+import { AUTHORIZATION, CALL_ID, PROXY_REQUIRE, REQUIRE, ROUTE } from './header-names.ts';
 
 const SIP = 'sip:';
 const PLUS = 0x2b;
@@ -23,7 +23,7 @@ const WAN = NETWORKS.indexOf('wan');
 const INVISIBLE = STATUSES.indexOf('invisible');
 
 export function createRedirectLane(context: SipContext, writer: ExpressWriter, isOurs: IsOurs): ExpressLane {
-  const { cases, counters, settings, transactions, waiting, requests } = context;
+  const { cases, counters, settings, requests } = context;
   const { table } = cases;
   const { users, sessions } = table;
   const uri: UriPlace = { userAt: 0, userEnd: 0, hostAt: 0, hostEnd: 0 };
@@ -67,7 +67,7 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
   return (head, flow, nowMs) => {
     const { bytes, at, uriAt, uriEnd, to } = head;
     if (settings.calls === 'proxy' || at[ROUTE] !== 0 || at[PROXY_REQUIRE] !== 0) return false;
-    if (transactions.count > 0 || waiting.size > 0 || to.tagAt !== 0 || at[REQUIRE] !== 0) return false;
+    if (to.tagAt !== 0 || at[REQUIRE] !== 0) return false;
     if (readUri(bytes, uriAt, uriEnd, uri) !== uriEnd || uri.userAt === 0 || bytes[uri.userAt] === PLUS) return false;
     if (!isOurs(bytes, uri.hostAt, uri.hostEnd)) return false;
     const row = rowOf(head);
@@ -75,7 +75,7 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
     const text = sessions.textBytes(row);
     const place = readContact(text);
     if (place === null || (settings.calls === 'auto' && !isPublic(head, flow, row, text, place))) return false;
-    if (!isAdmitted(head, flow, nowMs)) return false;
+    if (mayRun(context, head, head.method) || !isAdmitted(head, flow, nowMs)) return false;
     counters.locatesUser++;
     writer.begin('SIP/2.0 302 Moved Temporarily\r\n', head, flow.remote.host, flow.remote.port);
     writer.text('Contact: <');
@@ -92,9 +92,23 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
 }
 
 /** An ACK to one of the stateless answers, which are all that have this tag, needs nothing more. */
-export function isAckOfStateless(head: ExpressHead): boolean {
-  const { bytes, to } = head;
-  return to.tagAt !== 0 && equalsText(bytes, to.tagAt, to.tagEnd, tagFor(head));
+export function isAckOfStateless(context: SipContext, head: ExpressHead): boolean {
+  const { bytes, at, to } = head;
+  if (at[ROUTE] !== 0 || to.tagAt === 0 || !equalsText(bytes, to.tagAt, to.tagEnd, tagFor(head))) return false;
+  return !mayRun(context, head, 'INVITE');
+}
+
+/** Whether the request may be one that is being worked on: a retransmission, or its ACK, is for who works on it. */
+function mayRun({ transactions, waiting }: SipContext, head: ExpressHead, method: string): boolean {
+  if (transactions.count === 0 && waiting.size === 0) return false;
+  const { bytes, at, end, from, cseq } = head;
+  const text = (begin = 0, behind = 0): string => bytes.toString('latin1', begin, behind);
+  const branch = text(head.branchAt, head.branchEnd);
+  const host = text(head.viaHostAt, head.viaHostEnd);
+  const sentBy = `${host}:${head.viaPortEnd > head.viaHostEnd ? text(head.viaHostEnd + 1, head.viaPortEnd) : ''}`;
+  if (transactions.mayKnow(method, branch, sentBy)) return true;
+  const callId = text(at[CALL_ID], end[CALL_ID]);
+  return waiting.size > 0 && waiting.has(waitingKey(branch, sentBy, callId, cseq, text(from.tagAt, from.tagEnd)));
 }
 
 interface ContactPlace {

@@ -36,7 +36,7 @@ export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) 
     if (method === undefined || !head.read(bytes, method)) return false;
     if (!isHost(bytes, head.from) || !isHost(bytes, head.to)) return false;
     if (method === 'REGISTER') return register(head, flow, clock.now());
-    if (method === 'ACK') return context.transactions.count === 0 && isAckOfStateless(head);
+    if (method === 'ACK') return isAckOfStateless(context, head);
     return redirect(head, flow, clock.now());
   };
 }

@@ -24,6 +24,11 @@ const LIMITS: TransactionLimits = { count: 20_000, bytes: 64 * 2 ** 20 };
 export interface Transactions {
   /** True where the request belongs to a server transaction, which has dealt with it: a retransmission, or an ACK. */
   receiveRequest(request: SipRequest): boolean;
+  /**
+   * Whether receiveRequest() may know the request that has this branch and `host:port` in its first Via; always where
+   * the branch alone does not tell (RFC 2543).
+   */
+  mayKnow(method: string, branch: string, sentBy: string): boolean;
   /** True where the response belongs to a client transaction, which has dealt with it. */
   receiveResponse(response: SipResponse): boolean;
   /** For a request that receiveRequest() did not know and that is no ACK. */
@@ -78,6 +83,8 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
       tx?.handle(isAck ? { type: 'ack', request } : { type: 'request' });
       return tx !== undefined;
     },
+    mayKnow: (method, branch, sentBy) =>
+      !branch.startsWith(BRANCH_COOKIE) || running.has(branchKey(method, branch, sentBy)),
     receiveResponse(response) {
       const tx = running.get(clientKey(response));
       tx?.handle({ type: 'response', response });
@@ -113,10 +120,14 @@ const CLIENT_START = { states: CLIENT, first: 'trying' } as const;
 function serverKey(request: SipRequest, method: string): string {
   const { topVia, requestUri, fromTag = '', callId, cseq } = request;
   if (topVia.branch.startsWith(BRANCH_COOKIE)) {
-    return `server ${method} ${topVia.branch} ${topVia.host.toLowerCase()}:${topVia.port ?? ''}`;
+    return branchKey(method, topVia.branch, `${topVia.host.toLowerCase()}:${topVia.port ?? ''}`);
   }
   // RFC 2543. The To tag is left out: that of an ACK is of the response, and CSeq tells requests of a dialog apart.
   return `server ${method} ${cseq.number} ${callId} ${fromTag} ${requestUri} ${formatVia(topVia)}`;
+}
+
+function branchKey(method: string, branch: string, sentBy: string): string {
+  return `server ${method} ${branch} ${sentBy}`;
 }
 
 /** RFC 3261 17.1.3. */

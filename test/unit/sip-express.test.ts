@@ -6,7 +6,9 @@ import { hash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createExpress } from '../../src/sip/express.ts';
+import { transactionOf } from '../../src/sip/context.ts';
 import type { Flow } from '../../src/sip/flow.ts';
+import { parseMessage, SipRequest } from '../../src/sip/message.ts';
 import { settle } from '../support/clock.ts';
 import { sipNode } from '../support/sip-node.ts';
 
@@ -77,6 +79,9 @@ const message: fc.Arbitrary<Message> = fc.record({
   ),
   via: mostly(
     ORDINARY.via,
+    `SIP/2.0/UDP ${HOST}:5060;rport;branch=z9hG4bK-2`,
+    `SIP/2.0/UDP ${HOST};rport;branch=z9hG4bK-2`,
+    `SIP/2.0/UDP ${HOST}:5060;rport;branch=2`,
     `SIP/2.0/UDP 192.0.2.9:1024;branch=z9hG4bK-1;rport`,
     'SIP/2.0/UDP phone.local;rport;branch=z9hG4bK-1',
     `SIP/2.0/UDP ${HOST}:5060;branch=z9hG4bK-1`,
@@ -153,6 +158,13 @@ const message: fc.Arbitrary<Message> = fc.record({
   damage: fc.option(fc.tuple(fc.nat(700), fc.nat(255)), { freq: 12 }),
 });
 
+/** Of requests that are being worked on already. */
+const BRANCHES = [
+  ORDINARY.via,
+  `SIP/2.0/UDP ${HOST}:5060;rport;branch=z9hG4bK-2`,
+  `SIP/2.0/UDP ${HOST};rport;branch=2`,
+];
+
 async function node(requestsASecond = 0) {
   const one = await sipNode({ settings: { anonymous: true }, requestsASecond });
   for (const uid of ['alice', 'bob']) one.directory.put({ uid });
@@ -209,6 +221,24 @@ function digestOf({ method, user, uri, algorithm, countStep, digest }: Message, 
   return `Digest username="${user}", realm="vserver", nonce="${known.nonce}", uri="${uri}", qop=auth, nc=${nc}, cnonce="cn", response="${response}", algorithm=${algorithm}`;
 }
 
+/** The transaction of such a request runs, as if it had been sent on and were not answered yet. */
+function run({ sip, flowFrom }: Node, method: string, via: string): void {
+  const bytes = bytesOf({ ...ORDINARY, method, via, digest: 'none' }, { nonce: '', cseq: 0, count: 0 });
+  const request = parseMessage(bytes);
+  if (!(request instanceof SipRequest)) throw new Error('no request');
+  sip.context.transactions.openServer(request, flowFrom(5060), {});
+}
+
+/** A request waits for the directory. */
+function wait({ sip: { context } }: Node, via: string, cseq: number): void {
+  const bytes = bytesOf(
+    { ...ORDINARY, method: 'INVITE', via, digest: 'none' },
+    { nonce: '', cseq: cseq - 1, count: 0 },
+  );
+  const request = parseMessage(bytes);
+  if (request instanceof SipRequest) context.waiting.set(transactionOf(request), { cancelled: false });
+}
+
 /** All that the node keeps of its users. */
 function state({ table }: Node): unknown {
   return [...table.saved()].map((saved) => ({
@@ -224,12 +254,20 @@ describe('the express lane', () => {
       fc.asyncProperty(
         fc.array(message, { minLength: 1, maxLength: 12 }),
         fc.constantFrom(0, 3),
-        async (messages, limit) => {
+        fc.subarray(BRANCHES),
+        fc.array(fc.tuple(fc.constantFrom(...BRANCHES), fc.integer({ min: 2, max: 12 })), { maxLength: 3 }),
+        async (messages, limit, running, waiting) => {
           const [fast, slow] = [await node(limit), await node(limit)];
           const known: Known = { nonce: '', cseq: 1, count: 0 };
           // The user is registered, by MD5, before anything else happens.
           const begin: Message[] = [{ ...ORDINARY, digest: 'none' }, ORDINARY];
-          for (const one of [...begin, ...messages]) {
+          for (const [i, one] of [...begin, ...messages].entries()) {
+            if (i === begin.length) {
+              for (const side of [fast, slow]) {
+                for (const via of running) for (const method of ['INVITE', 'OPTIONS']) run(side, method, via);
+                for (const [via, cseq] of waiting) wait(side, via, cseq);
+              }
+            }
             const bytes = bytesOf(one, known);
             fast.sip.handlers.onMessage(Buffer.from(bytes), fast.flowFrom(one.port));
             slow.sip.handlers.onMessage(Buffer.concat([Buffer.from('\r\n'), bytes]), slow.flowFrom(one.port));
@@ -267,6 +305,21 @@ describe('the express lane', () => {
     const ack = (header: string): Buffer => bytesOf({ ...call, method: 'ACK', to: header }, known);
     expect(express(ack(to), one.flowFrom(5060))).toBe(true);
     expect(express(ack(`${to}x`), one.flowFrom(5060))).toBe(false);
+  });
+
+  it('takes a call while others run, and leaves one that runs to its transaction, with its ACK', async () => {
+    const { one, express, known } = await registered();
+    const call: Message = { ...ORDINARY, method: 'INVITE', uri: 'sip:alice@vserver', digest: 'none', cseqStep: 0 };
+    run(one, 'INVITE', `SIP/2.0/UDP ${HOST}:5060;rport;branch=z9hG4bK-2`);
+    wait(one, call.via, known.cseq + 1);
+    expect(express(bytesOf(call, known), one.flowFrom(5060))).toBe(true);
+    const to = /\r\nTo: (.*)\r\n/.exec(one.sent.at(-1) ?? '')?.[1] ?? '';
+    expect(express(bytesOf({ ...call, method: 'ACK', to }, known), one.flowFrom(5060))).toBe(true);
+    run(one, 'INVITE', call.via);
+    expect(express(bytesOf({ ...call, method: 'ACK', to }, known), one.flowFrom(5060))).toBe(false);
+    expect(express(bytesOf(call, known), one.flowFrom(5060))).toBe(false);
+    expect(express(bytesOf({ ...call, method: 'OPTIONS' }, known), one.flowFrom(5060))).toBe(true);
+    expect(express(bytesOf({ ...call, method: 'OPTIONS', cseqStep: 1 }, known), one.flowFrom(5060))).toBe(false);
   });
 
   const left: readonly (readonly [string, Partial<Message>])[] = [
