@@ -74,7 +74,17 @@ export function operationsRoutes(app: FastifyInstance, deps: HttpDeps, gates: Ga
 
   app.get(
     '/metrics',
-    { schema: { summary: 'For Prometheus', tags: ['operations'], response: PROBLEMS }, onRequest },
+    {
+      schema: {
+        summary: 'For Prometheus',
+        tags: ['operations'],
+        response: {
+          200: { description: 'the metrics as text', content: { 'text/plain': { schema: STRING } } },
+          ...PROBLEMS,
+        },
+      },
+      onRequest,
+    },
     async (_request, reply) => reply.header('content-type', metrics.contentType).send(await metrics.text()),
   );
 

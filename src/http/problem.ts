@@ -52,6 +52,9 @@ export function handleErrors(app: FastifyInstance, log: Log): void {
   app.setErrorHandler((error: FastifyError | VserverError, request, reply) => answer(error, request, reply, log));
 }
 
+/** Those of the framework that are more than a bad request. */
+const CLIENT_ERRORS: Readonly<Record<number, ErrorCode>> = { 413: 'TOO_LONG', 415: 'UNSUPPORTED_MEDIA_TYPE' };
+
 /** For errors before there is a route, such as a path that can't be decoded. */
 export function answer(
   error: FastifyError | VserverError,
@@ -69,7 +72,7 @@ export function answer(
   const status = error.statusCode ?? 500;
   // Of the framework's errors those below 500 are the client's: schema, JSON, media type, length.
   if (status >= 400 && status < 500) {
-    return sendProblem(reply, status === 413 ? 'TOO_LONG' : 'BAD_REQUEST', { status, detail: detailOf(error) });
+    return sendProblem(reply, CLIENT_ERRORS[status] ?? 'BAD_REQUEST', { status, detail: detailOf(error) });
   }
   log.error({ err: error, requestId: request.id, route: routeOf(request) }, 'request failed');
   return sendProblem(reply, 'INTERNAL');

@@ -17,6 +17,7 @@ import { loginRoutes } from './login-routes.ts';
 import { messageRoutes } from './message-routes.ts';
 import { createMetrics } from './metrics.ts';
 import { describeRoutes, operationsRoutes } from './operations-routes.ts';
+import { watchMethods } from './other-methods.ts';
 import { answer, answerBrokenRequest, handleErrors, PROBLEM_SCHEMA } from './problem.ts';
 import { serverRoutes, sessionRoutes } from './session-routes.ts';
 import { createUserAuth } from './user-auth.ts';
@@ -67,6 +68,7 @@ export async function createHttp(deps: HttpDeps): Promise<HttpServer> {
   await describeRoutes(app, uses.servers.me.version);
   const gates = createGates(deps);
   const metrics = createMetrics(() => deps.numbers());
+  const addOtherMethods = watchMethods(app);
   loginRoutes(app, deps, gates);
   sessionRoutes(app, deps, gates);
   serverRoutes(app, deps, gates);
@@ -82,6 +84,7 @@ export async function createHttp(deps: HttpDeps): Promise<HttpServer> {
     },
     { prefix: '/v1/admin' },
   );
+  addOtherMethods();
   await app.ready();
 
   let stopWatching = (): void => undefined;

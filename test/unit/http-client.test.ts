@@ -135,7 +135,8 @@ describe('POST /v1/login', () => {
     expect(broken.statusCode).toBe(400);
     expect(broken.body).not.toContain('hunter2');
     const xml = { 'content-type': 'application/xml' };
-    expect((await app.ask({ method: 'POST', url: '/v1/login', headers: xml, payload: '<a/>' })).statusCode).toBe(415);
+    const wrongMedia = await app.ask({ method: 'POST', url: '/v1/login', headers: xml, payload: '<a/>' });
+    expect(wrongMedia.json()).toMatchObject({ status: 415, code: 'UNSUPPORTED_MEDIA_TYPE' });
     const text = { 'content-type': 'text/plain' };
     expect((await app.ask({ method: 'POST', url: '/v1/login', headers: text, payload: '{}' })).statusCode).toBe(415);
     expect((await app.ask({ method: 'POST', url: '/v1/login', headers, payload: '' })).statusCode).toBe(400);
