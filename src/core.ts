@@ -122,7 +122,7 @@ export async function createCore(
   const watched = watching({ presence, devices, random, sweep, directory, locks }, config.usersMax);
   const owner = config.locateMode === 'full' ? others : null;
   const messages = createMessages({
-    ...{ directory, table, clock, timers, log },
+    ...{ directory, table, clock, timers, log, counters },
     finder: locateDeps.finder,
     deliverTo: outward.deliver,
     isLimited: config.rateLimit > 0,

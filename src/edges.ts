@@ -262,6 +262,11 @@ function numbersOf({ cases, bus, counters, table, outbox }: Core, directory: Gua
     },
     directoryUp: directory.health().up,
     outboxWaiting: outbox.waiting(),
+    messages: {
+      delivered: counters.messagesDelivered,
+      stored: counters.messagesStored,
+      refused: counters.messagesRefused,
+    },
     subscriptions: cases.presence.subscriptions.count,
     natRebindings: counters.natRebindings,
     ends: { logout: counters.logouts, silence: counters.silences },

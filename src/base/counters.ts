@@ -25,6 +25,9 @@ export interface Counters {
   rateLimited: number;
   wrongMacs: number;
   repeats: number;
+  messagesDelivered: number;
+  messagesStored: number;
+  messagesRefused: number;
 }
 
 export function createCounters(): Counters {
@@ -51,5 +54,8 @@ export function createCounters(): Counters {
     rateLimited: 0,
     wrongMacs: 0,
     repeats: 0,
+    messagesDelivered: 0,
+    messagesStored: 0,
+    messagesRefused: 0,
   };
 }

@@ -45,6 +45,8 @@ export interface NodeNumbers {
   readonly directoryUp: boolean;
   /** Location writes that wait for the directory. */
   readonly outboxWaiting: number;
+  /** Counter, by outcome: delivered, stored, refused. */
+  readonly messages: Readonly<Record<string, number>>;
   /** Of presence, by clients and SIP phones. */
   readonly subscriptions: number;
   /** Counter. */

@@ -43,6 +43,7 @@ export function createMetrics(numbers: () => NodeNumbers): Metrics {
   counters('vserver_datagrams_total', 'Datagrams of the client protocol', 'kind', () => numbers().datagrams);
   gauge('vserver_directory_up', '1: the directory answers', () => (numbers().directoryUp ? 1 : 0));
   gauge('vserver_outbox_waiting', 'Location writes that wait for the directory', () => numbers().outboxWaiting);
+  counters('vserver_messages_total', 'Messages between users by outcome', 'outcome', () => numbers().messages);
   gauge('vserver_presence_subscriptions', 'Who watches whom', () => numbers().subscriptions);
   counter('vserver_nat_rebindings_total', 'Outer addresses that moved', () => numbers().natRebindings);
   counter('vserver_rejected_fragments_total', 'XML fragments left out of a CONFIG', () => numbers().rejectedFragments);

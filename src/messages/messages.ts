@@ -5,6 +5,7 @@
  * Who is invisible, and who blocks the sender, is told as if he was offline.
  */
 import { isUnavailable, VserverError } from '../base/errors.ts';
+import type { Counters } from '../base/counters.ts';
 import type { Clock, Log, Timers } from '../base/ports.ts';
 import { createRecentMap } from '../base/recent-map.ts';
 import type { Directory } from '../directory/directory.ts';
@@ -58,6 +59,7 @@ export interface MessagesDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Log;
+  readonly counters: Counters;
   readonly deliverTo: DeliverTo;
   /** Whether a sender who sends too fast is told to slow down. */
   readonly isLimited: boolean;
@@ -72,7 +74,7 @@ const OLD_PAGES_MAX = 20;
 const UNDER_WAY_MAX = 10_000;
 
 export function createMessages(deps: MessagesDeps): Messages {
-  const { table, finder, clock } = deps;
+  const { table, finder, clock, counters } = deps;
   const store = deps.directory.messages;
   const { boxes, feed, pass } = createPassage(deps, store);
   const waitOf = createSenderLimit(deps.isLimited);
@@ -98,7 +100,9 @@ export function createMessages(deps: MessagesDeps): Messages {
       if (waitS > 0) throw new VserverError('SLOW_DOWN', undefined, { retryAfter: waitS });
       underWay++;
       try {
-        return await sendOne(draft);
+        const sent = await sendOne(draft);
+        counters[COUNTED[sent]]++;
+        return sent;
       } finally {
         underWay--;
       }
@@ -122,6 +126,15 @@ export function createMessages(deps: MessagesDeps): Messages {
     },
   };
 }
+
+const COUNTED = {
+  delivered: 'messagesDelivered',
+  stored: 'messagesStored',
+  'unknown-user': 'messagesRefused',
+  refused: 'messagesRefused',
+  full: 'messagesRefused',
+  unreachable: 'messagesRefused',
+} as const satisfies Record<Sent, keyof Counters>;
 
 interface Passage {
   readonly boxes: Mailboxes | null;

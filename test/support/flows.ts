@@ -122,7 +122,7 @@ export function flows(
   const buddies = { directory, locks, refresh: (uid: string) => sweep.refresh(uid) };
   const finder = new UserFinder(directory, clock);
   const messages = createMessages({
-    ...{ table, finder, clock, timers: time.timers, log: silentLog },
+    ...{ table, finder, clock, timers: time.timers, log: silentLog, counters },
     directory: options.withoutStore === true ? { messages: null } : directory,
     deliverTo: options.deliver ?? (() => Promise.resolve('silent')),
     isLimited: options.isLimited ?? false,

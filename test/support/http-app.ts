@@ -107,6 +107,7 @@ export const NUMBERS: NodeNumbers = {
   locates: { user: 4 },
   directoryUp: true,
   outboxWaiting: 0,
+  messages: { delivered: 12, stored: 3, refused: 1 },
   subscriptions: 0,
   natRebindings: 1,
   ends: { logout: 8, silence: 2 },
