@@ -17,7 +17,8 @@ const HEAL_MS = 75_000;
 const USERS = 8;
 const DEVICES = 14;
 
-const CONFIG = loadConfig({
+/** Short times, so that a run is a matter of minutes. */
+export const CONFIG = loadConfig({
   VSERVER_CLUSTER_KEY: 'the key of the simulation',
   VSERVER_HEARTBEAT: '10',
   VSERVER_EXPIRES: '30',
