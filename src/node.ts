@@ -7,6 +7,7 @@ import { isLoopback } from './base/address.ts';
 import { isUnavailable } from './base/errors.ts';
 import type { Address } from './base/model.ts';
 import type { Datagrams, Streams, Timer } from './base/ports.ts';
+import { startOfProcess } from './base/process.ts';
 import { systemAddresses, systemClock, systemRandom, systemTimers } from './base/system.ts';
 import { systemStreams } from './base/system-streams.ts';
 import type { Bus } from './bus/bus.ts';
@@ -144,7 +145,8 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
     stop: () => stop(false),
   });
   const { udp, udpAlt, http, sip, sipTls } = opened;
-  const running = { pid: process.pid, http, udp, startedAt: core.servers.me.startedAt };
+  const { pid } = process;
+  const running = { pid, processStart: startOfProcess(pid), http, udp, startedAt: core.servers.me.startedAt };
   writeFileSync(runFilePath(config.data), `${JSON.stringify(running)}\n`, { mode: 0o600 });
   log.info({ http, udp, sip, directory: directory.description, version: VERSION }, 'vserver runs');
   const { adminToken } = secrets;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { isWildcard } from '../base/address.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { ERRORS, VserverError } from '../base/errors.ts';
+import { isRunning } from '../base/process.ts';
 import type { Config } from '../config.ts';
 import { adminTokenPath } from '../secrets.ts';
 import { CommandError, EXIT } from './failures.ts';
@@ -24,16 +25,19 @@ export interface RunningNode {
   isAlive(): boolean;
 }
 
-/** The node that runs on the data folder; null where none does. What a crashed one left behind counts as none. */
+/**
+ * The node that runs on the data folder; null where none does. What a crashed one left behind counts as none, also where
+ * another process has its pid now.
+ */
 export function findNode(config: Config): RunningNode | null {
-  let run: { pid: number; http: string };
+  let run: { pid: number; processStart?: string | null; http: string };
   try {
     // Its name stands in node.ts too (runFilePath), which would load the whole server here.
     run = JSON.parse(readFileSync(join(config.data, 'node.json'), 'utf8')) as typeof run;
   } catch {
     return null;
   }
-  const isAlive = (): boolean => isProcess(run.pid);
+  const isAlive = (): boolean => isRunning(run.pid, run.processStart ?? null);
   if (!isAlive()) return null;
   const call: RunningNode['call'] = async (method, path, body) => {
     const { status, text } = await send(config, run.http, method, path, body);
@@ -54,24 +58,6 @@ export function needNode(config: Config): RunningNode {
     );
   }
   return node;
-}
-
-function isProcess(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return !isZombie(pid);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-/** Killed, and not yet collected by its parent: holds no port and no file. */
-function isZombie(pid: number): boolean {
-  try {
-    return /\) [ZX] [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
 }
 
 interface Answer {
