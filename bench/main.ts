@@ -11,10 +11,11 @@ import { config } from './subjects/config.ts';
 import { datagrams } from './subjects/datagrams.ts';
 import { imports } from './subjects/imports.ts';
 import { logins } from './subjects/logins.ts';
+import { messages } from './subjects/messages.ts';
 import { online } from './subjects/online.ts';
 import { sip } from './subjects/sip.ts';
 
-const SUBJECTS: readonly Subject[] = [...datagrams, ...logins, ...config, ...sip, ...imports, ...online];
+const SUBJECTS: readonly Subject[] = [...datagrams, ...logins, ...config, ...sip, ...messages, ...imports, ...online];
 const NAMES = SUBJECTS.map(({ name }) => name);
 
 const { values: options } = parseArgs({

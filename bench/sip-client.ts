@@ -19,7 +19,8 @@ export interface Ask {
 
 const CNONCE = '0a4f113b';
 const URI = `sip:${REALM}`;
-const HA2 = md5(`REGISTER:${URI}`);
+/** By method and URI: a run has few. */
+const ha2s = new Map<string, string>();
 const ha1s = new Map<string, string>();
 
 export function register(ask: Ask, challenge: Challenge | null): Buffer {
@@ -29,18 +30,26 @@ export function register(ask: Ask, challenge: Challenge | null): Buffer {
     `REGISTER ${URI} SIP/2.0\r\n${via(ask)}Max-Forwards: 70\r\nFrom: ${own};tag=t${uid}\r\nTo: ${own}\r\n` +
       `Call-ID: c${uid}-7f3a9c21@10.20.30.40\r\nCSeq: ${cseq} REGISTER\r\n` +
       `Contact: <sip:${uid}@10.20.30.40:5062;transport=udp>;expires=3600\r\n` +
-      `${challenge === null ? '' : authorization(uid, challenge)}User-Agent: bench-ua/1.0\r\nContent-Length: 0\r\n\r\n`,
+      `${challenge === null ? '' : authorization('REGISTER', URI, uid, challenge)}User-Agent: bench-ua/1.0\r\nContent-Length: 0\r\n\r\n`,
     'latin1',
   );
 }
 
-function authorization(uid: string, { nonce, count }: Challenge): string {
+/** The header line of a Digest answer. */
+export function authorization(method: string, uri: string, uid: string, { nonce, count }: Challenge): string {
   const nc = count.toString(16).padStart(8, '0');
-  const response = md5(`${ha1Of(uid)}:${nonce}:${nc}:${CNONCE}:auth:${HA2}`);
+  const response = md5(`${ha1Of(uid)}:${nonce}:${nc}:${CNONCE}:auth:${ha2Of(method, uri)}`);
   return (
-    `Authorization: Digest username="${uid}", realm="${REALM}", nonce="${nonce}", uri="${URI}", qop=auth, nc=${nc}, ` +
+    `Authorization: Digest username="${uid}", realm="${REALM}", nonce="${nonce}", uri="${uri}", qop=auth, nc=${nc}, ` +
     `cnonce="${CNONCE}", response="${response}", algorithm=MD5\r\n`
   );
+}
+
+function ha2Of(method: string, uri: string): string {
+  const key = `${method}:${uri}`;
+  let ha2 = ha2s.get(key);
+  if (ha2 === undefined) ha2s.set(key, (ha2 = md5(key)));
+  return ha2;
 }
 
 function ha1Of(uid: string): string {
