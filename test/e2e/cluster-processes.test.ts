@@ -1,18 +1,20 @@
 /**
  * Three nodes in processes of their own over MariaDB and a real nats-server, while one thing after another dies.
- * CLUSTER_CLIENTS=3000 runs it with so many phones and prints what was measured.
+ * CLUSTER_CLIENTS=3000 runs it with so many phones and prints what was measured, CLUSTER_DIRECTORY=OpenLDAP over that.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { userDefaults } from '../../src/base/model.ts';
+import type { Owned } from '../../src/directory/directory.ts';
 import type { NatsServer } from '../support/nats.ts';
 import { startNats } from '../support/nats.ts';
 import { ensureBuilt } from './support-cli.ts';
-import { HEARTBEAT_MS, NodeProcess, pause, Phone, PHONES } from './support-cluster.ts';
+import { NodeProcess, pause, Phone, PHONES } from './support-cluster.ts';
 import type { DirectoryServer } from './support-directories.ts';
 import { DIRECTORY_SERVERS } from './support-directories.ts';
 import { openClient, PASSWORD, removeFolders } from './support-node.ts';
 import type { TestClient } from './support-node.ts';
 
+const DIRECTORY = process.env['CLUSTER_DIRECTORY'] === 'OpenLDAP' ? 'OpenLDAP' : 'MariaDB';
 const STOPPED_MS = Number(process.env['CLUSTER_STOPPED_MS'] ?? '12000');
 /** Phones a socket: replies of many fit into its buffer. */
 const PHONES_A_SOCKET = 250;
@@ -29,7 +31,7 @@ const measured: string[] = [];
 
 beforeAll(async () => {
   ensureBuilt();
-  [directory, nats] = await Promise.all([DIRECTORY_SERVERS.MariaDB(), startNats()]);
+  [directory, nats] = await Promise.all([DIRECTORY_SERVERS[DIRECTORY](), startNats()]);
   for (let i = 0; i < PHONES; i++) {
     const user = userDefaults(`p${i}`);
     const secret = { ...user.secret, password: PASSWORD };
@@ -62,7 +64,7 @@ afterAll(async () => {
   if (PHONES > 60) console.log(measured.join('\n'));
 }, 120_000);
 
-/** Waits until a node has confirmed every phone's session since `sinceMs`. */
+/** Waits until a node has confirmed every phone's session since `sinceMs`, when one of them died. */
 async function allBack(what: string, sinceMs: number): Promise<void> {
   const before = locates();
   while (phones.some(({ confirmedAtMs }) => confirmedAtMs < sinceMs)) {
@@ -86,6 +88,18 @@ function locates(): Phone['locates'] {
   return { asked: sum('asked'), unanswered: sum('unanswered'), refused: sum('refused') };
 }
 
+/** Connections of the eye that died with the directory fail once. */
+async function namedBy(name: string): Promise<readonly Owned[]> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await directory.eye.owned(name, 100_000);
+    } catch (error) {
+      if (tries === 20) throw error;
+      await pause(250);
+    }
+  }
+}
+
 /** Every user is in the memory of one node, which is the one that the directory names. */
 async function oneOwner(what: string): Promise<void> {
   const startMs = Date.now();
@@ -96,7 +110,7 @@ async function oneOwner(what: string): Promise<void> {
     }
     const wrong: string[] = [];
     for (const node of nodes) {
-      for (const { uid } of await directory.eye.owned(node.name, 100_000)) {
+      for (const { uid } of await namedBy(node.name)) {
         if (owners.get(uid)?.join() !== node.name) wrong.push(`${uid} ${node.name}/${String(owners.get(uid))}`);
         owners.delete(uid);
       }
@@ -115,7 +129,7 @@ const node = (i: number): NodeProcess => nodes[i] ?? (undefined as never);
 it('kill -9 of a node, and its return', async () => {
   const atMs = Date.now();
   await node(0).end();
-  await allBack('kill -9 of a node', atMs + HEARTBEAT_MS);
+  await allBack('kill -9 of a node', atMs);
   await node(0).start();
   await oneOwner('kill -9 of a node');
 }, 300_000);
@@ -124,7 +138,7 @@ it('kill -9 of nats-server: nobody notices; a node dies meanwhile; both come bac
   await nats.kill('SIGKILL');
   const atMs = Date.now();
   await node(1).end();
-  await allBack('kill -9 of a node without nats-server', atMs + HEARTBEAT_MS);
+  await allBack('kill -9 of a node without nats-server', atMs);
   await nats.start();
   await node(1).start();
   await oneOwner('kill -9 of nats-server');
@@ -133,7 +147,7 @@ it('kill -9 of nats-server: nobody notices; a node dies meanwhile; both come bac
 it('SIGSTOP of a node, and back', async () => {
   const atMs = Date.now();
   node(2).signal('SIGSTOP');
-  await allBack('SIGSTOP of a node', atMs + HEARTBEAT_MS);
+  await allBack('SIGSTOP of a node', atMs);
   await pause(STOPPED_MS);
   node(2).signal('SIGCONT');
   await oneOwner('SIGSTOP of a node, and back');
@@ -142,7 +156,7 @@ it('SIGSTOP of a node, and back', async () => {
 it('kill -9 of the directory: those who are online stay', async () => {
   await directory.kill();
   const atMs = Date.now();
-  await allBack('kill -9 of the directory', atMs + HEARTBEAT_MS);
+  await allBack('kill -9 of the directory', atMs);
   await directory.back();
   await oneOwner('kill -9 of the directory');
 }, 300_000);
