@@ -137,6 +137,7 @@ function screen(about: About, { terminal: { paint } }: Context): string {
     '',
     `  UDP        ${paint('cyan', about.udp)}   firewall test ${about.udpAlt}`,
     `  HTTP       ${paint('cyan', about.http)}   API at ${about.http}/docs`,
+    `  SIP        ${paint('cyan', about.sip)}   UDP and TCP; WebSocket at ${about.http.replace('http', 'ws')}/sip`,
     `  Directory  ${about.directory}`,
     `  Data       ${about.data}`,
   ];
