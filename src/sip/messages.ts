@@ -1,6 +1,6 @@
 /** MESSAGE (RFC 3428): from a caller into the flow of messages, and from there to a telephone. */
 import { isUtf8 } from 'node:buffer';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { VserverError } from '../base/errors.ts';
 import type { Message } from '../directory/message-store.ts';
@@ -88,7 +88,7 @@ function idOf({ callId, cseq, fromTag = '' }: SipRequest): string {
 }
 
 function hashOf(text: string): string {
-  return createHash('sha256').update(text).digest('base64url').slice(0, ID_CHARACTERS);
+  return hash('sha256', text, 'base64url').slice(0, ID_CHARACTERS);
 }
 const ID_CHARACTERS = 22;
 

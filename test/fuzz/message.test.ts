@@ -34,6 +34,8 @@ function encodeAgain(request: Request, datagram: Buffer, body: string): Buffer {
     ticket: request.ticket ?? undefined,
     probe: request.probe ?? undefined,
     etag: request.etag ?? undefined,
+    type: request.type ?? undefined,
+    msg: request.msg ?? undefined,
   };
   const argument = request.verb === 'Status' ? (request.status ?? '') : request.argument;
   const bytes = encode(request.verb, argument, request.id, headers, body);
@@ -55,11 +57,13 @@ const value = fc.oneof(
 );
 const name = fc.constantFrom(
   ...['id', 'ID', 'cookie', 'seq', 'mac', 'cnonce', 'nonce', 'proof', 'instance', 'local', 'firewall', 'status'],
-  ...['note', 'device', 'ticket', 'probe', 'etag', 'pad', 'wan', 'x-other', 'no te', ''],
+  ...['note', 'device', 'ticket', 'probe', 'etag', 'type', 'msg', 'pad', 'wan', 'x-other', 'no te', ''],
 );
 const verbLine = fc.oneof(
   fc.constantFrom('Hello', 'Login a', 'heartbeat', 'Status busy', 'Locate 1', 'Config', 'Servers', 'Logout', 'Ok'),
-  fc.tuple(fc.constantFrom('Login', 'Locate', 'Status', 'Hello', 'Error'), value).map((words) => words.join(' ')),
+  fc
+    .tuple(fc.constantFrom('Login', 'Locate', 'Message', 'Status', 'Hello', 'Error'), value)
+    .map((words) => words.join(' ')),
   fc.string({ maxLength: 20 }),
 );
 const near = fc
@@ -90,7 +94,17 @@ const text = (maxLength: number) =>
   );
 const good = fc
   .record({
-    verb: fc.constantFrom('Hello', 'Heartbeat', 'Config', 'Servers', 'Logout', 'Status away', 'Locate zoë', 'Ok'),
+    verb: fc.constantFrom(
+      'Hello',
+      'Heartbeat',
+      'Config',
+      'Servers',
+      'Logout',
+      'Status away',
+      'Locate zoë',
+      'Message zoë',
+      'Ok',
+    ),
     id: fc.stringMatching(/^s[A-Za-z0-9._-]{1,31}$/),
     headers: fc.record({
       local: one('127.0.0.1:5', '[2001:DB8:0::1]:65535', '[::ffff:1.2.3.4]:0'),
@@ -100,6 +114,8 @@ const good = fc
       device: text(50),
       instance: text(10),
       etag: one('"x"'),
+      type: one('text/plain; charset=UTF-8'),
+      msg: one('m-1'),
       probe: one('abc'),
       ticket: one('A', 'b_-'.repeat(60)),
       cookie: one(HEX32),

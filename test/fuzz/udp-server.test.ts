@@ -39,7 +39,17 @@ test('nothing throws, no table grows, no unverified source gets more than it sen
   // The session's state must not end under the mutations: what is signed by hand and then changed is not signed.
   const nonce = (await stranger.challenge('bob')).headers['nonce'] ?? '';
   const valid = () => {
-    const firsts = ['Heartbeat', 'Status busy', 'Locate bob', 'Locate alice', 'Servers', 'Config', 'Ok'];
+    const firsts = [
+      'Heartbeat',
+      'Status busy',
+      'Locate bob',
+      'Locate alice',
+      'Servers',
+      'Config',
+      'Message bob',
+      'Message alice',
+      'Ok',
+    ];
     const first = firsts[random(firsts.length)] ?? '';
     const plain = [
       () => home.plain('Hello', ['pad: xxxxxxxxxxxxxxxxxxxx']),
