@@ -17,7 +17,7 @@ import type { GuardedDirectory } from './directory/guarded.ts';
 import { records } from './directory/records.ts';
 import { OnlineTable } from './heartbeat/online.ts';
 import { UserFinder } from './locator/find-user.ts';
-import type { LocateDeps } from './locator/locate.ts';
+import type { LocateDeps, Located } from './locator/locate.ts';
 import { locateElsewhere, locateHere } from './locator/locate.ts';
 import { locateAtOwner } from './login/locate-at-owner.ts';
 import type { LoginOutcome } from './login/login.ts';
@@ -219,18 +219,21 @@ function locates(
   deps: LocateDeps,
   owner: Pick<OtherNodes, 'locate'> | null,
   counters: Counters,
-): Pick<UseCases, 'locateHere' | 'locateElsewhere'> {
+): Pick<UseCases, 'locateHere' | 'locateElsewhere' | 'locateAnywhere'> {
+  const counted = (located: Located): Located => {
+    counters[LOCATED[located.kind]]++;
+    return located;
+  };
   return {
     locateHere: (asker, target, trace) => {
       const located = locateHere(deps.table, asker, target, trace);
       if (located !== undefined) counters.locatesUser++;
       return located;
     },
-    locateElsewhere: async (asker, target, trace) => {
-      const byDirectory = await locateElsewhere(deps, asker, target, trace);
-      const located = owner === null ? byDirectory : await locateAtOwner(owner, byDirectory, asker, trace);
-      counters[LOCATED[located.kind]]++;
-      return located;
+    locateElsewhere: async (asker, target, trace) => counted(await locateElsewhere(deps, asker, target, trace)),
+    locateAnywhere: async (asker, target, trace) => {
+      const located = await locateElsewhere(deps, asker, target, trace);
+      return counted(owner === null ? located : await locateAtOwner(owner, located, asker, trace));
     },
   };
 }

@@ -59,7 +59,10 @@ export function joinTalk(deps: ClusterDeps): OtherNodes {
       const answer = await bus.ask(name, 'locate', { asker, uid }, LOCATE_MS);
       if (typeof answer === 'string') return undefined;
       const { located } = answer.body as { located?: Located | null };
-      return located === null || located?.kind === 'user' ? located : undefined;
+      if (located === null) return null;
+      if (located?.kind !== 'user') return undefined;
+      const [first, ...more] = located.devices.map((device) => ({ ...device, row: -1 }));
+      return first === undefined ? undefined : { ...located, devices: [first, ...more] };
     },
   };
 }

@@ -83,7 +83,7 @@ export function locateRoutes(app: FastifyInstance, deps: HttpDeps, gates: Gates)
       const asking = await whoAsks(deps, gates, request, target);
       const { asker, steps } = asking;
       const trace = steps === undefined ? undefined : (step: string) => void steps.push(step);
-      const located = uses.locateHere(asker, target, trace) ?? (await uses.locateElsewhere(asker, target, trace));
+      const located = uses.locateHere(asker, target, trace) ?? (await uses.locateAnywhere(asker, target, trace));
       return answer(deps, reply, located, asking);
     },
   );

@@ -34,6 +34,11 @@ export interface UseCases {
   locateHere(asker: string, target: string, trace?: Trace): Located | undefined;
   /** By the directory, after locateHere knew nothing. Rejects with DIRECTORY_UNAVAILABLE. */
   locateElsewhere(asker: string, target: string, trace?: Trace): Promise<Located>;
+  /**
+   * The same for who only wants to be told: by setting the owner of a user who is elsewhere is asked. The rows of such
+   * devices are none of this node's.
+   */
+  locateAnywhere(asker: string, target: string, trace?: Trace): Promise<Located>;
   /** As `config`, from memory; undefined where only the directory knows. */
   configHere(uid: string, withPasswords: boolean): ConfigDocument | undefined;
   /**

@@ -215,7 +215,7 @@ function locate(context: UdpContext, target: string, row: number, asked: Asked, 
     answer(context, row, asked, locatedReply(here, ticketFor));
     return;
   }
-  const located = cases.locateElsewhere(asker, target);
+  const located = cases.locateAnywhere(asker, target);
   later(
     context,
     row,

@@ -210,7 +210,7 @@ function withTicket(context: UdpContext, request: Request, inbound: Inbound, tex
   const asker = namedAsker(cases.table, ticket.asker, target);
   const ticketFor = context.ticketsFor('locate', asker, target, ticket.hops);
   const here = cases.locateHere(asker, target);
-  Promise.resolve(here ?? cases.locateElsewhere(asker, target)).then(
+  Promise.resolve(here ?? cases.locateAnywhere(asker, target)).then(
     (located) => {
       if (located.kind === 'unknown') sendError(inbound, refusalOf(new VserverError('NO_SUCH_USER')));
       // Sent on too often: two servers take each other for the owner, so he is nowhere.

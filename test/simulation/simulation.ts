@@ -199,7 +199,7 @@ class Simulation {
     const here = core.cases.locateHere('asker', uid);
     let located: Located;
     try {
-      located = here ?? (await core.cases.locateElsewhere('asker', uid));
+      located = here ?? (await core.cases.locateAnywhere('asker', uid));
     } catch {
       return;
     }

@@ -148,6 +148,7 @@ function useCases(
     },
     locateHere: (asker, target, trace) => locateHere(table, asker, target, trace),
     locateElsewhere: (asker, target, trace) => locateElsewhere({ table, servers, finder }, asker, target, trace),
+    locateAnywhere: (asker, target, trace) => locateElsewhere({ table, servers, finder }, asker, target, trace),
     configHere: (uid) => documents.get(uid),
     async config(uid, withPasswords) {
       const entry = await directory.find(uid);

@@ -124,6 +124,7 @@ function useCases(node: ReturnType<typeof flows>): UseCases {
     },
     locateHere: (asker, target) => locateHere(table, asker, target),
     locateElsewhere: (asker, target) => locateElsewhere({ table, servers, finder }, asker, target),
+    locateAnywhere: (asker, target) => locateElsewhere({ table, servers, finder }, asker, target),
     configHere: () => undefined,
     config: () => Promise.reject(new Error('not of SIP')),
   };

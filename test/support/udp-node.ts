@@ -114,6 +114,7 @@ function useCases(node: ReturnType<typeof flows>): UseCases {
     },
     locateHere: (asker, target, trace) => locateHere(table, asker, target, trace),
     locateElsewhere: (asker, target, trace) => locateElsewhere({ table, servers, finder }, asker, target, trace),
+    locateAnywhere: (asker, target, trace) => locateElsewhere({ table, servers, finder }, asker, target, trace),
     configHere: () => undefined,
     async config(uid, withPasswords) {
       const entry = await directory.find(uid);
