@@ -29,6 +29,8 @@ export interface PhoneAccount {
   readonly transport: PhoneTransport;
   /** Asked for; the server may shorten it. */
   readonly expiresS: number;
+  /** A WAV file that it says, and the folder where it keeps what it hears. */
+  readonly audio?: { readonly play: string; readonly record: string };
   /** Uids of those to whom messages are sent. */
   readonly peers?: readonly string[];
   /** It publishes its presence, and watches its peers. */
@@ -36,6 +38,9 @@ export interface PhoneAccount {
 }
 
 export interface Phone {
+  /** Calls this user; who is called answers by himself. */
+  call(to: string): void;
+  hangUp(): void;
   /** Sends a line to one of the account's peers. */
   message(to: string, text: string): Promise<void>;
   /** A line to its prompt. */
@@ -117,12 +122,13 @@ export async function startBaresip(account: PhoneAccount): Promise<Phone> {
     ...(presence ? ['module_app presence.so'] : []),
     'module cons.so',
     `cons_listen ${HOST}:${consolePort}`,
+    ...audioConfig(account),
   ];
   writeFileSync(join(home, 'config'), `${config.join('\n')}\n`);
   const publishing = presence ? ';pubint=60' : '';
   writeFileSync(
     join(home, 'accounts'),
-    `<${uriOf(account, uid)}>;auth_pass=${password};regint=${expiresS}${publishing}\n`,
+    `<${uriOf(account, uid)}>;auth_pass=${password};regint=${expiresS}${publishing};answermode=auto\n`,
   );
   const watching = presence ? ';presence=p2p' : '';
   const contacts = peers.map((peer) => `"${peer}" <${uriOf(account, peer)}>${watching}\n`);
@@ -146,12 +152,26 @@ export async function startBaresip(account: PhoneAccount): Promise<Phone> {
       }
       terminal.write(`/message ${text}\n`);
     },
+    call(to) {
+      // It adds the transport itself.
+      terminal.write(`/dial sip:${to}@${account.server.host}:${account.server.port}\n`);
+    },
+    hangUp() {
+      terminal.write('/hangup\n');
+    },
     async quit() {
       terminal.destroy();
       program.child.kill('SIGTERM');
       await awaitEnd(program, END_MS_MAX);
     },
   };
+}
+
+/** Its own sound comes from a file; what it hears goes to `dump-….wav` in the folder of the recording. */
+function audioConfig({ audio }: PhoneAccount): string[] {
+  if (audio === undefined) return [];
+  const modules = ['g711', 'aufile', 'sndfile'].map((name) => `module ${name}.so`);
+  return [...modules, `audio_source aufile,${audio.play}`, `snd_path ${audio.record}`];
 }
 
 /** The console of a baresip that has just been started. */
@@ -182,7 +202,7 @@ function uriOf({ server, transport }: PhoneAccount, uid: string): string {
 }
 
 export async function startLinphone(account: PhoneAccount): Promise<Phone> {
-  const { server, uid, password, transport, expiresS, peers = [], presence = false } = account;
+  const { server, uid, password, transport, expiresS, peers = [], presence = false, audio } = account;
   const home = temporaryHome();
   const port = await freePort();
   const identity = `<sip:${uid}@${server.host}>`;
@@ -224,6 +244,11 @@ export async function startLinphone(account: PhoneAccount): Promise<Phone> {
     mkdirSync(join(home, folder), { recursive: true });
   writeFileSync(join(home, 'linphonerc'), `${config.join('\n')}\n`);
   const program = run('linphonec', ['-c', join(home, 'linphonerc'), '-d', '5', '-l', '/dev/stderr'], home);
+  const commands =
+    audio === undefined
+      ? []
+      : ['soundcard use files', `play ${audio.play}`, `record ${join(audio.record, 'heard.wav')}`];
+  program.child.stdin?.write([...commands, 'autoanswer enable', ''].join('\n'));
   return {
     output: () => program.output(),
     command(line) {
@@ -232,6 +257,12 @@ export async function startLinphone(account: PhoneAccount): Promise<Phone> {
     message(to, text) {
       program.child.stdin?.write(`chat sip:${to}@${server.host} ${text}\n`);
       return Promise.resolve();
+    },
+    call(to) {
+      program.child.stdin?.write(`call sip:${to}@${server.host}\n`);
+    },
+    hangUp() {
+      program.child.stdin?.write('terminate\n');
     },
     async quit() {
       program.child.stdin?.write('quit\n');
