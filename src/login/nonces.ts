@@ -58,15 +58,16 @@ export function createNonces(key: Buffer, validMs = NONCE_VALID_MS): Nonces {
     }
     return difference === 0;
   };
+  const issuedMs = (): number => readNumber(signed, stampAt, TIME_BYTES);
   const isTimely = (nowMs: number): boolean => {
-    const ageMs = nowMs - signed.readUIntBE(stampAt, TIME_BYTES);
+    const ageMs = nowMs - issuedMs();
     return ageMs >= 0 && ageMs <= validMs;
   };
   return {
     issue(source, nowMs) {
-      signed.writeUIntBE(nowMs, stampAt, TIME_BYTES);
+      writeNumber(signed, stampAt, TIME_BYTES, nowMs);
       // Two nonces of the same source and millisecond differ, since each is good for one login only.
-      signed.writeUIntBE(counter, stampAt + TIME_BYTES, COUNTER_BYTES);
+      writeNumber(signed, stampAt + TIME_BYTES, COUNTER_BYTES, counter);
       counter = (counter + 1) % 2 ** (8 * COUNTER_BYTES);
       const mac = macOf(source);
       return signed.toString('base64url', stampAt) + mac.slice(0, NONCE_LENGTH - STAMP_CHARACTERS);
@@ -76,9 +77,24 @@ export function createNonces(key: Buffer, validMs = NONCE_VALID_MS): Nonces {
       return isTimely(nowMs) ? 'good' : 'stale';
     },
     goodSince(bytes, at, source, nowMs) {
-      return isOurs(bytes, at, source) && isTimely(nowMs) ? signed.readUIntBE(stampAt, TIME_BYTES) : -1;
+      return isOurs(bytes, at, source) && isTimely(nowMs) ? issuedMs() : -1;
     },
   };
+}
+
+/** Big-endian. As readUIntBE(), whose checks of its arguments cost more than the hash. */
+function readNumber(bytes: Uint8Array, at: number, length: number): number {
+  let number = 0;
+  for (let i = at; i < at + length; i++) number = number * 256 + (bytes[i] ?? 0);
+  return number;
+}
+
+function writeNumber(bytes: Uint8Array, at: number, length: number, number: number): void {
+  let rest = number;
+  for (let i = at + length - 1; i >= at; i--) {
+    bytes[i] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
 }
 
 const NO_DIGIT = 64;

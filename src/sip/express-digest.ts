@@ -1,5 +1,6 @@
 /** The answer to a Digest challenge (RFC 7616 3.4), read and checked on the bytes of the request. */
 import { hash } from 'node:crypto';
+import { viewsOf } from '../base/views.ts';
 import type { SessionRows } from '../heartbeat/session-rows.ts';
 import { equalsBytes, equalsText, hexValue } from './express-bytes.ts';
 import { skipBytes, TOKEN } from './syntax.ts';
@@ -34,6 +35,7 @@ const MD5_KEY_BYTES = 16;
 const CNONCE_BYTES_MAX = 128;
 /** HA1 : nonce : nc : cnonce : auth : HA2, the hexadecimal ones of SHA-256 at most. */
 const input = Buffer.alloc(64 + 1 + 64 + 1 + 8 + 1 + CNONCE_BYTES_MAX + 1 + 4 + 1 + 64);
+const inputUpTo = viewsOf(input);
 const HEX = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
 const AUTH = ':auth:';
 const COLON = 0x3a;
@@ -127,7 +129,7 @@ export class ExpressDigest {
     }
     to = write(AUTH, to);
     to = write(this.#ha2(), to);
-    return this.#isResponse(hash(isMd5Key ? 'md5' : 'sha256', input.subarray(0, to), 'hex'));
+    return this.#isResponse(hash(isMd5Key ? 'md5' : 'sha256', inputUpTo(to), 'hex'));
   }
 
   /** In a time that tells nothing of where they differ. */

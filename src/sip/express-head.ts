@@ -27,6 +27,7 @@ const DELETE = 0x7f;
 const COLON = 0x3a;
 const SEMICOLON = 0x3b;
 const QUOTE = 0x22;
+const MESSAGE_BYTES_MAX = 2_048;
 const VERSION = 'SIP/2.0\r\n';
 /** Bytes that are no control characters; the end of the message (0) is one. */
 const IN_LINE = Uint8Array.from({ length: 256 }, (_, byte) => (byte < SPACE || byte === DELETE ? 0 : 1));
@@ -47,8 +48,11 @@ export interface PersonPlace extends UriPlace {
 }
 
 export class ExpressHead {
-  /** Valid until the next read(). */
-  bytes: Buffer = Buffer.alloc(0);
+  /** The message, and nothing of use behind `length`; valid until the next read(). */
+  readonly bytes = Buffer.from(new ArrayBuffer(MESSAGE_BYTES_MAX + 8));
+  /** The same, four a word. */
+  readonly #words = new Int32Array(this.bytes.buffer);
+  length = 0;
   method = '';
   /** The Request-URI. */
   uriAt = 0;
@@ -68,17 +72,22 @@ export class ExpressHead {
   branchEnd = 0;
 
   /** Whether this is an ordinary request of the method, which it must begin with. False: nothing is known of it. */
-  read(bytes: Buffer, method: string): boolean {
-    this.bytes = bytes;
+  read(message: Buffer, method: string): boolean {
+    if (message.length > MESSAGE_BYTES_MAX) return false;
+    const { bytes } = this;
+    bytes.set(message);
+    // Ends every line.
+    bytes[message.length] = 0;
+    this.length = message.length;
     this.method = method;
     this.uriAt = method.length + 1;
     const bodyAt = this.#readLines(method.length + 1);
     if (bodyAt < 0) return false;
     const { at, end } = this;
-    const length = readDecimal(bytes, at[CONTENT_LENGTH] ?? 0, end[CONTENT_LENGTH] ?? 0, bytes.length);
+    const length = readDecimal(bytes, at[CONTENT_LENGTH] ?? 0, end[CONTENT_LENGTH] ?? 0, MESSAGE_BYTES_MAX);
     const forwards = readDecimal(bytes, at[MAX_FORWARDS] ?? 0, end[MAX_FORWARDS] ?? 0, 255);
     return (
-      length === bytes.length - bodyAt &&
+      length === message.length - bodyAt &&
       forwards > 0 &&
       this.#readCSeq(method) &&
       this.#readCallId() &&
@@ -90,8 +99,7 @@ export class ExpressHead {
 
   /** The offset of the body, -1 where a line is out of the ordinary. */
   #readLines(uriAt: number): number {
-    const { bytes, at: starts, end: ends } = this;
-    const { length } = bytes;
+    const { bytes, length, at: starts, end: ends } = this;
     starts.fill(0);
     let i = uriAt;
     while (i < length && (bytes[i] ?? 0) > SPACE && bytes[i] !== DELETE) i++;
@@ -105,7 +113,7 @@ export class ExpressHead {
       i = nameEnd + 1;
       while (bytes[i] === SPACE) i++;
       const valueAt = i;
-      while (IN_LINE[bytes[i] ?? 0] === 1) i++;
+      i = this.#lineEnd(i);
       if (i + 2 >= length || bytes[i] !== CR || bytes[i + 1] !== LF) return -1;
       const next = bytes[i + 2];
       if (next === SPACE || next === TAB || bytes[i - 1] === SPACE) return -1;
@@ -117,6 +125,24 @@ export class ExpressHead {
       i += 2;
     }
     return i + 1 < length && bytes[i + 1] === LF ? i + 2 : -1;
+  }
+
+  /** The first byte from `at` on that can't stand in a line. Four at a time: most of a message is looked at here only. */
+  #lineEnd(at: number): number {
+    const { bytes } = this;
+    const words = this.#words;
+    let i = at;
+    for (; (i & 3) !== 0; i++) if (IN_LINE[bytes[i] ?? 0] === 0) return i;
+    for (let word = i >> 2; ; word++) {
+      const four = words[word] ?? 0;
+      const likeDelete = four ^ 0x7f7f7f7f;
+      // The highest bit of a byte is set where it is below 0x20, or is 0x7f; above such a byte it may be set, too.
+      const hits = ((four - 0x20202020) & ~four) | ((likeDelete - 0x01010101) & ~likeDelete);
+      if ((hits & 0x80808080) === 0) continue;
+      i = word << 2;
+      while (IN_LINE[bytes[i] ?? 0] === 1) i++;
+      return i;
+    }
   }
 
   #readCSeq(method: string): boolean {

@@ -16,7 +16,7 @@ export class ExpressWriter {
 
   /** Begins an answer with the status line and what is copied (RFC 3261 8.2.6), as makeResponse() does. */
   begin(statusLine: string, head: ExpressHead, host: string, port: number): void {
-    if (this.#at + head.bytes.length + OWN_BYTES_MAX > SLAB_BYTES) {
+    if (this.#at + head.length + OWN_BYTES_MAX > SLAB_BYTES) {
       this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
       this.#at = 0;
     }

@@ -12,7 +12,6 @@ import { createRegisterLane } from './express-register.ts';
 import { ExpressWriter } from './express-writer.ts';
 import type { Flow } from './flow.ts';
 
-const MESSAGE_BYTES_MAX = 2_048;
 const METHODS = ['REGISTER', 'OPTIONS', 'INVITE', 'ACK'] as const;
 
 /** `bytes`: one message, whole. False: nothing has been done, it is left to the others. */
@@ -31,7 +30,6 @@ export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) 
   const redirect = createRedirectLane(context, writer, isOurs);
 
   return (bytes, flow) => {
-    if (bytes.length > MESSAGE_BYTES_MAX) return false;
     const method = METHODS.find((name) => bytes[name.length] === SPACE && equalsText(bytes, 0, name.length, name));
     if (method === undefined || !head.read(bytes, method)) return false;
     if (!isHost(bytes, head.from) || !isHost(bytes, head.to)) return false;
