@@ -19,6 +19,16 @@ export interface Load {
   readonly sampleEvery?: number;
   /** They are SIP INVITEs, and each response is acknowledged. Only the native generator can. */
   readonly ack?: boolean;
+  /** So many are sent a second, and the time to each reply is told. Only the native generator can. */
+  readonly rate?: number;
+}
+
+/** From sending a request to the reply, microseconds. */
+export interface Latency {
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
 }
 
 export interface LoadResult {
@@ -26,6 +36,8 @@ export interface LoadResult {
   readonly good: number;
   readonly lost: number;
   readonly seconds: number;
+  /** Where a rate was asked for. */
+  readonly latencyUs?: Latency;
   /** Some of the replies. */
   readonly samples: readonly Buffer[];
 }
@@ -50,11 +62,18 @@ export function openGenerator(folder: string): Generator {
 }
 
 async function runNative(program: string, file: string, load: Load): Promise<LoadResult> {
-  const { sampleEvery = SAMPLE_EVERY, ack = false } = load;
+  const { sampleEvery = SAMPLE_EVERY, ack = false, rate } = load;
   await writeFile(file, Buffer.concat(load.datagrams.flatMap((bytes) => [lengthOf(bytes), bytes])));
-  const args = [file, load.port, load.sourcePort, WINDOW, load.prefix, sampleEvery, ...(ack ? ['ack'] : [])].map(
-    String,
-  );
+  const args = [
+    file,
+    load.port,
+    load.sourcePort,
+    WINDOW,
+    load.prefix,
+    sampleEvery,
+    ...(ack ? ['ack'] : []),
+    ...(rate === undefined ? [] : [rate]),
+  ].map(String);
   const { stdout } = await promisify(execFile)(...pinned(CORE, [program, ...args]), { maxBuffer: 256 * 1024 * 1024 });
   const result = JSON.parse(stdout) as Omit<LoadResult, 'samples'> & { samples: string[] };
   return { ...result, samples: result.samples.map((hex) => Buffer.from(hex, 'hex')) };
@@ -68,7 +87,7 @@ function lengthOf(bytes: Buffer): Buffer {
 
 async function runDgram(load: Load): Promise<LoadResult> {
   const { datagrams, port, sourcePort, prefix, sampleEvery = SAMPLE_EVERY } = load;
-  if (load.ack === true)
+  if (load.ack === true || load.rate !== undefined)
     throw new Error('a C compiler is missing: on Debian or Ubuntu, sudo apt-get install gcc libc-dev');
   const socket = createSocket('udp4');
   socket.bind(sourcePort, '127.0.0.1');

@@ -1,11 +1,13 @@
 /** One run of a load against one server: what it cost the server. */
-import type { Generator, Load } from './generator.ts';
+import type { Generator, Latency, Load } from './generator.ts';
 
 export interface Loaded {
   readonly perCpuSecond: number;
   /** By the clock. */
   readonly perSecond: number;
   readonly lost: number;
+  /** Where a rate was asked for; then nothing was lost. */
+  readonly latencyUs?: Latency;
   /** Some of the replies. */
   readonly samples: readonly Buffer[];
 }
@@ -25,11 +27,14 @@ export async function load(
     const wrong = bad === undefined ? '' : `: ${bad.toString('latin1')}`;
     throw new Error(`not all of the ${result.received} replies are ${what.prefix} and good${wrong}`);
   }
+  // Latencies are told by the order of the replies.
+  if (what.rate !== undefined && result.lost > 0) throw new Error(`${result.lost} of the paced datagrams are lost`);
   if (result.lost > what.datagrams.length / 100) throw new Error(`${result.lost} datagrams were not answered`);
   return {
     perCpuSecond: (result.received / cpuMs) * 1000,
     perSecond: result.received / result.seconds,
     lost: result.lost,
+    ...(result.latencyUs && { latencyUs: result.latencyUs }),
     samples: result.samples,
   };
 }

@@ -2,7 +2,10 @@
  * Sends prepared datagrams to a UDP server on loopback, a window of them in flight, and counts the replies.
  * Many datagrams a system call, so that one core of it keeps a server on another core busy.
  *
- *   loadgen FILE PORT SOURCE_PORT WINDOW PREFIX SAMPLE_EVERY [ack]
+ *   loadgen FILE PORT SOURCE_PORT WINDOW PREFIX SAMPLE_EVERY [ack | RATE]
+ *
+ * With a RATE so many are sent a second, whatever comes back, and the time from each to its reply is told: the server
+ * must answer in order, and lose none.
  *
  * FILE: each datagram as two bytes of length (little-endian) and its bytes. One line of JSON comes out.
  * With `ack` the datagrams are SIP INVITEs, and each final response is acknowledged (RFC 3261 17.1.1.3).
@@ -131,9 +134,31 @@ static void send_all(int fd, struct mmsghdr *out, int count) {
   }
 }
 
+/* The time of each datagram, then from it to its reply; in order of sending. */
+static double *times;
+
+static int compare_times(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static void print_latencies(long received) {
+  static const struct { const char *name; double share; } POINTS[] = {
+    {"p50", 0.5}, {"p99", 0.99}, {"p999", 0.999}, {"max", 1},
+  };
+  qsort(times, received, sizeof *times, compare_times);
+  printf(",\"latencyUs\":{");
+  for (int i = 0; i < 4; i++) {
+    long at = POINTS[i].share * (received - 1);
+    printf("%s\"%s\":%.1f", i ? "," : "", POINTS[i].name, received ? times[at] * 1e6 : 0);
+  }
+  printf("}");
+}
+
 int main(int argc, char **argv) {
-  if (argc < 7) return fprintf(stderr, "loadgen FILE PORT SOURCE_PORT WINDOW PREFIX SAMPLE_EVERY [ack]\n"), 2;
-  int is_acking = argc > 7;
+  if (argc < 7) return fprintf(stderr, "loadgen FILE PORT SOURCE_PORT WINDOW PREFIX SAMPLE_EVERY [ack | RATE]\n"), 2;
+  double rate = argc > 7 ? atof(argv[7]) : 0;
+  int is_acking = argc > 7 && !rate;
   long count, sent = 0, received = 0, good = 0, lost = 0;
   struct iovec *datagrams = read_datagrams(argv[1], &count);
   int fd = open_socket(atoi(argv[2]), atoi(argv[3]));
@@ -149,16 +174,19 @@ int main(int argc, char **argv) {
     in[i].msg_hdr = (struct msghdr){.msg_iov = &places[i], .msg_iovlen = 1};
   }
 
+  if (rate && !(times = calloc(count, sizeof *times))) fail("memory");
   double start = seconds(), last = start;
   while (sent < count || in_flight > 0) {
-    long wanted = window - in_flight;
+    long wanted = rate ? (long)((seconds() - start) * rate) - sent : window - in_flight;
     if (wanted > count - sent) wanted = count - sent;
     if (wanted > BATCH) wanted = BATCH;
     for (int i = 0; i < wanted; i++) {
       out[i].msg_hdr = (struct msghdr){.msg_iov = &datagrams[sent + i], .msg_iovlen = 1};
     }
     if (wanted > 0) {
+      double now = rate ? seconds() : 0;
       int n = sendmmsg(fd, out, wanted, 0);
+      for (int i = 0; rate && i < n; i++) times[sent + i] = now;
       if (n < 0 && errno != EAGAIN && errno != ENOBUFS && errno != EINTR) fail("sendmmsg");
       if (n > 0) sent += n, in_flight += n;
     }
@@ -178,6 +206,8 @@ int main(int argc, char **argv) {
       continue;
     }
     last = seconds();
+    if (rate && received + n > count) fail("more replies than requests");
+    for (int i = 0; rate && i < n; i++) times[received + i] = last - times[received + i];
     for (int i = 0; i < n; i++) {
       size_t length = in[i].msg_len;
       if (length >= prefix_length && !memcmp(replies[i], prefix, prefix_length)) good++;
@@ -191,6 +221,7 @@ int main(int argc, char **argv) {
   }
   printf("{");
   print_samples();
+  if (rate) print_latencies(received);
   printf(",\"sent\":%ld,\"received\":%ld,\"good\":%ld,\"lost\":%ld,\"seconds\":%.6f}\n", sent, received, good, lost,
          last - start);
   return 0;

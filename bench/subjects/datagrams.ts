@@ -4,6 +4,7 @@ import { startChild } from '../child.ts';
 import { inFlight, isSignedReply, openClient, signed } from '../client.ts';
 import type { Session } from '../client.ts';
 import { openGenerator } from '../generator.ts';
+import { latencyRow } from '../latency.ts';
 import { load, lostNote } from '../load.ts';
 import type { Loaded } from '../load.ts';
 import type { Run, Subject } from '../subject.ts';
@@ -17,6 +18,7 @@ const CORE = '0';
 export const datagrams: readonly Subject[] = [
   { name: 'heartbeat', measure: (run) => measure(run, heartbeats) },
   { name: 'locate', measure: (run) => measure(run, locates) },
+  { name: 'latency-heartbeat', measure: (run) => measure(run, heartbeats, 'latency') },
 ];
 
 interface Traffic {
@@ -41,7 +43,7 @@ const locates: Traffic = {
   argument: (index) => uidOf((index * 7_919 + 1) % USERS),
 };
 
-async function measure(run: Run, traffic: Traffic): Promise<Row[]> {
+async function measure(run: Run, traffic: Traffic, what: 'throughput' | 'latency' = 'throughput'): Promise<Row[]> {
   const backend = await openSqlite(run.folder);
   const place = await backend.fresh();
   const file = join(run.folder, `${traffic.verb}.ldif`);
@@ -64,15 +66,18 @@ async function measure(run: Run, traffic: Traffic): Promise<Row[]> {
     const count = run.quick ? 20_000 : 200_000;
 
     let prepared: readonly Buffer[] = [];
+    const ours = (paced: { rate?: number }): Promise<Loaded> => {
+      prepared = prepare(traffic, sessions, count);
+      const what = { datagrams: prepared, port: udp, sourcePort, prefix: traffic.replyVerb, ...paced };
+      return load(node, generator, what, (one) => sampleIsGood(one, traffic.replyVerb, sessions));
+    };
+    const theirs = (paced: { rate?: number }): Promise<Loaded> =>
+      load(echo, generator, { datagrams: prepared, port: echoPort, sourcePort, prefix: traffic.verb, ...paced });
+    if (what === 'latency') return [await latencyRow(run, 'heartbeat', 'dgram echo', ours, theirs)];
     const measured = await alternate(
       run.reps,
-      () => {
-        prepared = prepare(traffic, sessions, count);
-        return load(node, generator, { datagrams: prepared, port: udp, sourcePort, prefix: traffic.replyVerb }, (one) =>
-          sampleIsGood(one, traffic.replyVerb, sessions),
-        );
-      },
-      () => load(echo, generator, { datagrams: prepared, port: echoPort, sourcePort, prefix: traffic.verb }),
+      () => ours({}),
+      () => theirs({}),
     );
     const perSecond = (loads: readonly Loaded[]): string => format(median(loads.map((one) => one.perSecond)));
     return [

@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { startChild } from '../child.ts';
 import { openGenerator } from '../generator.ts';
-import type { Generator } from '../generator.ts';
+import type { Generator, Load } from '../generator.ts';
+import { latencyRow } from '../latency.ts';
 import { startKamailio } from '../kamailio.ts';
 import { load, lostNote } from '../load.ts';
 import type { Loaded } from '../load.ts';
@@ -24,6 +25,13 @@ interface Kind {
   readonly run: (side: Side, count: number) => Promise<Loaded>;
 }
 
+interface Sides {
+  readonly ours: Side;
+  readonly theirs: Side;
+  /** Requests a run. */
+  readonly count: number;
+}
+
 export const sip: readonly Subject[] = [
   {
     name: 'sip-register',
@@ -43,6 +51,19 @@ export const sip: readonly Subject[] = [
     measure: (run) =>
       measure(run, { subject: 'INVITE to 302 and ACK, one core', ratioMin: 1.5, run: redirect('INVITE') }),
   },
+  {
+    name: 'latency-register',
+    measure: (run) =>
+      withSides(run, ({ ours, theirs, count }) =>
+        latencyRow(
+          run,
+          'REGISTER',
+          'Kamailio',
+          (paced) => refresh(ours, count, paced),
+          (paced) => refresh(theirs, count, paced),
+        ),
+      ),
+  },
 ];
 
 /** One of the two servers, and how far the phones are with it. */
@@ -55,7 +76,31 @@ interface Side {
   round: number;
 }
 
-async function measure(run: Run, { subject, ratioMin, run: once }: Kind): Promise<Row[]> {
+function measure(run: Run, { subject, ratioMin, run: once }: Kind): Promise<Row[]> {
+  return withSides(run, async ({ ours, theirs, count }) => {
+    const measured = await alternate(
+      run.reps,
+      () => once(ours, count),
+      () => once(theirs, count),
+    );
+    return {
+      subject,
+      unit: 'requests a CPU second',
+      ours: measured.ours.map((one) => one.perCpuSecond),
+      reference: { name: 'Kamailio', values: measured.reference.map((one) => one.perCpuSecond) },
+      goal: { ratioMin },
+      notes: [
+        `by the clock ${perSecond(measured.ours)}/s against ${perSecond(measured.reference)}/s`,
+        `${format(ours.users)} users`,
+        `generator: ${ours.generator.name}`,
+        lostNote([...measured.ours, ...measured.reference]),
+      ],
+    };
+  });
+}
+
+/** The row that `work` makes with both servers, at which all phones are registered. */
+async function withSides(run: Run, work: (sides: Sides) => Promise<Row>): Promise<Row[]> {
   const users = run.quick ? 1_000 : 20_000;
   const count = run.quick ? 10_000 : 100_000;
   const place = await (await openSqlite(run.folder)).fresh();
@@ -73,26 +118,7 @@ async function measure(run: Run, { subject, ratioMin, run: once }: Kind): Promis
       const ours: Side = { server: { port, cpuMs: () => node.cpuMs() }, generator, users, nonce: '', round: 0 };
       const theirs: Side = { server: kamailio, generator, users, nonce: '', round: 0 };
       for (const side of [ours, theirs]) await registerAll(side);
-      const measured = await alternate(
-        run.reps,
-        () => once(ours, count),
-        () => once(theirs, count),
-      );
-      return [
-        {
-          subject,
-          unit: 'requests a CPU second',
-          ours: measured.ours.map((one) => one.perCpuSecond),
-          reference: { name: 'Kamailio', values: measured.reference.map((one) => one.perCpuSecond) },
-          goal: { ratioMin },
-          notes: [
-            `by the clock ${perSecond(measured.ours)}/s against ${perSecond(measured.reference)}/s`,
-            `${format(users)} users`,
-            `generator: ${generator.name}`,
-            lostNote([...measured.ours, ...measured.reference]),
-          ],
-        },
-      ];
+      return [await work({ ours, theirs, count })];
     } finally {
       await kamailio.stop();
     }
@@ -107,7 +133,7 @@ function perSecond(loads: readonly Loaded[]): string {
 
 /** Every phone for the first time, with one nonce for all: it stands for their common address. */
 async function registerAll(side: Side): Promise<void> {
-  const { samples } = await send(side, 1, (ask) => register(ask, null), 'SIP/2.0 401', 1);
+  const { samples } = await send(side, 1, (ask) => register(ask, null), 'SIP/2.0 401', { sampleEvery: 1 });
   side.nonce = nonceOf(samples[0] ?? Buffer.alloc(0));
   let missing = Array.from({ length: side.users }, (_, index) => index);
   for (let tries = 0; missing.length > 0; tries++) {
@@ -131,7 +157,7 @@ async function registerThese(side: Side, phones: readonly number[]): Promise<num
   return phones.filter((index) => !answered.has(index));
 }
 
-async function refresh(side: Side, count: number): Promise<Loaded> {
+async function refresh(side: Side, count: number, paced: Pick<Load, 'rate'> = {}): Promise<Loaded> {
   // Two nonce-counts of a user never come in one run twice: the rounds go on from run to run.
   const { nonce, users, round } = side;
   side.round += Math.ceil(count / users);
@@ -140,12 +166,15 @@ async function refresh(side: Side, count: number): Promise<Loaded> {
     count,
     (ask) => register(ask, { nonce, count: round + 1 + Math.floor(ask.index / users) }),
     'SIP/2.0 200',
+    paced,
   );
 }
 
 /** First all challenges, then all answers to them; both count as one registration. */
 async function challengeAndRegister(side: Side, count: number): Promise<Loaded> {
-  const asked = await send(side, Math.min(count, side.users), (ask) => register(ask, null), 'SIP/2.0 401', 1);
+  const asked = await send(side, Math.min(count, side.users), (ask) => register(ask, null), 'SIP/2.0 401', {
+    sampleEvery: 1,
+  });
   const challenges = new Map<number, Challenge>(
     asked.samples.map((sample) => [indexOf(sample), { nonce: nonceOf(sample), count: 1 }]),
   );
@@ -168,7 +197,7 @@ async function challengeAndRegister(side: Side, count: number): Promise<Loaded> 
 function redirect(method: 'OPTIONS' | 'INVITE'): Kind['run'] {
   return (side, count) => {
     side.round++;
-    return send(side, count, (ask) => request(method, ask), 'SIP/2.0 302', undefined, method === 'INVITE');
+    return send(side, count, (ask) => request(method, ask), 'SIP/2.0 302', { ack: method === 'INVITE' });
   };
 }
 
@@ -182,15 +211,12 @@ function send(
   count: number,
   make: (ask: Ask) => Buffer,
   prefix: string,
-  sampleEvery?: number,
-  ack = false,
+  how: Pick<Load, 'sampleEvery' | 'ack' | 'rate'> = {},
 ): Promise<Loaded> {
   const cseq = cseqOf(round);
   const datagrams = Array.from({ length: count }, (_, index) =>
     make({ uid: uidOf(index % users), index, sourcePort: SOURCE_PORT, cseq: cseq + Math.floor(index / users) }),
   );
-  const what = { datagrams, port: server.port, sourcePort: SOURCE_PORT, prefix, ack };
-  return load(server, generator, sampleEvery === undefined ? what : { ...what, sampleEvery }, (sample) =>
-    prefix.endsWith('401') ? true : sample.includes(CONTACT),
-  );
+  const what = { datagrams, port: server.port, sourcePort: SOURCE_PORT, prefix, ...how };
+  return load(server, generator, what, (sample) => (prefix.endsWith('401') ? true : sample.includes(CONTACT)));
 }
