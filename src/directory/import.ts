@@ -3,6 +3,7 @@ import { isUnavailable, VserverError } from '../base/errors.ts';
 import type { Clock } from '../base/ports.ts';
 import type { Applied, Directory, LdifRecord } from './directory.ts';
 import { isProblem, parseLdif } from './ldif.ts';
+import type { PlanDirectory } from './import-plan.ts';
 import { planned } from './import-plan.ts';
 
 export interface ImportSource {
@@ -42,7 +43,7 @@ export interface ImportReport {
 }
 
 export interface ImportOptions {
-  readonly directory: Pick<Directory, 'apply' | 'find'>;
+  readonly directory: PlanDirectory & Pick<Directory, 'apply'>;
   readonly files: readonly ImportSource[];
   /**
    * `stop` ends at the first bad record. What stands before it is written; of the records behind it, those of the same

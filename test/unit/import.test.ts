@@ -28,6 +28,9 @@ function fakeDirectory(answer?: (record: LdifRecord) => Applied | undefined) {
       applying--;
       return outcomes;
     },
+    regions: () => Promise.resolve([{ name: 'china', countryCode: '86' }]),
+    servers: () => Promise.resolve([]),
+    variable: (name: string) => Promise.resolve(name === 'MAIN_URL' ? 'http://x/' : null),
     find(uid: string): Promise<Entry | null> {
       const present = dns.has(`uid=${uid},ou=users,dc=x`);
       return Promise.resolve(present ? { user: userDefaults(uid), location: NOWHERE, version: '' } : null);
@@ -124,12 +127,93 @@ describe('a dry run', () => {
     const directory = fakeDirectory();
     directory.dns.add('uid=1,ou=users,dc=x');
     const bad = 'dn: uid=3,ou=users,dc=x\nuid: a:b\n\n';
-    const text = `${users(1, 2)}${bad}dn: uid=1,ou=users,dc=x\nchangetype: delete\n\ndn: uid=1,ou=users,dc=x\nchangetype: modify\n\n`;
+    const text = `${users(1, 2)}${bad}dn: uid=1,ou=users,dc=x\nchangetype: modify\n\ndn: uid=1,ou=users,dc=x\nchangetype: delete\n\n`;
     const report = await importLdif({ ...options(directory, source(text)), dryRun: true });
     expect(report.counts).toMatchObject({ unchanged: 1, added: 1, failed: 1, removed: 1, changed: 1 });
     expect(report.plan.slice(0, 2)).toEqual(['unchanged uid=1,ou=users,dc=x', 'added uid=2,ou=users,dc=x']);
     expect(report.plan[2]).toContain('failed uid=3,ou=users,dc=x: uid');
     expect(directory.batches).toEqual([]);
+  });
+
+  /** One change record a line. */
+  async function planOf(...changes: readonly [dn: string, ...lines: string[]][]): Promise<readonly string[]> {
+    const directory = fakeDirectory();
+    directory.dns.add('uid=1,ou=users,dc=x');
+    const text = changes.map(([dn, ...lines]) => [`dn: ${dn}`, ...lines].join('\n')).join('\n\n');
+    const report = await importLdif({ ...options(directory, source(`${text}\n`)), dryRun: true });
+    expect(directory.batches).toEqual([]);
+    return report.plan.map((line) => line.replace(/,ou=\w+,dc=x/, ''));
+  }
+
+  it('says of who is not there that nothing can be changed or removed', async () => {
+    const absent = 'uid=9,ou=users,dc=x';
+    expect(
+      await planOf(
+        [absent, 'changetype: delete'],
+        [absent, 'changetype: modify', 'replace: mail', 'mail: a@x', '-'],
+        [absent, 'changetype: modrdn', 'newrdn: uid=8', 'deleteoldrdn: 1'],
+        ['cn=NONE,ou=config,dc=x', 'changetype: delete'],
+      ),
+    ).toEqual([...Array<string>(3).fill('failed uid=9: no such entry'), 'failed cn=NONE: no such entry']);
+  });
+
+  it('takes into account what earlier records make, rename and remove', async () => {
+    const [one, two] = ['uid=1,ou=users,dc=x', 'uid=2,ou=users,dc=x'];
+    const remove = 'changetype: delete';
+    expect(
+      await planOf(
+        [two, 'uid: 2'],
+        [two, 'uid: 2'],
+        [two, 'changetype: modify', 'replace: mail', 'mail: a@x', '-'],
+        [two, 'changetype: modrdn', 'newrdn: uid=1', 'deleteoldrdn: 1'],
+        [two, 'changetype: modrdn', 'newrdn: uid=3', 'deleteoldrdn: 1'],
+        [two, remove],
+        [one, remove],
+        [one, remove],
+        [one, 'uid: 1'],
+      ),
+    ).toEqual([
+      'added uid=2',
+      'unchanged uid=2',
+      'changed uid=2',
+      'failed uid=2: the new uid is taken',
+      'renamed uid=2',
+      'failed uid=2: no such entry',
+      'removed uid=1',
+      'failed uid=1: no such entry',
+      'added uid=1',
+    ]);
+  });
+
+  it('checks a change against the record of the directory', async () => {
+    const one = 'uid=1,ou=users,dc=x';
+    expect(
+      await planOf(
+        [one, 'changetype: modify', 'delete: mail', '-'],
+        [one, 'changetype: modify', 'replace: vsAge', 'vsAge: many', '-'],
+        [one, 'changetype: modify', 'replace: vsAge', 'vsAge: 30', '-'],
+      ),
+    ).toEqual(['failed uid=1: noSuchAttribute: mail', expect.stringContaining('failed uid=1: vsAge'), 'changed uid=1']);
+  });
+
+  it('knows regions and variables that are there', async () => {
+    expect(
+      await planOf(
+        ['ou=china,ou=users,dc=x', 'ou: china', 'countryCode: 86'],
+        ['uid=5,ou=usa,ou=users,dc=x', 'uid: 5'],
+        ['uid=5,ou=china,ou=users,dc=x', 'uid: 5'],
+        ['ou=usa,ou=users,dc=x', 'ou: usa', 'countryCode: 1'],
+        ['cn=MAIN_URL,ou=config,dc=x', 'changetype: delete'],
+        ['cn=MAIN_URL,ou=config,dc=x', 'cn: MAIN_URL', 'vsValue: y'],
+      ),
+    ).toEqual([
+      'unchanged ou=china',
+      expect.stringContaining('added uid=5'),
+      expect.stringContaining('the uid is taken in another region'),
+      'changed ou=usa',
+      'removed cn=MAIN_URL',
+      'added cn=MAIN_URL',
+    ]);
   });
 });
 
