@@ -4,8 +4,8 @@
  *
  *   loadgen FILE PORT SOURCE_PORT WINDOW PREFIX SAMPLE_EVERY [ack | RATE]
  *
- * With a RATE so many are sent a second, whatever comes back, and the time from each to its reply is told: the server
- * must answer in order, and lose none.
+ * With a RATE so many are sent a second, whatever comes back, and the time from each to its reply is told. The reply
+ * says by its branch (hexadecimal) or the end of its id (base 36) which datagram it belongs to.
  *
  * FILE: each datagram as two bytes of length (little-endian) and its bytes. One line of JSON comes out.
  * With `ack` the datagrams are SIP INVITEs, and each final response is acknowledged (RFC 3261 17.1.1.3).
@@ -134,23 +134,45 @@ static void send_all(int fd, struct mmsghdr *out, int count) {
   }
 }
 
-/* The time of each datagram, then from it to its reply; in order of sending. */
+/* From each datagram to its reply; while it is on its way, when it was sent, negative. */
 static double *times;
+
+static long index_of(const uint8_t *reply, size_t length) {
+  static const char BRANCH[] = "branch=z9hG4bK", ID[] = "\nid: ";
+  char text[9] = "";
+  const uint8_t *end = reply + length, *at = memmem(reply, length, BRANCH, sizeof BRANCH - 1);
+  int base = at ? 16 : 36;
+  if (at) at += sizeof BRANCH - 1;
+  else if ((at = memmem(reply, length, ID, sizeof ID - 1)) && (at = memchr(at, '.', end - at))) at++;
+  if (!at) return -1;
+  memcpy(text, at, end - at < 8 ? end - at : 8);
+  return strtol(text, NULL, base);
+}
+
+static void received_at(double now, const uint8_t *reply, size_t length, long count) {
+  long which = index_of(reply, length);
+  if (which < 0 || which >= count) fail("index of a reply");
+  if (times[which] < 0) times[which] += now;
+}
 
 static int compare_times(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);
 }
 
-static void print_latencies(long received) {
+/* What was not answered has waited until it was given up. */
+static void print_latencies(long count) {
   static const struct { const char *name; double share; } POINTS[] = {
     {"p50", 0.5}, {"p99", 0.99}, {"p999", 0.999}, {"max", 1},
   };
-  qsort(times, received, sizeof *times, compare_times);
+  for (long i = 0; i < count; i++) {
+    if (times[i] < 0) times[i] = SILENCE_S;
+  }
+  qsort(times, count, sizeof *times, compare_times);
   printf(",\"latencyUs\":{");
   for (int i = 0; i < 4; i++) {
-    long at = POINTS[i].share * (received - 1);
-    printf("%s\"%s\":%.1f", i ? "," : "", POINTS[i].name, received ? times[at] * 1e6 : 0);
+    long at = POINTS[i].share * (count - 1);
+    printf("%s\"%s\":%.1f", i ? "," : "", POINTS[i].name, times[at] * 1e6);
   }
   printf("}");
 }
@@ -186,7 +208,7 @@ int main(int argc, char **argv) {
     if (wanted > 0) {
       double now = rate ? seconds() : 0;
       int n = sendmmsg(fd, out, wanted, 0);
-      for (int i = 0; rate && i < n; i++) times[sent + i] = now;
+      for (int i = 0; rate && i < n; i++) times[sent + i] = -now;
       if (n < 0 && errno != EAGAIN && errno != ENOBUFS && errno != EINTR) fail("sendmmsg");
       if (n > 0) sent += n, in_flight += n;
     }
@@ -206,8 +228,7 @@ int main(int argc, char **argv) {
       continue;
     }
     last = seconds();
-    if (rate && received + n > count) fail("more replies than requests");
-    for (int i = 0; rate && i < n; i++) times[received + i] = last - times[received + i];
+    for (int i = 0; rate && i < n; i++) received_at(last, replies[i], in[i].msg_len, count);
     for (int i = 0; i < n; i++) {
       size_t length = in[i].msg_len;
       if (length >= prefix_length && !memcmp(replies[i], prefix, prefix_length)) good++;
@@ -221,7 +242,7 @@ int main(int argc, char **argv) {
   }
   printf("{");
   print_samples();
-  if (rate) print_latencies(received);
+  if (rate) print_latencies(count);
   printf(",\"sent\":%ld,\"received\":%ld,\"good\":%ld,\"lost\":%ld,\"seconds\":%.6f}\n", sent, received, good, lost,
          last - start);
   return 0;
