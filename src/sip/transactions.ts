@@ -2,6 +2,7 @@
  * The transactions that run (RFC 3261 17). Nothing is kept here for a request until openServer() is called, which is
  * for requests that were authenticated: before, the server answers without state.
  */
+import { createOldestFirst } from '../base/oldest-first.ts';
 import type { Timers } from '../base/ports.ts';
 import type { Flow } from './flow.ts';
 import type { SipRequest, SipResponse } from './message.ts';
@@ -46,13 +47,13 @@ export interface Transactions {
 
 /** Where there is no room for a new one, it takes that of the oldest. */
 export function createTransactions(timers: Timers, limits = LIMITS): Transactions {
-  /** The oldest first. */
   const running = new Map<string, Transaction>();
+  const byAge = createOldestFirst<Transaction>();
   /** Of the flows that can close. */
   const onFlow = new Map<string, Set<Transaction>>();
   let bytes = 0;
 
-  const dropOldest = (): void => running.values().next().value?.end('dropped');
+  const dropOldest = (): void => byAge.oldest()?.end('dropped');
 
   const open = (key: string, parts: Omit<TransactionParts, 'timers' | 'grown' | 'forget'>): Transaction => {
     // Two with the same key can't be told apart; the later one is the one that its user knows to be new.
@@ -61,6 +62,7 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
     const { id, isReliable } = parts.flow;
     const forget = (): void => {
       running.delete(key);
+      leave();
       bytes -= tx.size;
       const others = onFlow.get(id);
       others?.delete(tx);
@@ -71,6 +73,7 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
     bytes += tx.size;
     while (bytes > limits.bytes && running.size > 0) dropOldest();
     running.set(key, tx);
+    const leave = byAge.add(tx);
     if (isReliable) onFlow.set(id, (onFlow.get(id) ?? new Set()).add(tx));
     tx.handle({ type: 'start' });
     return tx;
