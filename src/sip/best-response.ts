@@ -2,7 +2,7 @@
 import type { SipResponse } from './message.ts';
 import { encodeUtf8 } from './syntax.ts';
 
-/** A final response; null where it is our own (408, 503). */
+/** A final response; null where it is our own (408, 503, 513). */
 export interface Final {
   readonly status: number;
   readonly response: SipResponse | null;

@@ -26,10 +26,10 @@ export interface Branch {
   cancel(): void;
 }
 
-/** `bytes`: a request whose top Via is ours. */
-export function openBranch(context: SipContext, bytes: Buffer, flow: Flow, user: BranchUser): Branch {
+/** `bytes`: a request whose top Via is ours. null: with what we added it is too long, or has too many headers. */
+export function openBranch(context: SipContext, bytes: Buffer, flow: Flow, user: BranchUser): Branch | null {
   const request = parseMessage(bytes);
-  if (!(request instanceof SipRequest)) throw new Error('what was sent on is malformed');
+  if (!(request instanceof SipRequest)) return null;
   const { timers, transactions } = context;
   const isInvite = request.method === 'INVITE';
   let timer: Timer | undefined;

@@ -120,6 +120,7 @@ const REASONS: Readonly<Record<number, string>> = {
   500: 'Server Internal Error',
   501: 'Not Implemented',
   503: 'Service Unavailable',
+  513: 'Message Too Large',
 };
 
 /** What can be answered: a request, or what is none. */

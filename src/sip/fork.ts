@@ -136,7 +136,7 @@ class Fork {
     // Its final response may come before openBranch() returns.
     const attempt: Attempt = { branch: undefined, isOver: false, isGivenUp: false };
     this.#attempts.push(attempt);
-    attempt.branch = openBranch(this.#context, this.#requestFor(target), flow, {
+    const branch = openBranch(this.#context, this.#requestFor(target), flow, {
       onProvisional: (response) => {
         this.#rings = true;
         if (!this.#isOver) this.#relay(response);
@@ -146,7 +146,13 @@ class Fork {
         this.#onFinal({ status, response });
       },
     });
-    if (this.#isCancelled || this.#isOver) attempt.branch.cancel();
+    if (branch === null) {
+      attempt.isOver = true;
+      this.#finals.push({ status: 513, response: null });
+      return;
+    }
+    attempt.branch = branch;
+    if (this.#isCancelled || this.#isOver) branch.cancel();
   }
 
   #requestFor({ uri, flow, route, more = '' }: ForkTarget): Buffer {
@@ -282,6 +288,7 @@ class Fork {
     else if (best.response !== null && best.status !== 503) {
       this.#relay(best.response, otherChallenges(best, this.#finals));
     } else if (best.response !== null) answer(this.#inbound, 500);
+    else if (best.status === 513) answer(this.#inbound, 513);
     else if (best.status !== 408) answer(this.#inbound, 480);
     else if (this.#isInvite) answer(this.#inbound, 408);
     // RFC 4320 4.2: the caller of another method has given up by himself.

@@ -115,9 +115,9 @@ export function deliverMessage(context: SipContext, row: number, message: Messag
   };
   return new Promise((resolve) => {
     sendRequest(context, target, request, {
-      onFinal: (status, response) => {
+      onFinal: (status) => {
         if (status < 300) resolve('taken');
-        else resolve(response === null || NOT_NOW.has(status) ? 'silent' : 'refused');
+        else resolve(NOT_NOW.has(status) ? 'silent' : 'refused');
       },
     });
   });

@@ -35,7 +35,10 @@ export interface OwnRequest {
 
 export interface Outcome {
   onProvisional?(response: SipResponse): void;
-  /** Once. Without a response: 408 (none came in time) or 503 (the connection closed, or too much was going on). */
+  /**
+   * Once. Without a response: 408 (none came in time), 503 (the connection closed, or too much was going on), or 513
+   * (with what others put into it, it is too long or has too many headers).
+   */
   onFinal(status: number, response: SipResponse | null): void;
 }
 
@@ -79,7 +82,10 @@ export function sendRequest(context: SipContext, target: Target, request: OwnReq
   const head = `${method} ${uri} SIP/2.0\r\n${fields.map(fieldLine).join('')}\r\n`;
   const bytes = Buffer.concat([Buffer.from(head, 'latin1'), body ?? EMPTY]);
   const parsed = parseMessage(bytes);
-  if (!(parsed instanceof SipRequest)) throw new Error(`malformed request of our own: ${method}`);
+  if (!(parsed instanceof SipRequest)) {
+    outcome.onFinal(513, null);
+    return;
+  }
   let isOver = false;
   const end = (status: number, response: SipResponse | null): void => {
     if (isOver) return;

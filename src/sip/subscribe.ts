@@ -6,6 +6,7 @@ import { mayAskDirectory, withCaller } from './caller.ts';
 import type { Inbound, SipContext, Waiting } from './context.ts';
 import { answer, answerStranger, hold, HOPS, hopsOf, ownUri, sipAddress } from './context.ts';
 import type { SipRequest } from './message.ts';
+import type { NameAddr } from './name-addr.ts';
 import { PIDF_TYPE } from './pidf.ts';
 import { eventOf, presentityOf } from './presence-request.ts';
 import { makeResponse } from './response.ts';
@@ -17,6 +18,8 @@ import { escapeUser } from './uri.ts';
 const EXPIRES_MIN_S = 60;
 const EXPIRES_MAX_S = SUBSCRIPTION_LIMITS.lifetimeMaxS;
 const RETRY_AFTER_S = 60;
+/** Of the head; much of it is kept as long as the subscription lasts. */
+const HEAD_BYTES_MAX = 4 * 1024;
 
 export function onSubscribe(context: SipContext, inbound: Inbound): void {
   const { request } = inbound;
@@ -42,7 +45,9 @@ function isAcceptable(context: SipContext, inbound: Inbound): boolean {
     !accept.some((one) => one === PIDF_TYPE || one === '*/*' || one === 'application/*')
   ) {
     answerStranger(context, inbound, 406, [['Accept', PIDF_TYPE]]);
-  } else if (contacts === null || contacts === '*' || contacts.length !== 1 || request.fromTag === undefined) {
+  } else if (request.text.length - request.body.length > HEAD_BYTES_MAX) {
+    answerStranger(context, inbound, 513);
+  } else if (contacts?.length !== 1 || !isTarget(contacts) || request.fromTag === undefined) {
     answerStranger(context, inbound, 400);
   } else return true;
   return false;
@@ -152,9 +157,17 @@ function isRefreshable(context: SipContext, inbound: Inbound): boolean {
   const contacts = inbound.request.contacts();
   if (expires > 0 && expires < EXPIRES_MIN_S) {
     answerStranger(context, inbound, 423, [['Min-Expires', String(EXPIRES_MIN_S)]]);
-  } else if (contacts === null || contacts === '*' || contacts.length > 1) answerStranger(context, inbound, 400);
+  } else if (contacts === null || contacts.length > 1 || !isTarget(contacts)) answerStranger(context, inbound, 400);
   else return true;
   return false;
+}
+
+/** Whether a request can be sent there (RFC 3261 12.1.1, 19.1.1). */
+function isTarget(contacts: readonly NameAddr[] | '*'): boolean {
+  return (
+    contacts !== '*' &&
+    contacts.every(({ uri }) => (uri.scheme === 'sip' || uri.scheme === 'sips') && uri.headers === '')
+  );
 }
 
 /** The row of the subscription of this very dialog, or -1. */

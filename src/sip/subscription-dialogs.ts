@@ -28,9 +28,13 @@ export interface Dialog {
   readonly flowId: string;
 }
 
-const FIELD = '\x1f';
-const ITEM = '\x1e';
 const CAPACITY = 64;
+
+/** The fields of a dialog in the order in which they are stored. */
+type Fields = [
+  ...[callId: string, localTag: string, remoteTag: string, to: string, from: string, target: string],
+  ...[route: readonly string[], eventId: string, entity: string, flowId: string],
+];
 
 export class SubscriptionDialogs {
   readonly #texts = new Arena();
@@ -42,10 +46,11 @@ export class SubscriptionDialogs {
   put(row: number, dialog: Dialog, heard: number): void {
     while (row >= this.#text.length) this.#grow();
     const { callId, localTag, remoteTag, to, from, target, route, eventId, entity, flowId } = dialog;
-    const fields = [callId, localTag, remoteTag, to, from, target, route.join(ITEM), eventId, entity, flowId];
+    // Header values may hold any character, so none of them could separate the fields.
+    const fields: Fields = [callId, localTag, remoteTag, to, from, target, route, eventId, entity, flowId];
     if (!this.has(row)) this.#sent[row] = 0;
     this.#texts.free(this.#text[row] ?? 0);
-    this.#text[row] = this.#texts.put(Buffer.from(fields.join(FIELD)));
+    this.#text[row] = this.#texts.put(Buffer.from(JSON.stringify(fields)));
     this.#heard[row] = heard;
   }
 
@@ -57,11 +62,9 @@ export class SubscriptionDialogs {
   get(row: number): Dialog | undefined {
     const ref = this.#text[row] ?? 0;
     if (ref === 0) return undefined;
-    const [callId = '', localTag = '', remoteTag = '', to = '', from = '', target = '', route = '', ...more] =
-      this.#texts.text(ref).split(FIELD);
-    const [eventId = '', entity = '', flowId = ''] = more;
-    const routes = route === '' ? [] : route.split(ITEM);
-    return { callId, localTag, remoteTag, to, from, target, route: routes, eventId, entity, flowId };
+    const fields = JSON.parse(this.#texts.text(ref)) as Fields;
+    const [callId, localTag, remoteTag, to, from, target, route, eventId, entity, flowId] = fields;
+    return { callId, localTag, remoteTag, to, from, target, route, eventId, entity, flowId };
   }
 
   /** CSeq of the last request that the subscriber sent in it. */

@@ -1,5 +1,6 @@
 /** MESSAGE (RFC 3428) at the SIP edge: from a telephone into the flow, and from there to telephones. */
 import { describe, expect, it } from 'vitest';
+import { MESSAGE_BODY_BYTES_MAX } from '../../src/messages/message-rules.ts';
 import { parseMessage, SipRequest } from '../../src/sip/message.ts';
 import { makeResponse } from '../../src/sip/response.ts';
 import { settle } from '../support/clock.ts';
@@ -224,6 +225,22 @@ describe('what is no message', () => {
     expect(others).toEqual([]);
     expect(answer === undefined || answer.status >= 400).toBe(true);
     expect(await directory.messages?.list('bob', 0, 0)).toHaveLength(1);
+  });
+
+  it('with 64 KiB from elsewhere no telephone can take one: it waits, and the node goes on', async () => {
+    const { messages, got, bobRegisters } = await started();
+    await bobRegisters();
+    const body = 'x'.repeat(MESSAGE_BODY_BYTES_MAX);
+    const sent = messages.send({
+      from: 'alice',
+      mayCallOut: true,
+      to: 'bob',
+      id: 'm',
+      contentType: 'text/plain',
+      body,
+    });
+    expect(await sent).toBe('stored');
+    expect(got).toEqual([]);
   });
 
   it('while the directory is away it is 503, and no transaction stays', async () => {

@@ -85,6 +85,36 @@ describe('SUBSCRIBE', () => {
     expect(told(alice)).toEqual(['active;n online']);
   });
 
+  it('from where no NOTIFY could be sent is refused', async () => {
+    const { node, alice } = await started();
+    for (const contact of ['<sip:alice@10.0.0.7?Subject=x>', '<tel:+4930>', '<mailto:alice@example.com>']) {
+      subscribe(alice, 'bob', { Contact: contact });
+      expect(alice.status).toBe(400);
+    }
+    subscribe(alice, 'bob');
+    refresh(alice, 'bob', { Contact: '<sip:alice@10.0.0.7?Subject=x>' });
+    expect(alice.status).toBe(400);
+    await node.time.advance(40_000);
+    expect(node.presence.subscriptions.count).toBe(1);
+  });
+
+  it('with more Record-Routes than a request of ours can hold ends, and the node goes on', async () => {
+    const { node, alice } = await started();
+    subscribe(alice, 'bob', { 'Record-Route': Array<string>(250).fill('<sip:10.0.0.20;lr>').join(',') });
+    expect(node.presence.subscriptions.count).toBe(0);
+    expect(alice.requests).toEqual([]);
+  });
+
+  it('keeps apart what stands in its headers, whatever that is', async () => {
+    const { alice } = await started();
+    const route = '<sip:10.0.0.20;lr>\x1f\x1f\x1fto 10.9.9.9:9';
+    const from = '"a\x1fb\x1e" <sip:alice@vserver>;tag=a';
+    subscribe(alice, 'bob', { From: from, 'Record-Route': route });
+    const notify = alice.request('NOTIFY');
+    expect(notify.header('Route')).toBe(route);
+    expect(notify.header('To')).toBe(from);
+  });
+
   it('is told each change, in order, with rising CSeq', async () => {
     const { node, alice, bob } = await started();
     subscribe(alice, 'bob');

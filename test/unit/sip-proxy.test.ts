@@ -120,6 +120,19 @@ describe('in auto', () => {
 });
 
 describe('a call through us', () => {
+  it('that would be too long with what we add is refused', async () => {
+    const { alice, bob } = await withBob();
+    alice.ask('INVITE', { ...to('bob'), body: 'x'.repeat(65_200) });
+    expect(alice.status).toBe(513);
+    acknowledge(alice);
+    alice.ask('INVITE', {
+      ...to('bob'),
+      headers: { ...to('bob').headers, 'X-Many': Array<string>(247).fill('x') },
+    });
+    expect(alice.status).toBe(513);
+    expect(bob.heardMethods).toEqual([]);
+  });
+
   it('rings, is answered, acknowledged and ended, from one side to the other and back', async () => {
     const { alice, bob, sip, time } = await withBob();
     alice.ask('INVITE', to('bob'));
