@@ -93,9 +93,9 @@ function parseInteger(text: string, min: number, max: number): number | undefine
 /** Generalized time (RFC 4517 section 3.3.13) of epoch milliseconds, in UTC: `20261121034200.123Z`. */
 export function formatTime(atMs: number): string {
   const iso = new Date(atMs).toISOString();
-  const seconds = iso.slice(0, 19).replace(/[-T:]/g, '');
-  const fraction = iso.slice(20, 23);
-  return fraction === '000' ? `${seconds}Z` : `${seconds}.${fraction}Z`;
+  const day = iso.slice(0, 4) + iso.slice(5, 7) + iso.slice(8, 10);
+  const seconds = day + iso.slice(11, 13) + iso.slice(14, 16) + iso.slice(17, 19);
+  return iso.endsWith('.000Z') ? `${seconds}Z` : seconds + iso.slice(19);
 }
 
 /** Epoch milliseconds of a generalized time; undefined where it is none. */

@@ -1,12 +1,14 @@
 /** Connections to an LDAP server: bound, secured, bounded, and thrown away as soon as one of them fails. */
 import { connect as netConnect } from 'node:net';
+import type { Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import { Client, ResultCodeError } from 'ldapts';
 import { VserverError } from '../base/errors.ts';
 import type { Timers } from '../base/ports.ts';
 
-const IN_FLIGHT_MAX = 1_024;
+/** OpenLDAP hangs up where more than 100 requests wait on an anonymous connection (conn_max_pending). */
+const IN_FLIGHT_MAX_PER_CONNECTION = 96;
 const RETRY_AFTER = 5;
 const BINDS_MAX = 8;
 const BINDS_WAITING_MAX = 256;
@@ -41,8 +43,14 @@ export interface LdapPool {
 }
 
 interface Slot {
-  readonly ready: Promise<Client>;
+  readonly ready: Promise<Connection>;
   inFlight: number;
+}
+
+interface Connection {
+  readonly client: Client;
+  /** Holds back what the running turn writes, so that it goes out in one system call when the turn ends. */
+  readonly gather: () => void;
 }
 
 export function ldapPool(options: PoolOptions): LdapPool {
@@ -54,23 +62,20 @@ export function ldapPool(options: PoolOptions): LdapPool {
 
   const discard = (slot: Slot): void => {
     slots.delete(slot);
-    slot.ready.then(hangUp, () => undefined);
+    slot.ready.then(
+      ({ client }) => hangUp(client),
+      () => undefined,
+    );
   };
 
-  const pick = (): Slot => {
-    let best: Slot | undefined;
-    for (const slot of slots) if (best === undefined || slot.inFlight < best.inFlight) best = slot;
-    if (best !== undefined && (best.inFlight === 0 || slots.size >= connectionsMax)) return best;
-    const slot: Slot = { ready: dial(options, options.bindDn, options.password), inFlight: 0 };
-    slots.add(slot);
-    return slot;
-  };
+  const pick = picking(slots, options);
 
   const run = async <T>(slot: Slot, operation: (client: Client) => Promise<T>): Promise<T> => {
     slot.inFlight++;
     try {
-      const client = await slot.ready;
+      const { client, gather } = await slot.ready;
       if (!client.isConnected) throw new Error('the connection was closed');
+      gather();
       return await operation(client);
     } catch (error) {
       if (!(error instanceof ResultCodeError)) discard(slot);
@@ -82,7 +87,8 @@ export function ldapPool(options: PoolOptions): LdapPool {
 
   const use = async <T>(operation: (client: Client) => Promise<T>): Promise<T> => {
     if (closed) throw unavailable(new Error('closed'));
-    if (waiting >= IN_FLIGHT_MAX) throw new VserverError('OVERLOADED', undefined, { retryAfter: 1 });
+    if (waiting >= connectionsMax * IN_FLIGHT_MAX_PER_CONNECTION)
+      throw new VserverError('OVERLOADED', undefined, { retryAfter: 1 });
     waiting++;
     try {
       const slot = await freshSlot(pick, discard);
@@ -97,9 +103,11 @@ export function ldapPool(options: PoolOptions): LdapPool {
   return {
     use,
     async lease() {
-      return dial(options, options.bindDn, options.password).catch((error: unknown) => {
+      try {
+        return (await dial(options, options.bindDn, options.password)).client;
+      } catch (error) {
         throw unavailable(error);
-      });
+      }
     },
     async bindAs(dn, password) {
       if (dn === '' || password === '') return false;
@@ -107,7 +115,7 @@ export function ldapPool(options: PoolOptions): LdapPool {
       const bind = async (): Promise<void> => {
         // Nobody waits for the answer any more.
         if (late) return;
-        hangUp(await dial(options, dn, password));
+        hangUp((await dial(options, dn, password)).client);
       };
       try {
         await withDeadline(inTurn(bind), deadlineMs, timers, () => {
@@ -151,49 +159,66 @@ function turns(): <T>(work: () => Promise<T>) => Promise<T> {
   };
 }
 
+/** What one turn of the event loop asks goes over one connection, the least busy one: that is one write. */
+function picking(slots: Set<Slot>, options: PoolOptions): () => Slot {
+  const leastBusy = (): Slot => {
+    let best: Slot | undefined;
+    for (const slot of slots) if (best === undefined || slot.inFlight < best.inFlight) best = slot;
+    if (best !== undefined && (best.inFlight === 0 || slots.size >= options.connectionsMax)) return best;
+    const slot: Slot = { ready: dial(options, options.bindDn, options.password), inFlight: 0 };
+    slots.add(slot);
+    return slot;
+  };
+  let ofThisTurn: Slot | undefined;
+  return () => {
+    const current = ofThisTurn;
+    if (current !== undefined && slots.has(current) && current.inFlight < IN_FLIGHT_MAX_PER_CONNECTION) return current;
+    if (current === undefined) process.nextTick(() => (ofThisTurn = undefined));
+    ofThisTurn = leastBusy();
+    return ofThisTurn;
+  };
+}
+
 /** A slot whose connection still stands: one that the server closed while it was idle is replaced. */
 async function freshSlot(pick: () => Slot, discard: (slot: Slot) => void): Promise<Slot> {
   const slot = pick();
   if (slot.inFlight > 0) return slot;
   slot.inFlight++;
-  const client = await slot.ready.catch(() => null).finally(() => slot.inFlight--);
-  if (client?.isConnected === true) return slot;
+  const connection = await slot.ready.catch(() => null).finally(() => slot.inFlight--);
+  if (connection?.client.isConnected === true) return slot;
   discard(slot);
-  if (client === null) await slot.ready;
+  if (connection === null) await slot.ready;
   return pick();
 }
 
 /** Connects, secures and binds, all of it within the deadline. */
-async function dial(options: PoolOptions, bindDn: string, password: string): Promise<Client> {
+async function dial(options: PoolOptions, bindDn: string, password: string): Promise<Connection> {
   const { url, startTls, tls = {}, deadlineMs, timers } = options;
   const { hostname } = new URL(url);
   const secured = { servername: /^[\d.]+$|:/.test(hostname) ? '' : hostname, host: hostname, ...tls };
-  let dialled = false;
+  let dialled: Socket | undefined;
   // ldapts reconnects by itself, as anonymous: a connection of the pool is made once and never again.
-  const once = (): void => {
-    if (dialled) throw new Error('the connection was closed');
-    dialled = true;
+  const once = <S extends Socket>(open: () => S): S => {
+    if (dialled !== undefined) throw new Error('the connection was closed');
+    const socket = open();
+    dialled = socket;
+    return socket;
   };
   const client = new Client({
     url,
     timeout: deadlineMs,
     connectTimeout: deadlineMs,
-    createConnection: ((port: number, host: string) => {
-      once();
-      return netConnect(port, host);
-    }) as typeof netConnect,
+    createConnection: ((port: number, host: string) => once(() => netConnect(port, host))) as typeof netConnect,
     ...(url.startsWith('ldaps:') && {
       tlsOptions: secured,
-      createSecureConnection: ((port: number, host: string, to: ConnectionOptions) => {
-        once();
-        return tlsConnect(port, host, to);
-      }) as typeof tlsConnect,
+      createSecureConnection: ((port: number, host: string, to: ConnectionOptions) =>
+        once(() => tlsConnect(port, host, to))) as typeof tlsConnect,
     }),
   });
-  const open = async (): Promise<Client> => {
+  const open = async (): Promise<Connection> => {
     if (startTls) await client.startTLS({ ...secured });
     await client.bind(bindDn, password);
-    return client;
+    return { client, gather: gathering(dialled) };
   };
   try {
     return await withDeadline(open(), deadlineMs, timers, () => undefined);
@@ -201,6 +226,22 @@ async function dial(options: PoolOptions, bindDn: string, password: string): Pro
     hangUp(client);
     throw error;
   }
+}
+
+/** Under StartTLS what is written passes the socket by, and goes out piece by piece. */
+function gathering(socket: Socket | undefined): () => void {
+  let isGathering = false;
+  const end = (): void => {
+    isGathering = false;
+    socket?.uncork();
+  };
+  return () => {
+    if (isGathering) return;
+    isGathering = true;
+    socket?.cork();
+    // After the promises of this turn: one answer of the server lets many go on.
+    process.nextTick(end);
+  };
 }
 
 function hangUp(client: Client): void {

@@ -71,26 +71,36 @@ export function ldapTree(pool: LdapPool, base: string, names: AttributeNames): L
     async search(from, scope, filter, attributes) {
       try {
         // With a size limit of its own ldapts would not tell that entries are missing; the deadline bounds the answer.
-        const { searchEntries } = await pool.use((client) => client.search(from, { scope, filter, attributes }));
+        const { searchEntries } = await pool.use((client) =>
+          client.search(from, { scope, filter: typeof filter === 'string' ? filter : unlogged(filter), attributes }),
+        );
         return searchEntries.map(toFound);
       } catch (error) {
         if (isResult(error, RESULT.noSuchObject)) return [];
         throw asReadFailure(error);
       }
     },
-    modify: (dn, changes) => pool.use((client) => client.modify(dn, changes)),
+    modify: (dn, changes) => pool.use((client) => client.modify(dn, unlogged(changes))),
   };
 }
 
+/** ldapts makes JSON of each request for its debug log, which nobody reads and which must not hold secrets. */
+function unlogged<T extends object>(part: T): T {
+  return Object.assign(part, { toJSON: () => undefined });
+}
+
 export function toFound(entry: LdapEntry): Found {
-  const { dn, ...rest } = entry;
   const attributes = new Map<string, Values>();
-  for (const [name, value] of Object.entries(rest)) {
-    const key = (name.split(';', 1)[0] ?? name).toLowerCase();
-    const values: Values = Array.isArray(value) ? value : [value];
-    if (values.length > 0) attributes.set(key, [...(attributes.get(key) ?? []), ...values.map(asText)]);
+  for (const name in entry) {
+    if (name === 'dn') continue;
+    const value = entry[name] ?? [];
+    const values = Array.isArray(value) ? value.map(asText) : [asText(value)];
+    const options = name.indexOf(';');
+    const key = (options < 0 ? name : name.slice(0, options)).toLowerCase();
+    const known = attributes.get(key);
+    if (values.length > 0) attributes.set(key, known === undefined ? values : [...known, ...values]);
   }
-  return { dn, attributes };
+  return { dn: entry.dn, attributes };
 }
 
 /** ldapts gives all values as bytes where one of them is no UTF-8. */
