@@ -11,7 +11,8 @@ import { HOPS_MAX } from './admission.ts';
 export const TICKET_VALID_S = 60;
 const TICKET_CHARACTERS_MAX = 200;
 
-export type TicketPurpose = 'login' | 'locate';
+/** `call`: from node to node only, so that no ticket that a client was given makes him a caller who is vouched for. */
+export type TicketPurpose = 'login' | 'locate' | 'call';
 
 /** Who was sent here. */
 export type Asker =
@@ -59,7 +60,7 @@ const ASKER_BYTES_MAX = 150 - ASKER_AT - MAC_BYTES;
 const ASKER_HASH_BYTES = 16;
 
 /** By purpose; the second byte says that the asker is there as a hash. A change of the layout takes new numbers. */
-const KINDS = { login: [5, 6], locate: [7, 8] } as const;
+const KINDS = { login: [5, 6], locate: [7, 8], call: [9, 10] } as const;
 
 /** Throws a RangeError where `hops` is none of 1 to 3: whoever asks must stop before. */
 export function issueTicket(key: string, ticket: NewTicket, nowMs: number): string {

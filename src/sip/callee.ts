@@ -57,7 +57,9 @@ function judgeOf(
   const { uid } = located;
   if (before.includes(uid)) return { kind: 'refused', status: 482 };
   const trail = [...before, uid];
-  if (located.kind === 'see-also') return { kind: 'server', uid, server: located.server };
+  if (located.kind === 'see-also') {
+    return caller.mayCallOut ? { kind: 'server', uid, server: located.server } : { kind: 'refused', status: 403 };
+  }
   const { always, unreachable } = located.forwarding;
   if (located.kind === 'offline') {
     const to = always === '' ? unreachable : always;

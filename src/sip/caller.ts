@@ -83,9 +83,10 @@ function vouchedCaller({ cases, clusterKey }: SipContext, { request }: Inbound):
   if (text === undefined || from.uri.scheme === 'other' || from.uri.scheme === 'tel' || from.uri.user === null)
     return null;
   const target = 'user' in uri ? (uri.user ?? '') : '';
-  const expected = { purpose: 'locate', server: cases.servers.me.name, target } as const;
+  const expected = { purpose: 'call', server: cases.servers.me.name, target } as const;
   const ticket = checkTicket(clusterKey, text, expected, cases.clock.now());
   if (ticket.outcome !== 'good' || !isAsker(ticket.asker, from.uri.user)) return null;
+  // The other node sends nobody here who may not call out.
   return { uid: from.uri.user, mayCallOut: true, proof: 'ticket' };
 }
 

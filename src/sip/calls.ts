@@ -138,7 +138,7 @@ function stepToServer(call: Call, { uid, server }: Extract<Callee, { kind: 'serv
   const uri = `sip:${escapeUser(uid)}@${sipAddress(server.sip)};${HOPS}=${hops}`;
   if (!goesThroughUs(call, false)) return { kind: 'answer', status: 302, headers: [['Contact', `<${uri}>`]] };
   const names = { asker: caller.uid, target: uid, server: server.name, issuer: cases.servers.me.name };
-  const ticket = issueTicket(clusterKey, { purpose: 'locate', ...names, hops }, cases.clock.now());
+  const ticket = issueTicket(clusterKey, { purpose: 'call', ...names, hops }, cases.clock.now());
   const more = `${TICKET_HEADER}: ${ticket}\r\n`;
   return { kind: 'try', plan: planOf([[{ uri, flow: flows.flowTo(server.sip), route: [], more }]]) };
 }

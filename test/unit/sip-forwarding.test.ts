@@ -1,8 +1,9 @@
 /** Call forwarding of the callee's record, and calls for users of other nodes. */
 import { describe, expect, it } from 'vitest';
 import type { Forwarding } from '../../src/base/model.ts';
-import { NO_FORWARDING } from '../../src/base/model.ts';
+import { NO_FORWARDING, userDefaults } from '../../src/base/model.ts';
 import { FORWARDS_MAX } from '../../src/sip/callee.ts';
+import type { TicketPurpose } from '../../src/redirect/tickets.ts';
 import { issueTicket } from '../../src/redirect/tickets.ts';
 import { settle } from '../support/clock.ts';
 import { serverRecord } from '../support/flows.ts';
@@ -197,6 +198,15 @@ describe('a user of another node', () => {
     expect(got[0]).toMatch(/\r\nVS-Ticket: [\w-]{60,200}\r\n/);
   });
 
+  it('is not called there by who may not call out: 403', async () => {
+    const { registered, directory, got } = await elsewhere();
+    directory.put({ uid: 'dave', service: { ...userDefaults('dave').service, mayCallOut: false } });
+    const dave = await registered('dave');
+    dave.ask('INVITE', to('carol'));
+    await settle();
+    expect([dave.status, got]).toEqual([403, []]);
+  });
+
   it('in auto the caller is sent there, where he can go', async () => {
     const { alice, got } = await elsewhere({ settings: { calls: 'auto' } });
     alice.ask('INVITE', to('carol'));
@@ -209,8 +219,8 @@ describe('a user of another node', () => {
     const { registered, network, clock, alice } = await started({});
     const bob = await registered('bob');
     const other = await phone(network, 'zoe', { host: '10.0.0.2', port: 5070 });
-    const ticket = (asker: string, target: string, server: string): string =>
-      issueTicket(KEY, { purpose: 'locate', asker, target, server, issuer: 'there', hops: 1 }, clock.now());
+    const ticket = (asker: string, target: string, server: string, purpose: TicketPurpose = 'call'): string =>
+      issueTicket(KEY, { purpose, asker, target, server, issuer: 'there', hops: 1 }, clock.now());
     const ask = (text: string): void => {
       other.ask('INVITE', { ...to('bob'), headers: { ...to('bob').headers, 'VS-Ticket': text } });
     };
@@ -218,6 +228,8 @@ describe('a user of another node', () => {
       ticket('zoe', 'carol', 'here'),
       ticket('zoe', 'bob', 'there'),
       ticket('max', 'bob', 'here'),
+      // The SeeAlso of a client.
+      ticket('zoe', 'bob', 'here', 'locate'),
       `${ticket('zoe', 'bob', 'here').slice(0, -2)}AA`,
       'x',
     ]) {
