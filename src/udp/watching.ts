@@ -90,8 +90,8 @@ export function createWatcherOutlet(
   send: (sessionRow: number, text: ReplyText) => Promise<boolean>,
 ): Outlet {
   const { subscriptions } = presence;
-  /** By cookie. */
-  const sessions = new Map<string, { underWay: number; readonly waiting: Told[] }>();
+  /** By cookie; what waits by the row of the subscription, so that it is never more than those. */
+  const sessions = new Map<string, { underWay: number; readonly waiting: Map<number, Told> }>();
 
   const isStill = ({ row, presentity }: Told, cookie: string): boolean =>
     subscriptions.isUsed(row) &&
@@ -100,20 +100,23 @@ export function createWatcherOutlet(
     table.sessions.find(cookie) === subscriptions.refOf(row);
 
   const tell = (told: Told, cookie: string): void => {
-    const session = sessions.get(cookie) ?? { underWay: 0, waiting: [] };
+    const session = sessions.get(cookie) ?? { underWay: 0, waiting: new Map() };
     sessions.set(cookie, session);
     if (session.underWay >= UNDER_WAY_MAX) {
-      session.waiting.push(told);
+      session.waiting.set(told.row, told);
       return;
     }
     session.underWay++;
     void send(subscriptions.refOf(told.row), told.text).then((isAcknowledged) => {
       session.underWay--;
       if (isStill(told, cookie)) presence.notified(told.row, !isAcknowledged);
-      let next = session.waiting.shift();
-      while (next !== undefined && !isStill(next, cookie)) next = session.waiting.shift();
-      if (next !== undefined) tell(next, cookie);
-      else if (session.underWay === 0) sessions.delete(cookie);
+      for (const [waitingRow, next] of session.waiting) {
+        session.waiting.delete(waitingRow);
+        if (!isStill(next, cookie)) continue;
+        tell(next, cookie);
+        return;
+      }
+      if (session.underWay === 0) sessions.delete(cookie);
     });
   };
 
