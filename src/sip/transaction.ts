@@ -50,6 +50,8 @@ export interface TransactionParts {
   readonly flow: Flow;
   readonly timers: Timers;
   readonly user: TransactionUser;
+  /** All is said: what is left is to answer retransmissions. */
+  readonly lingers: () => void;
   /** What it keeps has become so many bytes longer, or shorter. */
   readonly grown: (bytes: number) => void;
   /** Takes the transaction out of its table. */
@@ -93,12 +95,13 @@ export class Transaction {
   /** The timers of the state that is left don't run on. */
   enter(state: StateName): void {
     this.#cancelTimers();
-    this.#state = state;
+    this.move(state);
   }
 
   /** As enter(), but the timers run on. */
   move(state: StateName): void {
     this.#state = state;
+    if (state === 'completed' || state === 'accepted') this.#parts.lingers();
   }
 
   /** Bytes that are kept as long as it runs. */

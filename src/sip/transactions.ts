@@ -45,17 +45,19 @@ export interface Transactions {
   close(): void;
 }
 
-/** Where there is no room for a new one, it takes that of the oldest. */
+/** Where there is no room for a new one, it takes that of the oldest that lingers, or else of the oldest. */
 export function createTransactions(timers: Timers, limits = LIMITS): Transactions {
   const running = new Map<string, Transaction>();
-  const byAge = createOldestFirst<Transaction>();
+  const unfinished = createOldestFirst<Transaction>();
+  /** Those that only answer retransmissions. */
+  const lingering = createOldestFirst<Transaction>();
   /** Of the flows that can close. */
   const onFlow = new Map<string, Set<Transaction>>();
   let bytes = 0;
 
-  const dropOldest = (): void => byAge.oldest()?.end('dropped');
+  const dropOldest = (): void => (lingering.oldest() ?? unfinished.oldest())?.end('dropped');
 
-  const open = (key: string, parts: Omit<TransactionParts, 'timers' | 'grown' | 'forget'>): Transaction => {
+  const open = (key: string, parts: Omit<TransactionParts, 'timers' | 'lingers' | 'grown' | 'forget'>): Transaction => {
     // Two with the same key can't be told apart; the later one is the one that its user knows to be new.
     running.get(key)?.end('dropped');
     if (running.size >= limits.count) dropOldest();
@@ -68,12 +70,16 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
       others?.delete(tx);
       if (others?.size === 0) onFlow.delete(id);
     };
+    const lingers = (): void => {
+      leave();
+      leave = lingering.add(tx);
+    };
     const grown = (by: number): void => void (bytes += by);
-    const tx = new Transaction({ ...parts, timers, grown, forget });
+    const tx = new Transaction({ ...parts, timers, lingers, grown, forget });
     bytes += tx.size;
     while (bytes > limits.bytes && running.size > 0) dropOldest();
     running.set(key, tx);
-    const leave = byAge.add(tx);
+    let leave = unfinished.add(tx);
     if (isReliable) onFlow.set(id, (onFlow.get(id) ?? new Set()).add(tx));
     tx.handle({ type: 'start' });
     return tx;

@@ -345,6 +345,16 @@ describe('the table', () => {
     expect([ended, table.count, time.running()]).toEqual([['dropped'], 3, 3]);
   });
 
+  it('drops one that only lingers for retransmissions before a call that still rings', () => {
+    table = createTransactions(time.timers, { count: 3, bytes: 10_000 });
+    const ringing = serve('INVITE', UDP, { branch: 'z9hG4bK-1' });
+    const answered = [2, 3].map((i) => serve('OPTIONS', UDP, { branch: `z9hG4bK-${i}` }));
+    for (const tx of answered) respond(tx, 200);
+    const another = serve('INVITE', UDP, { branch: 'z9hG4bK-4' });
+    const states = [ringing, ...answered, another].map((tx) => tx.state);
+    expect(states).toEqual(['proceeding', 'terminated', 'completed', 'proceeding']);
+  });
+
   it('is bounded in bytes too: those of the requests, and of what would be sent again', () => {
     table = createTransactions(time.timers, { count: 100, bytes: 10_000 });
     const long = (i: number) => serve('INVITE', UDP, { branch: `z9hG4bK-${i}`, body: 'x'.repeat(1_800) });
