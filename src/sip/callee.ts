@@ -80,7 +80,9 @@ export function forwardTo(
 ): Callee | Promise<Callee> {
   if (trail.length > FORWARDS_MAX) return { kind: 'refused', status: 482 };
   const uri = /^(?:sips?|tel):/i.test(to) ? parseUri(to) : null;
-  if (uri !== null && uri.scheme !== 'tel' && !isOurs(context, uri)) return { kind: 'uri', uri };
+  if (uri !== null && uri.scheme !== 'tel' && !isOurs(context, uri)) {
+    return caller.mayCallOut ? { kind: 'uri', uri } : { kind: 'refused', status: 403 };
+  }
   const name = uri === null ? nameOf(to) : calledName(uri);
   return name === null ? { kind: 'refused', status: 404 } : findCallee(context, inbound, caller, name, trail);
 }

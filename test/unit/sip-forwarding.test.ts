@@ -141,6 +141,15 @@ describe('forwarding', () => {
     expect([alice.status, alice.contacts()]).toEqual([302, ['<sip:desk@example.org>']]);
   });
 
+  it('to a URI takes nobody there who may not call out', async () => {
+    const { registered, directory } = await started({ bob: { unreachable: 'sip:x@elsewhere.example' } });
+    directory.put({ uid: 'max', service: { ...userDefaults('max').service, mayCallOut: false } });
+    const max = await registered('max');
+    max.ask('INVITE', to('bob'));
+    await settle();
+    expect(max.status).toBe(403);
+  });
+
   it('to a number of this server, by tel URI or digits', async () => {
     const { alice, registered, directory } = await started({ bob: { always: 'tel:+86-10017676' } });
     directory.put({ uid: '10017676', countryCode: '86', region: 'cn' });
