@@ -100,7 +100,7 @@ export function createWatcherOutlet(
     table.sessions.find(cookie) === subscriptions.refOf(row);
 
   const tell = (told: Told, cookie: string): void => {
-    const session = sessions.get(cookie) ?? { underWay: 0, waiting: new Map() };
+    const session = sessions.get(cookie) ?? { underWay: 0, waiting: new Map<number, Told>() };
     sessions.set(cookie, session);
     if (session.underWay >= UNDER_WAY_MAX) {
       session.waiting.set(told.row, told);
