@@ -1,6 +1,6 @@
 /** PUBLISH of one's own presence (RFC 3903): what the phone says is its user's status for everybody, while it lasts. */
 import type { Published } from '../presence/publications.ts';
-import { withCaller } from './caller.ts';
+import { withProvenCaller } from './caller.ts';
 import type { Inbound, SipContext } from './context.ts';
 import { answer, answerStranger, hold } from './context.ts';
 import type { SipRequest } from './message.ts';
@@ -20,7 +20,7 @@ export function onPublish(context: SipContext, inbound: Inbound): void {
     answerStranger(context, inbound, 423, [['Min-Expires', String(EXPIRES_MIN_S)]]);
     return;
   }
-  withCaller(context, inbound, (caller) => {
+  withProvenCaller(context, inbound, (caller) => {
     // Only for oneself.
     if (caller.uid !== uid) answer(inbound, 403);
     else publish(context, inbound, uid, Math.min(expires, EXPIRES_MAX_S));

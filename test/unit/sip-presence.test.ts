@@ -55,7 +55,13 @@ function publish(from: Phone, headers: Ask['headers'] = {}, body = BUSY): void {
   from.ask('PUBLISH', {
     uri: `sip:${from.uid}@vserver`,
     callId: 'pub',
-    headers: { Event: 'presence', Expires: '600', 'Content-Type': 'application/pidf+xml', ...headers },
+    headers: {
+      Event: 'presence',
+      Expires: '600',
+      'Content-Type': 'application/pidf+xml',
+      Authorization: from.digest('PUBLISH', { uri: `sip:${from.uid}@vserver` }),
+      ...headers,
+    },
     body,
   });
 }
@@ -425,7 +431,7 @@ describe('PUBLISH', () => {
     ['a tag of nobody', { 'SIP-If-Match': 'a' }, BUSY, 412],
     ['another package', { Event: 'dialog' }, BUSY, 489],
     ['a brief interval', { Expires: '1' }, BUSY, 423],
-    ['somebody else’s name', { From: '<sip:bob@vserver>;tag=a' }, BUSY, 401],
+    ['somebody else’s name', { From: '<sip:bob@vserver>;tag=a' }, BUSY, 403],
   ])('with %s is refused, and nothing changes', async (_, headers, body, status) => {
     const { node, alice } = await started();
     publish(alice, headers, body);
@@ -435,11 +441,22 @@ describe('PUBLISH', () => {
     expect(node.publications.count).toBe(0);
   });
 
+  it('is proved, also from the address where he is registered: a datagram can feign that', async () => {
+    const { node, alice } = await started();
+    publish(alice, { Authorization: null });
+    expect(alice.status).toBe(401);
+    expect(node.publications.count).toBe(0);
+  });
+
   it('for somebody else is refused', async () => {
     const { node, alice } = await started();
     alice.ask('PUBLISH', {
       uri: 'sip:bob@vserver',
-      headers: { Event: 'presence', 'Content-Type': 'application/pidf+xml' },
+      headers: {
+        Event: 'presence',
+        'Content-Type': 'application/pidf+xml',
+        Authorization: alice.digest('PUBLISH', { uri: 'sip:bob@vserver' }),
+      },
       body: BUSY,
     });
     expect(alice.status).toBe(403);
