@@ -45,9 +45,8 @@ function isAcceptable(context: SipContext, inbound: Inbound): boolean {
     !accept.some((one) => one === PIDF_TYPE || one === '*/*' || one === 'application/*')
   ) {
     answerStranger(context, inbound, 406, [['Accept', PIDF_TYPE]]);
-  } else if (request.text.length - request.body.length > HEAD_BYTES_MAX) {
-    answerStranger(context, inbound, 513);
-  } else if (contacts?.length !== 1 || !isTarget(contacts) || request.fromTag === undefined) {
+  } else if (isTooLong(request)) answerStranger(context, inbound, 513);
+  else if (contacts?.length !== 1 || !isTarget(contacts) || request.fromTag === undefined) {
     answerStranger(context, inbound, 400);
   } else return true;
   return false;
@@ -157,9 +156,14 @@ function isRefreshable(context: SipContext, inbound: Inbound): boolean {
   const contacts = inbound.request.contacts();
   if (expires > 0 && expires < EXPIRES_MIN_S) {
     answerStranger(context, inbound, 423, [['Min-Expires', String(EXPIRES_MIN_S)]]);
-  } else if (contacts === null || contacts.length > 1 || !isTarget(contacts)) answerStranger(context, inbound, 400);
+  } else if (isTooLong(inbound.request)) answerStranger(context, inbound, 513);
+  else if (contacts === null || contacts.length > 1 || !isTarget(contacts)) answerStranger(context, inbound, 400);
   else return true;
   return false;
+}
+
+function isTooLong({ text, body }: SipRequest): boolean {
+  return text.length - body.length > HEAD_BYTES_MAX;
 }
 
 /** Whether a request can be sent there (RFC 3261 12.1.1, 19.1.1). */

@@ -111,6 +111,13 @@ describe('SUBSCRIBE', () => {
     expect(alice.requests).toEqual([]);
   });
 
+  it('keeps no Contact longer than 4 KiB, in a refresh neither', async () => {
+    const { alice } = await started();
+    subscribe(alice, 'bob');
+    refresh(alice, 'bob', { Contact: `<sip:${'x'.repeat(4_096)}@10.0.0.7>` });
+    expect(alice.status).toBe(513);
+  });
+
   it('keeps apart what stands in its headers, whatever that is', async () => {
     const { alice } = await started();
     const route = '<sip:10.0.0.20;lr>\x1f\x1f\x1fto 10.9.9.9:9';
