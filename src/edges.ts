@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { canonicalHost, formatAddress, isWildcard } from './base/address.ts';
 import type { TlsFiles } from './base/certificate.ts';
 import { readPem, watchCertificate } from './base/certificate.ts';
+import { contained } from './base/contained.ts';
 import { VserverError } from './base/errors.ts';
 import type { Address } from './base/model.ts';
 import type { Datagrams, DatagramSocket, Streams } from './base/ports.ts';
@@ -83,9 +84,12 @@ export async function openEdges(options: EdgesOptions): Promise<Edges> {
     const bind = async (port: number, env: string, receive: Receive): Promise<DatagramSocket> => {
       const at = { host: config.listen, port };
       const bound: DatagramSocket = await listening(at, 'UDP', env, () =>
-        ports.datagrams.bind(at, (bytes, from) => {
-          receive(bound, bytes, from);
-        }),
+        ports.datagrams.bind(
+          at,
+          contained(ports.log, 'a datagram', (bytes, from) => {
+            receive(bound, bytes, from);
+          }),
+        ),
       );
       closers.push(() => bound.close());
       return bound;
@@ -205,7 +209,18 @@ async function openSip(
   const hostOf = (request: IncomingMessage): string => peers.host(request);
   const env = tls === null ? SETTINGS.sipPort.env : `${SETTINGS.sipPort.env} or ${SETTINGS.sipTlsPort.env}`;
   const transports = await listening(at, 'SIP', env, () =>
-    openTransports({ ...ports, at, tls, hostOf, handlers: sip.handlers }),
+    openTransports({
+      ...ports,
+      at,
+      tls,
+      hostOf,
+      handlers: {
+        ...sip.handlers,
+        onMessage: contained(ports.log, 'a SIP message', (bytes, flow) => {
+          sip.handlers.onMessage(bytes, flow);
+        }),
+      },
+    }),
   );
   closers.push(async () => {
     sip.stop();
