@@ -39,8 +39,10 @@ export function createFeed(store: MessageStore, clock: Clock, onStored: (to: str
       }
       // Where it comes so thick, what is late must wait for the next login of its recipient.
       const last = page.at(-1);
-      if (page.length === RECENT_PAGE && last !== undefined) settle(last.number);
-      else settle(Math.max(0, ...[...seen].filter(([, atMs]) => nowMs - atMs >= OVERLAP_MS).map(([number]) => number)));
+      let upTo = 0;
+      if (page.length === RECENT_PAGE && last !== undefined) upTo = last.number;
+      else for (const [number, atMs] of seen) if (nowMs - atMs >= OVERLAP_MS) upTo = Math.max(upTo, number);
+      settle(upTo);
     },
   };
 }
