@@ -22,6 +22,9 @@ export interface MysqlOptions {
 /** How many operations may wait for a connection. */
 const WAITING_MAX = 1_024;
 const STATEMENTS_MAX = 256;
+const TRIES_MAX = 5;
+/** Before the second try; before each further one as much longer. */
+const PAUSE_MS = 10;
 const FACTORS: Readonly<Record<Patience, number>> = { short: 0.25, normal: 1, long: 10 };
 const MIGRATION_MS_MAX = 120_000;
 const MIGRATION_LOCK_SECONDS = 30;
@@ -76,16 +79,16 @@ function parseUrl(text: string): Place {
 }
 
 function mysqlDriver(pool: Pool, timers: Timers, deadlineMs: number, description: string): SqlDriver {
-  /** Work on a connection of its own. One that is late is cut off and never goes back into the pool. */
-  const within = async <T>(limitMs: number, work: (connection: PoolConnection) => Promise<T>): Promise<T> => {
+  /** Work on connections of its own, one at a time. One that is late is cut off and never goes back into the pool. */
+  const within = async <T>(limitMs: number, work: (connect: Connect) => Promise<T>): Promise<T> => {
     let mine: PoolConnection | null = null;
     let late = false;
-    const attempt = async (): Promise<T> => {
+    const connect: Connect = async (use) => {
       const connection = await pool.getConnection();
       try {
         if (late) throw tooLate(limitMs);
         mine = connection;
-        return await work(connection);
+        return await use(connection);
       } finally {
         // A destroyed one ignores it.
         connection.release();
@@ -101,19 +104,19 @@ function mysqlDriver(pool: Pool, timers: Timers, deadlineMs: number, description
       stop = () => timer.cancel();
     });
     try {
-      return await Promise.race([attempt(), deadline]);
+      return await Promise.race([work(connect), deadline]);
     } finally {
       stop();
     }
   };
 
-  /** Once more where the server chose this one to break a deadlock. */
+  /**
+   * Again where the server took it back for the sake of another (CONFLICTS): nothing of it was done then. All tries
+   * share one deadline.
+   */
   const operate = async <T>(limitMs: number, work: (connection: PoolConnection) => Promise<T>): Promise<T> => {
     try {
-      return await within(limitMs, work).catch((error: unknown) => {
-        if (errnoOf(error) === DEADLOCK) return within(limitMs, work);
-        throw error;
-      });
+      return await within(limitMs, (next) => tried(next, work, timers));
     } catch (error) {
       throw translate(error);
     }
@@ -136,6 +139,30 @@ function mysqlDriver(pool: Pool, timers: Timers, deadlineMs: number, description
       ),
     close: () => pool.end(),
   };
+}
+
+type Connect = <T>(use: (connection: PoolConnection) => Promise<T>) => Promise<T>;
+
+/** Once, and again after a pause as long as the server says that another one stood in its way. */
+async function tried<T>(
+  connect: Connect,
+  work: (connection: PoolConnection) => Promise<T>,
+  timers: Timers,
+): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await connect((connection) =>
+        work(connection).catch((error: unknown) => {
+          // The next connection may lead to a member of the cluster that is ready.
+          if (errnoOf(error) === NOT_READY) connection.destroy();
+          throw error;
+        }),
+      );
+    } catch (error) {
+      if (tries === TRIES_MAX || !CONFLICTS.includes(errnoOf(error) ?? 0)) throw error;
+    }
+    await new Promise<void>((resolve) => timers.after(PAUSE_MS * tries, resolve));
+  }
 }
 
 function runnerOn(connection: PoolConnection): SqlRunner {
@@ -196,7 +223,13 @@ async function define(connection: PoolConnection, sql: string): Promise<void> {
 /** https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */
 const DUPLICATE = 1062;
 const ORPHAN = 1452;
-const DEADLOCK = 1213;
+/** A member of a Galera cluster that takes no statements now: it joins, or was cut off from the others. */
+const NOT_READY = 1047;
+/**
+ * Refused or taken back whole: a row changed since it was read (MariaDB with snapshot isolation), a wait for a lock that
+ * took too long, a deadlock or, in a Galera cluster, a commit that another member's came before.
+ */
+const CONFLICTS = [1020, 1205, 1213, NOT_READY];
 const INDEX_EXISTS = 1061;
 const NO_SUCH_TABLE = 1146;
 const TRIGGERS_NEED_SUPER = 1419;

@@ -1,4 +1,6 @@
 /** What MySQL's failures do to the directory: nothing hangs, nothing is left behind, and it comes back by itself. */
+import { createConnection } from 'mysql2/promise';
+import type { Connection } from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { userDefaults } from '../../src/base/model.ts';
 import { systemTimers } from '../../src/base/system.ts';
@@ -19,7 +21,7 @@ let url: string;
 let directory: Directory;
 const warnings: object[] = [];
 
-const open = (more: { url?: string; connectionsMax?: number } = {}): Promise<Directory> =>
+const open = (more: { url?: string; connectionsMax?: number; deadlineMs?: number } = {}): Promise<Directory> =>
   openMysql({
     url,
     log: { ...silentLog, warn: (fields) => void warnings.push(fields) },
@@ -132,6 +134,75 @@ describe('a slow transaction of somebody else', () => {
     expect(await small.change('u1', { xmlext: '<b/>' })).toBe('changed');
     expect((await small.find('u1'))?.user.xmlext).toBe('<b/>');
     await small.close();
+  });
+});
+
+describe('a deadlock', () => {
+  /** Transactions of somebody else, which the server spares, since they have written more. */
+  const rivals: Connection[] = [];
+  const rival = async (): Promise<Connection> => {
+    const connection = await createConnection({ uri: url });
+    rivals.push(connection);
+    await connection.beginTransaction();
+    const rows = Array.from({ length: 200 }, (_, i) => `('rival${rivals.length}-${i}', 'x')`).join();
+    await connection.query(`INSERT INTO system_variables (name, value) VALUES ${rows}`);
+    return connection;
+  };
+  const status = async (name: string): Promise<number> => {
+    const [row] = await mariadb.sql('faults', `SHOW GLOBAL STATUS LIKE '${name}'`);
+    return Number(row?.['Value']);
+  };
+  const deadlocks = (): Promise<number> => status('Innodb_deadlocks');
+  const waiting = (count: number): Promise<void> =>
+    expect.poll(() => status('Innodb_row_lock_current_waits'), { interval: 5, timeout: 5_000 }).toBe(count);
+
+  afterEach(async () => {
+    for (const connection of rivals.splice(0)) await connection.end();
+  });
+
+  it('in which the server gave up our transaction, twice in a row, is nothing to the caller', async () => {
+    const patient = await open({ deadlineMs: 20_000 });
+    await patient.create(fullUser('locked'));
+    const before = await deadlocks();
+    const [first, second] = [await rival(), await rival()];
+    const buddies = "SELECT buddy FROM buddies WHERE uid = 'locked' FOR UPDATE";
+    const user = "SELECT uid FROM users WHERE uid = 'locked' FOR UPDATE";
+    await first.query(buddies);
+    const change = patient.change('locked', { lists: { buddies: ['other'] } });
+    // It has the user and wants the buddies, in a row with the second one.
+    await waiting(1);
+    const queued = second.query(buddies);
+    await waiting(2);
+    await first.query(user);
+    // Taken back, it wants the user again, whom it gets when the first one ends; the buddies go to the second one.
+    await waiting(2);
+    await first.rollback();
+    await queued;
+    await waiting(1);
+    await second.query(user);
+    await second.rollback();
+    expect(await change).toBe('changed');
+    expect((await patient.find('locked'))?.user.lists.buddies).toEqual(['other']);
+    expect(await deadlocks()).toBe(before + 2);
+    await patient.close();
+  });
+
+  it('over locations that are written together loses none of them', async () => {
+    const patient = await open({ deadlineMs: 20_000 });
+    const uids = ['dead1', 'dead2', 'dead3'];
+    for (const uid of uids) await patient.create(userDefaults(uid));
+    for (const uid of uids) await patient.writeLocation(uid, online(1), 0);
+    const before = await deadlocks();
+    const other = await rival();
+    await other.query("SELECT uid FROM locations WHERE uid = 'dead3' FOR UPDATE");
+    const writes = Promise.all(uids.map((uid) => patient.writeLocation(uid, online(2), 1)));
+    await waiting(1);
+    await other.query("SELECT uid FROM locations WHERE uid = 'dead1' FOR UPDATE");
+    await other.rollback();
+    expect(await writes).toEqual(['written', 'written', 'written']);
+    for (const uid of uids) expect((await patient.find(uid))?.location.epoch).toBe(2);
+    expect(await deadlocks()).toBe(before + 1);
+    await patient.close();
   });
 });
 
