@@ -15,6 +15,7 @@ const PACKAGES = {
   sipsak: 'sipsak',
   sipp: 'sip-tester',
   svwar: 'sipvicious',
+  turnserver: 'coturn',
 };
 const POLICY = '/usr/sbin/policy-rc.d';
 

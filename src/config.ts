@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { isWildcard } from './base/address.ts';
 import { VserverError } from './base/errors.ts';
+import type { TurnSettings } from './config-xml/turn.ts';
 import { SETTINGS, Unfit } from './settings.ts';
 
 type Values = { readonly [K in keyof typeof SETTINGS]: (typeof SETTINGS)[K]['fallback'] };
@@ -47,6 +48,15 @@ export function loadConfig(
   problems.push(...contradictions(config, derived));
   if (problems.length > 0) throw new VserverError('SETTINGS', problems.join('\n'));
   return Object.freeze(derived);
+}
+
+/** What a CONFIG says of TURN servers; null where none is set. */
+export function turnSettings({
+  turnUris: uris,
+  turnSecret: secret,
+  turnLifetime: lifetimeS,
+}: Config): TurnSettings | null {
+  return uris.length === 0 ? null : { uris, secret, lifetimeS };
 }
 
 function readEnvironment(
@@ -124,6 +134,9 @@ function contradictions(config: Values, derived: Config): string[] {
   }
   if ((config.httpCert === '') !== (config.httpKey === '')) {
     problems.push(`${named('httpCert')} and ${named('httpKey')} go together`);
+  }
+  if ((config.turnUris.length === 0) !== (config.turnSecret === '')) {
+    problems.push(`${named('turnUris')} and ${named('turnSecret')} go together`);
   }
   for (const key of ['directory', 'state'] as const) {
     const url = derived[key];

@@ -9,6 +9,7 @@ import { NO_BUS } from './bus/bus.ts';
 import { joinTalk } from './cluster/cluster.ts';
 import { Reconciler } from './cluster/reconciler.ts';
 import type { Config } from './config.ts';
+import { turnSettings } from './config.ts';
 import type { SystemVariables } from './config-xml/system-variables.ts';
 import { systemVariables } from './config-xml/system-variables.ts';
 import { userConfigs } from './config-xml/user-config.ts';
@@ -140,7 +141,7 @@ export async function createCore(
     authenticate: (request) => authenticate(loginDeps, request),
     ...sessionCases(devices, messages, counters),
     ...locates(locateDeps, owner, counters),
-    ...userConfigs({ records: cache, variables, counters, log }),
+    ...userConfigs({ records: cache, variables, counters, log, clock, turn: turnSettings(config) }),
     ...watched,
     messages,
   };

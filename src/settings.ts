@@ -63,6 +63,16 @@ const realm = (value: string): string => {
   return value;
 };
 const port = integer(0, 65_535);
+/** RFC 7065 section 3.1. */
+const turnUris = (value: string): readonly string[] => {
+  const uris = list(value);
+  const wrong = uris.find((uri) => !TURN_URI.test(uri));
+  if (wrong !== undefined)
+    throw new Unfit(`must be turn:host:port or turns:host:port, ?transport=udp or tcp: ${wrong}`);
+  return uris;
+};
+const TURN_URI =
+  /^turns?:(?:\[[\da-f:.]+\]|[a-z\d](?:[a-z\d.-]{0,253}[a-z\d])?)(?::\d{1,5})?(?:\?transport=(?:udp|tcp))?$/i;
 
 const setting = <T>(
   path: string,
@@ -289,6 +299,31 @@ export const SETTINGS = {
     false,
     'off',
     'on: the CONFIG sent by datagrams holds the passwords of the VOIP accounts',
+  ),
+  turnUris: setting(
+    'turn.uris',
+    'TURN_URIS',
+    turnUris,
+    [],
+    '',
+    'TURN servers for the CONFIG, as `turn:host:port?transport=udp` or `turns:…`, the preferred one first',
+  ),
+  turnSecret: setting(
+    'turn.secret',
+    'TURN_SECRET',
+    text,
+    '',
+    '',
+    'the `static-auth-secret` of these coturn servers',
+    true,
+  ),
+  turnLifetime: setting(
+    'turn.lifetime',
+    'TURN_LIFETIME',
+    integer(600, 604_800),
+    86_400,
+    '86400',
+    'seconds that TURN credentials are good for; a CONFIG holds them for half of it',
   ),
   adminToken: setting('admin-token', 'ADMIN_TOKEN', text, '', 'generated in the data folder', 'opens /v1/admin', true),
   clusterKey: setting(

@@ -2,6 +2,8 @@
 import { createCounters } from '../base/counters.ts';
 import { VserverError } from '../base/errors.ts';
 import { systemClock } from '../base/system.ts';
+import type { Config } from '../config.ts';
+import { turnSettings } from '../config.ts';
 import type { ConfigDocument } from '../config-xml/document.ts';
 import { systemVariables } from '../config-xml/system-variables.ts';
 import { userConfigs } from '../config-xml/user-config.ts';
@@ -21,7 +23,7 @@ export interface ShownServer {
 }
 
 /** The CONFIG without passwords; rejects with NO_SUCH_USER. */
-export async function configOf(directory: Directory, uid: string): Promise<ConfigDocument> {
+export async function configOf(directory: Directory, config: Config, uid: string): Promise<ConfigDocument> {
   const log = createLog('warn');
   const nowMs = systemClock.now();
   const servers = await directory.servers();
@@ -29,7 +31,11 @@ export async function configOf(directory: Directory, uid: string): Promise<Confi
   const variables = systemVariables({ directory, servers: () => running, log });
   await variables.refresh();
   const cache = records(directory, systemClock);
-  const configs = userConfigs({ records: cache, variables, counters: createCounters(), log });
+  const configs = userConfigs({
+    ...{ records: cache, variables, counters: createCounters(), log },
+    clock: systemClock,
+    turn: turnSettings(config),
+  });
   const document = await configs.config(uid, false);
   if (document === null) throw new VserverError('NO_SUCH_USER');
   return document;

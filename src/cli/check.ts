@@ -20,6 +20,9 @@ import type { Terminal } from './terminal.ts';
 /** More than this between two clocks makes servers take each other for dead (they are heard of every 5 s). */
 const CLOCK_MS_MAX = 5_000;
 
+/** 128 bits in hexadecimal. */
+const TURN_SECRET_CHARACTERS_MIN = 32;
+
 export function addCheck(program: Command): void {
   const command = program
     .command('check')
@@ -107,6 +110,12 @@ function settingsFindings(config: Config): Finding[] {
   if (remote && url.protocol === 'ldap:' && config.ldapPassword !== '' && !config.ldapStartTls) {
     const remedy = `use ldaps:// or ${SETTINGS.ldapStartTls.env}=on`;
     findings.push(warning('settings', 'the LDAP password travels in clear', remedy));
+  }
+  if (config.turnSecret !== '' && config.turnSecret.length < TURN_SECRET_CHARACTERS_MIN) {
+    const message = `the TURN secret is short: whoever has one password from a CONFIG can try secrets offline`;
+    findings.push(
+      warning('settings', message, `a longer one in coturn and ${SETTINGS.turnSecret.env}: openssl rand -hex 32`),
+    );
   }
   const batches = config.io === 'batch' ? loadBatchCalls() : undefined;
   if (typeof batches === 'string') {

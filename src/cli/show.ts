@@ -84,7 +84,8 @@ export function addConfig(program: Command): void {
     );
   act(command, async ({ terminal, config }, [uid = '']) => {
     const { configOf } = await import('./by-directory.ts');
-    const { etag, body } = await withDirectory(config(), (directory) => configOf(directory, uid));
+    const settings = config();
+    const { etag, body } = await withDirectory(settings, (directory) => configOf(directory, settings, uid));
     const xml = body.toString('utf8');
     terminal.answer({ uid, etag, xml }, xml);
   });

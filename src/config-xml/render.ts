@@ -5,6 +5,8 @@
 import { hash } from 'node:crypto';
 import type { User, VoipAccount } from '../base/model.ts';
 import { checkFragment, NO_XML_CHARACTERS } from './fragment.ts';
+import type { TurnSettings } from './turn.ts';
+import { turnCredentials } from './turn.ts';
 
 /** Stands in the document where a stored fragment does not pass the check. */
 export const REJECTED_COMMENT = '<!-- the stored fragment is not acceptable and was left out -->';
@@ -27,13 +29,18 @@ export function renderSystem(variables: ReadonlyMap<string, string>, extension: 
   return { text: `${text}${ext.text}  </SYSTEM>\n`, rejected: ext.rejected };
 }
 
-/**
- * The PRIVATE element of a user. `withPasswords` only for himself, over an authenticated and encrypted channel;
- * otherwise every PWD is empty.
- */
-export function renderPrivate(user: User, { withPasswords }: { withPasswords: boolean }): RenderedPart {
+export interface PrivateOptions {
+  /** Only for himself, over an authenticated and encrypted channel; otherwise every PWD is empty. */
+  readonly withPasswords: boolean;
+  /** Where TURN servers are set, and when credentials end that are given out now. */
+  readonly turn?: { readonly settings: TurnSettings; readonly expiryS: number } | null;
+}
+
+/** The PRIVATE element of a user. */
+export function renderPrivate(user: User, { withPasswords, turn = null }: PrivateOptions): RenderedPart {
   let text = `  <PRIVATE ID="${escapeValue(user.uid)}">\n`;
   for (const account of user.voip) text += renderVoip(account, withPasswords);
+  if (turn !== null) text += renderTurn(turn.settings, user.uid, withPasswords ? turn.expiryS : null);
   const ext = renderExtension(user.xmlext);
   return { text: `${text}${ext.text}  </PRIVATE>\n`, rejected: ext.rejected };
 }
@@ -46,6 +53,17 @@ function renderVoip(account: VoipAccount, withPasswords: boolean): string {
     ` TTL="${escapeValue(account.ttl)}" PWD="${withPasswords ? escapeValue(account.password) : ''}"/>\n`
   );
 }
+
+/** `expiryS`: null where no password may stand there. What goes with it is empty then too: it would only change the document. */
+function renderTurn(settings: TurnSettings, uid: string, expiryS: number | null): string {
+  const { user, password } = expiryS === null ? NO_CREDENTIALS : turnCredentials(settings, uid, expiryS);
+  const expires = expiryS === null ? '' : new Date(expiryS * 1000).toISOString();
+  return (
+    `    <TURN SERVER="${escapeValue(settings.uris.join(';'))}" USER="${escapeValue(user)}"` +
+    ` PWD="${password}" EXPIRES="${expires}"/>\n`
+  );
+}
+const NO_CREDENTIALS = { user: '', password: '' };
 
 function renderExtension(fragment: string): RenderedPart {
   if (fragment === '') return { text: '    <EXT/>\n', rejected: null };

@@ -49,6 +49,15 @@ test('settings: no HTTPS on an open wire, a certificate that is not there, users
   ]);
 });
 
+test('settings: a TURN secret that can be guessed, which is shown nowhere', async () => {
+  const turn = { VSERVER_TURN_URIS: 'turn:turn.example.com', VSERVER_TURN_SECRET: 'north' };
+  expect(await check(turn)).toMatchObject([
+    { level: 'warning', subject: 'settings', message: text('TURN secret'), remedy: text('VSERVER_TURN_SECRET') },
+  ]);
+  expect(await check({ ...turn, VSERVER_TURN_SECRET: '0'.repeat(32) })).toEqual([]);
+  expect((await place.run(['settings'], { env: turn })).stdout).not.toContain('north');
+});
+
 test('data folder: what is no folder', async () => {
   const file = join(place.data, 'a-file');
   writeFileSync(file, '');

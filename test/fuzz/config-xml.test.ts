@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { configDocument } from '../../src/config-xml/document.ts';
 import { checkFragment } from '../../src/config-xml/fragment.ts';
 import { renderPrivate, renderSystem } from '../../src/config-xml/render.ts';
+import { turnCredentials } from '../../src/config-xml/turn.ts';
 import { testUser } from '../support/fake-directory.ts';
 import { referenceConfig } from '../support/reference-config.ts';
 
@@ -39,6 +40,13 @@ const account = fc.record({
 });
 const fragment = fc.constantFrom('', '<a/>', 'text &amp; more', '<a xmlns="u">\n<b c="$1 $`"/></a>', '<![CDATA[ & ]]>');
 
+const TURN = { uris: ['turn:a', 'turn:b?transport=tcp'], secret: 's', lifetimeS: 600 };
+function turnElement(uid: string, withPasswords: boolean) {
+  const { user, password } = withPasswords ? turnCredentials(TURN, uid, 0) : { user: '', password: '' };
+  const EXPIRES = withPasswords ? '1970-01-01T00:00:00.000Z' : '';
+  return { SERVER: 'turn:a;turn:b?transport=tcp', USER: user, PWD: password, EXPIRES };
+}
+
 it('the fast renderer writes the bytes of xmlbuilder2', () => {
   const cases = fc.record({
     variables: fc.array(fc.tuple(text, text), { maxLength: 4 }),
@@ -47,13 +55,16 @@ it('the fast renderer writes the bytes of xmlbuilder2', () => {
     voip: fc.array(account, { maxLength: 8 }),
     withPasswords: fc.boolean(),
     uid: text,
+    hasTurn: fc.boolean(),
   });
   fc.assert(
-    fc.property(cases, ({ variables, extension, xmlext, voip, withPasswords, uid }) => {
+    fc.property(cases, ({ variables, extension, xmlext, voip, withPasswords, uid, hasTurn }) => {
       const user = testUser({ uid, voip, xmlext });
       const values = new Map(variables);
-      const { body } = configDocument(renderSystem(values, extension), renderPrivate(user, { withPasswords }));
-      expect(body.toString()).toBe(referenceConfig(values, extension, user, withPasswords));
+      const turn = hasTurn ? { settings: TURN, expiryS: 0 } : null;
+      const { body } = configDocument(renderSystem(values, extension), renderPrivate(user, { withPasswords, turn }));
+      const expected = hasTurn ? turnElement(uid, withPasswords) : null;
+      expect(body.toString()).toBe(referenceConfig(values, extension, user, withPasswords, expected));
     }),
     { numRuns: 500 },
   );

@@ -9,6 +9,7 @@ export function referenceConfig(
   extension: string,
   user: User,
   withPasswords: boolean,
+  turn: Readonly<Record<'SERVER' | 'USER' | 'PWD' | 'EXPIRES', string>> | null,
 ): string {
   const root = create({ version: '1.0', encoding: 'UTF-8', invalidCharReplacement: '' })
     .dtd({ name: 'CONFIG' })
@@ -29,6 +30,7 @@ export function referenceConfig(
       PWD: withPasswords ? value(account.password) : '',
     });
   }
+  if (turn !== null) personal.ele('TURN', { ...turn, USER: value(turn.USER) });
   extend(personal, user.xmlext);
   const fragments = [extension, user.xmlext].filter((fragment) => fragment !== '');
   const xml = withReferences(root.end({ prettyPrint: true }));

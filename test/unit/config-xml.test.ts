@@ -57,6 +57,22 @@ it('passwords go only where they are asked for', () => {
   ).toHaveLength(2);
 });
 
+it('TURN credentials are those of draft-uberti-behave-turn-rest: HMAC-SHA-1 over the end of their life and the uid', () => {
+  // printf 1763720000:100230 | openssl dgst -sha1 -hmac north -binary | base64
+  const settings = {
+    uris: ['turns:t.example.com:5349?transport=tcp', 'turn:[::1]:3478'],
+    secret: 'north',
+    lifetimeS: 600,
+  };
+  const turn = { settings, expiryS: 1_763_720_000 };
+  const { text } = renderPrivate(full, { withPasswords: true, turn });
+  const element =
+    '<TURN SERVER="turns:t.example.com:5349?transport=tcp;turn:[::1]:3478" USER="1763720000:100230"' +
+    ' PWD="unhqIeEFh7yoqv2Qnc+w3wNpl4U=" EXPIRES="2025-11-21T10:13:20.000Z"/>';
+  expect(text).toContain(`/>\n    ${element}\n    <EXT>`);
+  expect(renderPrivate(full, { withPasswords: false, turn }).text).not.toContain('1763720000');
+});
+
 it('fast-xml-parser reads back what went in', () => {
   const read = parser.parse(document(full, true).body.toString()) as {
     CONFIG: { SYSTEM: { VAR: object[] }; PRIVATE: { ID: string; VOIP: object[]; EXT: { skin: object } } };

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig, turnSettings } from '../../src/config.ts';
 
 function yaml(text: string): string {
   const file = join(mkdtempSync(join(tmpdir(), 'vserver-')), 'vserver.yaml');
@@ -55,6 +55,26 @@ describe('settings', () => {
     expect(refusal({ VSERVER_LDAP_ATTRIBUTES: 'alais=cn' })[0]).toContain(
       'VSERVER_LDAP_ATTRIBUTES knows no field alais',
     );
+  });
+
+  it('take TURN servers as URIs of RFC 7065, and only together with their secret', () => {
+    const secret = { VSERVER_TURN_SECRET: 'north' };
+    const uris = ['turn:turn.example.com', 'turns:192.0.2.1:5349?transport=tcp', 'TURN:[2001:db8::1]:3478'];
+    expect(loadConfig({ ...secret, VSERVER_TURN_URIS: uris.join(', ') }).turnUris).toEqual(uris);
+    for (const wrong of [
+      'stun:a',
+      'turn.example.com',
+      'turn://a',
+      'turn:a:x',
+      'turn:a?transport=sctp',
+      'turn:"a"',
+      'turn:',
+    ]) {
+      expect(refusal({ ...secret, VSERVER_TURN_URIS: wrong })[0]).toContain('VSERVER_TURN_URIS must be turn:host:port');
+    }
+    expect(refusal({ VSERVER_TURN_URIS: 'turn:a' })).toEqual(['VSERVER_TURN_URIS and VSERVER_TURN_SECRET go together']);
+    expect(refusal(secret)).toEqual(['VSERVER_TURN_URIS and VSERVER_TURN_SECRET go together']);
+    expect(turnSettings(loadConfig({}))).toBeNull();
   });
 
   it('are refused with their name where they are unknown, and the nearest known one is named', () => {
