@@ -128,7 +128,8 @@ function mysqlDriver(pool: Pool, timers: Timers, deadlineMs: number, description
     isRemote: true,
     query: (sql, values, patience = 'normal') =>
       operate(FACTORS[patience] * deadlineMs, (connection) => runnerOn(connection).query(sql, values)),
-    run: (sql, values) => operate(deadlineMs, (connection) => runnerOn(connection).run(sql, values)),
+    run: (sql, values, patience = 'normal') =>
+      operate(FACTORS[patience] * deadlineMs, (connection) => runnerOn(connection).run(sql, values)),
     transaction: (patience, work) =>
       operate(FACTORS[patience] * deadlineMs, (connection) =>
         transactionOn(connection, () => work(runnerOn(connection))),

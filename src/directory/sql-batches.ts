@@ -16,6 +16,8 @@ interface LocationWrite {
   readonly expectedEpoch: number;
 }
 
+type Outcome = Awaited<ReturnType<Directory['writeLocation']>>;
+
 /** Under way at once, of each kind: one on its way while the server is busy with another. */
 const BATCHES_MAX = 2;
 const WRITES_MAX = 64;
@@ -32,19 +34,15 @@ export function gathered(driver: SqlDriver, read: SqlReader, single: LoginOperat
       return uids.map((uid) => found.get(uid) ?? null);
     },
   });
-  const write = coalesced<LocationWrite, 'written' | 'lost' | 'unknown'>({
-    itemsMax: WRITES_MAX,
-    batchesMax: BATCHES_MAX,
-    single: ({ uid, location, expectedEpoch }) => single.writeLocation(uid, location, expectedEpoch),
-    async batch(writes) {
-      await writeAll(driver, writes);
-      return writes.map(() => 'written');
-    },
-  });
+  const written = ({ uid, location, expectedEpoch }: LocationWrite): Promise<Outcome> =>
+    single.writeLocation(uid, location, expectedEpoch);
+  const options = { itemsMax: WRITES_MAX, batchesMax: BATCHES_MAX, single: written };
+  const first = coalesced<LocationWrite, Outcome>({ ...options, batch: (writes) => insertAll(driver, writes) });
+  const next = coalesced<LocationWrite, Outcome>({ ...options, batch: (writes) => updateAll(driver, writes, written) });
   return {
     find: (uid) => (isUid(uid) ? find(uid) : Promise.resolve(null)),
     writeLocation: (uid, location, expectedEpoch) =>
-      isUid(uid) ? write({ uid, location, expectedEpoch }) : Promise.resolve('unknown'),
+      isUid(uid) ? (expectedEpoch === 0 ? first : next)({ uid, location, expectedEpoch }) : Promise.resolve('unknown'),
   };
 }
 
@@ -61,19 +59,37 @@ const UPDATE = `UPDATE ${ROWS} STRAIGHT_JOIN locations l ON l.uid = w.uid AND l.
   SET ${LOCATION_COLUMNS.map((name) => `l.${name} = w.${name}`).join(', ')}`;
 const INSERT = `INSERT INTO locations (uid, ${LOCATION_COLUMNS.join(', ')})
   SELECT uid, ${LOCATION_COLUMNS.join(', ')} FROM ${ROWS}`;
+const STANDING = `SELECT l.uid FROM ${ROWS} STRAIGHT_JOIN locations l
+  ON l.uid = w.uid AND ${LOCATION_COLUMNS.map((name) => `l.${name} <=> w.${name}`).join(' AND ')}`;
 
-/** Writes all of them; where one of them is lost, none, and rejects. */
-async function writeAll(driver: SqlDriver, writes: readonly LocationWrite[]): Promise<void> {
-  // In the order of their keys, so that two nodes don't wait for each other's rows.
+/**
+ * One statement and its own commit: a transaction would be three round trips. Where not all were written, those are
+ * that stand there as they should; what the others met is found out one by one.
+ */
+async function updateAll(
+  driver: SqlDriver,
+  writes: readonly LocationWrite[],
+  single: (write: LocationWrite) => Promise<Outcome>,
+): Promise<readonly Outcome[]> {
+  const rows = [asJson(inKeyOrder(writes))];
+  if ((await driver.run(UPDATE, rows, 'short')) === writes.length) return writes.map(() => 'written');
+  const standing = new Set((await driver.query(STANDING, rows, 'short')).map(({ uid }) => uid));
+  return Promise.all(writes.map(async (write) => (standing.has(write.uid) ? 'written' : single(write))));
+}
+
+/** Writes all of them; where one of them has a record already, or no user, none, and rejects. */
+async function insertAll(driver: SqlDriver, writes: readonly LocationWrite[]): Promise<readonly Outcome[]> {
+  if ((await driver.run(INSERT, [asJson(inKeyOrder(writes))], 'short')) !== writes.length) {
+    throw new Error('a write was lost');
+  }
+  return writes.map(() => 'written');
+}
+
+/** So that two nodes don't wait for each other's rows. */
+function inKeyOrder(writes: readonly LocationWrite[]): readonly LocationWrite[] {
   const sorted = [...writes].sort((a, b) => (a.uid < b.uid ? -1 : 1));
   if (sorted.some(({ uid }, i) => uid === sorted[i + 1]?.uid)) throw new Error('a user twice in one batch');
-  const firsts = sorted.filter(({ expectedEpoch }) => expectedEpoch === 0);
-  const others = sorted.filter(({ expectedEpoch }) => expectedEpoch !== 0);
-  await driver.transaction('short', async (tx) => {
-    for (const [sql, rows] of [[UPDATE, others] as const, [INSERT, firsts] as const]) {
-      if (rows.length > 0 && (await tx.run(sql, [asJson(rows)])) !== rows.length) throw new Error('a write was lost');
-    }
-  });
+  return sorted;
 }
 
 function asJson(writes: readonly LocationWrite[]): string {

@@ -27,6 +27,7 @@ export interface SqlDriver extends SqlRunner {
   /** Every statement is a round trip to a server, and every commit one of its own: few of them, then. */
   readonly isRemote: boolean;
   query(sql: string, values: readonly SqlValue[], patience?: Patience): Promise<readonly SqlRow[]>;
+  run(sql: string, values: readonly SqlValue[], patience?: Patience): Promise<Written>;
   /** All or nothing; `work` runs again where the database took it back (a deadlock, a conflict in a cluster). */
   transaction<T>(patience: Patience, work: (tx: SqlRunner) => Promise<T>): Promise<T>;
   /**

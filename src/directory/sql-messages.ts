@@ -1,8 +1,9 @@
 /** Messages that wait for their recipients, in SQL. */
 import { isUid } from '../base/model.ts';
+import { coalesced } from './coalesce.ts';
 import type { Message, MessageStore, StoredMessage } from './message-store.ts';
 import { MESSAGES_MAX, MESSAGES_PAGE, MESSAGES_PAGE_OLD, RECENT_PAGE } from './message-store.ts';
-import type { SqlDriver, SqlRow } from './sql-driver.ts';
+import type { SqlDriver, SqlRow, SqlValue } from './sql-driver.ts';
 import { insertSql } from './sql-users.ts';
 
 const COLUMNS = ['recipient', 'sender', 'message_id', 'content_type', 'body', 'sent_at'] as const;
@@ -13,11 +14,28 @@ const LIST = `SELECT number, ${COLUMNS.join(', ')} FROM messages
   WHERE recipient = ? AND number > ? AND sent_at >= ? ORDER BY number LIMIT ${MESSAGES_PAGE}`;
 const RECENT = `SELECT number, recipient FROM messages WHERE number > ? ORDER BY number LIMIT ${RECENT_PAGE}`;
 const OLD = `SELECT number FROM messages WHERE sent_at < ? ORDER BY sent_at LIMIT ${MESSAGES_PAGE_OLD}`;
-/** Sizes of the list in `IN (…)`; few, so that few statements are prepared. */
+/** Sizes of the lists in `IN (…)`; few, so that few statements are prepared. */
 const REMOVAL_SIZES = [8, 64, MESSAGES_PAGE_OLD];
+const RECIPIENT_SIZES = [4, 16, 64];
+const RECIPIENTS_MAX = 64;
 
 export function sqlMessages(driver: SqlDriver): MessageStore {
   const { forUpdate } = driver.dialect;
+  const recipientsAmong = async (uids: readonly string[]): Promise<ReadonlySet<unknown>> => {
+    const sql = (marks: string): string => `SELECT DISTINCT recipient FROM messages WHERE recipient IN (${marks})`;
+    const rows = await driver.query(...inList(sql, uids, RECIPIENT_SIZES));
+    return new Set(rows.map((row) => row['recipient']));
+  };
+  /** Asked at each login, and mostly of nothing: so many logins share one query. */
+  const hasAny = coalesced<string, boolean>({
+    itemsMax: RECIPIENTS_MAX,
+    batchesMax: 1,
+    single: async (uid) => (await recipientsAmong([uid])).has(uid),
+    async batch(uids) {
+      const recipients = await recipientsAmong(uids);
+      return uids.map((uid) => recipients.has(uid));
+    },
+  });
   return {
     async add(message, sinceMs) {
       const { to, from, id, contentType, body, sentAt } = message;
@@ -36,7 +54,7 @@ export function sqlMessages(driver: SqlDriver): MessageStore {
       });
     },
     async list(to, after, sinceMs) {
-      if (!isUid(to)) return [];
+      if (!isUid(to) || (after === 0 && !(await hasAny(to)))) return [];
       return (await driver.query(LIST, [to, after, sinceMs])).map(readMessage);
     },
     async remove(to, number) {
@@ -49,14 +67,22 @@ export function sqlMessages(driver: SqlDriver): MessageStore {
     },
     async removeBefore(sentAt) {
       const numbers = (await driver.query(OLD, [sentAt])).map((row) => Number(row['number']));
-      const [first] = numbers;
-      if (first === undefined) return 0;
-      const size = REMOVAL_SIZES.find((candidate) => candidate >= numbers.length) ?? MESSAGES_PAGE_OLD;
-      const list = [...numbers, ...Array<number>(size - numbers.length).fill(first)];
-      await driver.run(`DELETE FROM messages WHERE number IN (${list.map(() => '?').join(', ')})`, list);
+      if (numbers.length === 0) return 0;
+      const sql = (marks: string): string => `DELETE FROM messages WHERE number IN (${marks})`;
+      await driver.run(...inList(sql, numbers, REMOVAL_SIZES));
       return numbers.length;
     },
   };
+}
+
+/** The statement for one of `sizes` values, and the values, filled up to that size with the first of them. */
+function inList<T extends SqlValue>(
+  sql: (marks: string) => string,
+  values: readonly T[],
+  sizes: readonly number[],
+): [sql: string, values: readonly T[]] {
+  const size = sizes.find((candidate) => candidate >= values.length) ?? values.length;
+  return [sql(Array(size).fill('?').join(', ')), Array.from({ length: size }, (_, i) => values[i] ?? (values[0] as T))];
 }
 
 function readMessage(row: SqlRow): StoredMessage {
