@@ -63,7 +63,7 @@ export function openGenerator(folder: string): Generator {
 
 async function runNative(program: string, file: string, load: Load): Promise<LoadResult> {
   const { sampleEvery = SAMPLE_EVERY, ack = false, rate } = load;
-  await writeFile(file, Buffer.concat(load.datagrams.flatMap((bytes) => [lengthOf(bytes), bytes])));
+  await writeFile(file, prepared(load.datagrams));
   const args = [
     file,
     load.port,
@@ -77,6 +77,11 @@ async function runNative(program: string, file: string, load: Load): Promise<Loa
   const { stdout } = await promisify(execFile)(...pinned(CORE, [program, ...args]), { maxBuffer: 256 * 1024 * 1024 });
   const result = JSON.parse(stdout) as Omit<LoadResult, 'samples'> & { samples: string[] };
   return { ...result, samples: result.samples.map((hex) => Buffer.from(hex, 'hex')) };
+}
+
+/** As the native programs read them. */
+export function prepared(datagrams: readonly Buffer[]): Buffer {
+  return Buffer.concat(datagrams.flatMap((bytes) => [lengthOf(bytes), bytes]));
 }
 
 function lengthOf(bytes: Buffer): Buffer {

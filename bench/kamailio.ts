@@ -1,4 +1,4 @@
-/** Kamailio as registrar and redirect server in memory, the reference of the SIP rows. */
+/** Kamailio as registrar, redirect server, proxy and presence server in memory, the reference of the SIP rows. */
 import { spawn, spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -15,13 +15,18 @@ export interface Kamailio {
 }
 
 const CONFIG = new URL('reference/kamailio.cfg', import.meta.url);
+/** The presence modules ask for a database, though all stays in memory: empty tables as text. */
+const TABLES = '/usr/share/kamailio/dbtext/kamailio';
 const START_MS_MAX = 10_000;
 const POLL_MS = 100;
 /** The unit of processor times in /proc on every Linux that Node runs on. */
 const TICK_MS = 10;
 
+/** What it does with requests for users, and whether it keeps presence. */
+export type KamailioRole = 'redirect' | 'proxy' | 'presence';
+
 /** Rejects, naming the package, where Kamailio is missing. */
-export async function startKamailio(folder: string, core: string): Promise<Kamailio> {
+export async function startKamailio(folder: string, core: string, role: KamailioRole = 'redirect'): Promise<Kamailio> {
   if (spawnSync('kamailio', ['-v'], { stdio: 'ignore' }).error !== undefined) {
     throw new Error('kamailio is missing: on Debian or Ubuntu, sudo apt-get install kamailio');
   }
@@ -29,9 +34,26 @@ export async function startKamailio(folder: string, core: string): Promise<Kamai
   const home = await mkdtemp(join(folder, 'kamailio-'));
   const file = join(home, 'kamailio.cfg');
   const config = await readFile(CONFIG, 'utf8');
-  await writeFile(file, config.replaceAll(':PORT', `:${port}`));
+  await writeFile(file, config.replaceAll(':PORT', `:${port}`).replaceAll('TABLES', TABLES));
   // fm is its fast allocator; the usual one is for debugging and 2.5 times slower.
-  const args = ['-DD', '-E', '-x', 'fm', '-m', '1024', '-M', '16', '-Y', home, '-P', join(home, 'pid'), '-f', file];
+  const args = [
+    '-DD',
+    '-E',
+    '-x',
+    'fm',
+    '-m',
+    '1024',
+    '-M',
+    '16',
+    '-Y',
+    home,
+    '-P',
+    join(home, 'pid'),
+    '-A',
+    role,
+    '-f',
+    file,
+  ];
   const child = spawn(...pinned(core, ['kamailio', ...args]), { stdio: 'ignore' });
   const exited = once(child, 'exit');
   const { pid } = child;
@@ -43,7 +65,8 @@ export async function startKamailio(folder: string, core: string): Promise<Kamai
   for (let waitedMs = 0; !(await answers(port)); waitedMs += POLL_MS) {
     if (waitedMs < START_MS_MAX && child.exitCode === null) continue;
     await stop();
-    throw new Error('kamailio does not answer');
+    const hint = role === 'presence' ? ': on Debian or Ubuntu, sudo apt-get install kamailio-presence-modules' : '';
+    throw new Error(`kamailio does not answer${hint}`);
   }
   return { port, cpuMs: () => Promise.resolve(cpuMsOf(pid)), stop };
 }

@@ -13,9 +13,19 @@ import { imports } from './subjects/imports.ts';
 import { logins } from './subjects/logins.ts';
 import { messages } from './subjects/messages.ts';
 import { online } from './subjects/online.ts';
+import { presence } from './subjects/presence.ts';
 import { sip } from './subjects/sip.ts';
 
-const SUBJECTS: readonly Subject[] = [...datagrams, ...logins, ...config, ...sip, ...messages, ...imports, ...online];
+const SUBJECTS: readonly Subject[] = [
+  ...datagrams,
+  ...logins,
+  ...config,
+  ...sip,
+  ...messages,
+  ...presence,
+  ...imports,
+  ...online,
+];
 const NAMES = SUBJECTS.map(({ name }) => name);
 
 const { values: options } = parseArgs({

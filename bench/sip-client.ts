@@ -62,7 +62,7 @@ function md5(text: string): string {
   return hash('md5', text, 'hex');
 }
 
-const SDP = `v=0\r\no=- 1 1 IN IP4 10.20.30.41\r\ns=-\r\nc=IN IP4 10.20.30.41\r\nt=0 0\r
+export const SDP = `v=0\r\no=- 1 1 IN IP4 10.20.30.41\r\ns=-\r\nc=IN IP4 10.20.30.41\r\nt=0 0\r
 m=audio 40000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n`.replace(/\r?\n/g, '\r\n');
 
 /** OPTIONS, or INVITE with a body, of somebody who is not registered. */

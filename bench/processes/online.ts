@@ -16,7 +16,7 @@ import type * as RateLimitModule from '../../src/login/rate-limit.ts';
 import type * as BindingsModule from '../../src/sip/bindings.ts';
 import type * as EncodeModule from '../../src/udp/encode.ts';
 import type * as ServerModule from '../../src/udp/server.ts';
-import { answer, built } from './talk.ts';
+import { answer, built, residentBytes } from './talk.ts';
 
 const { openDirectory } = await built<typeof BackendsModule>('backends.js');
 const { systemRandom, systemTimers } = await built<typeof SystemModule>('base/system.js');
@@ -153,14 +153,6 @@ function fill({ users, kind }: { users: number; kind: Kind }): void {
     // All of them are heard of: nobody is to expire.
     for (const row of rows) core.table.touch(row, secondNow());
   }
-}
-
-async function residentBytes(): Promise<number> {
-  for (let i = 0; i < 4; i++) {
-    globalThis.gc?.();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return process.memoryUsage.rss();
 }
 
 /** The users in random order, each once a round. */

@@ -37,3 +37,12 @@ function cpuMs(): number {
 export async function built<Module>(path: string): Promise<Module> {
   return (await import(new URL(`../../dist/${path}`, import.meta.url).href)) as Module;
 }
+
+/** After full collections; the program runs with --expose-gc. */
+export async function residentBytes(): Promise<number> {
+  for (let i = 0; i < 4; i++) {
+    globalThis.gc?.();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return process.memoryUsage.rss();
+}

@@ -49,7 +49,11 @@ export const sip: readonly Subject[] = [
   {
     name: 'sip-invite',
     measure: (run) =>
-      measure(run, { subject: 'INVITE to 302 and ACK, one core', ratioMin: 1.5, run: redirect('INVITE') }),
+      measure(run, {
+        subject: 'calls through redirect: INVITE to 302 and ACK, one core',
+        ratioMin: 1.5,
+        run: redirect('INVITE'),
+      }),
   },
   {
     name: 'latency-register',
