@@ -9,6 +9,7 @@ const PACKAGES = {
   ldapadd: 'ldap-utils',
   mariadbd: 'mariadb-server',
   'mariadb-install-db': 'mariadb-server',
+  'libgalera_smm.so': 'galera-4',
   'nats-server': 'nats-server',
   baresip: 'baresip-core',
   linphonec: 'linphone-cli',
@@ -45,8 +46,9 @@ function missingPackages(wanted) {
 }
 
 function isFound(command) {
-  // The servers stand in sbin, which is not in everybody's path.
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/lib/openldap'];
+  // The servers stand in sbin, which is not in everybody's path; the library of a cluster beside other libraries.
+  const more = ['/usr/sbin', '/usr/local/sbin', '/usr/lib/openldap', '/usr/lib/galera', '/usr/lib64/galera-4'];
+  const folders = [...(process.env.PATH ?? '').split(delimiter), ...more];
   return folders.some((folder) => folder !== '' && existsSync(join(folder, command)));
 }
 

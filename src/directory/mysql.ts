@@ -46,14 +46,20 @@ export async function openMysql(options: MysqlOptions): Promise<Directory> {
   });
   core.on('connection', (connection) => {
     // In front of whatever is asked on it. Where the connection fails here, so does what follows.
-    connection.query(SESSION, () => undefined);
+    for (const statement of SESSION) connection.query(statement, () => undefined);
   });
   const description = `MySQL, ${place.host}:${place.port}/${place.database}`;
   return Promise.resolve(sqlDirectory(mysqlDriver(core.promise(), timers, deadlineMs, description), { log, baseDn }));
 }
 
-/** Nothing is cut off or bent to fit in silence. */
-const SESSION = `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'`;
+/**
+ * Nothing is cut off or bent to fit in silence. A member of a Galera cluster has caught up with what the others have
+ * committed before it reads (1) or compares what it writes with what it has (2, 4); elsewhere there is no such variable.
+ */
+const SESSION = [
+  `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'`,
+  'SET SESSION wsrep_sync_wait = 7',
+];
 
 interface Place {
   readonly host: string;
@@ -155,7 +161,7 @@ async function tried<T>(
       return await connect((connection) =>
         work(connection).catch((error: unknown) => {
           // The next connection may lead to a member of the cluster that is ready.
-          if (errnoOf(error) === NOT_READY) connection.destroy();
+          if (NOT_READY.includes(errnoOf(error) ?? 0)) connection.destroy();
           throw error;
         }),
       );
@@ -224,13 +230,13 @@ async function define(connection: PoolConnection, sql: string): Promise<void> {
 /** https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */
 const DUPLICATE = 1062;
 const ORPHAN = 1452;
-/** A member of a Galera cluster that takes no statements now: it joins, or was cut off from the others. */
-const NOT_READY = 1047;
+/** A member of a Galera cluster that joins, or was cut off, and takes no statements or can't catch up with the others. */
+const NOT_READY = [1047, 1205];
 /**
- * Refused or taken back whole: a row changed since it was read (MariaDB with snapshot isolation), a wait for a lock that
- * took too long, a deadlock or, in a Galera cluster, a commit that another member's came before.
+ * Refused or taken back whole: a row changed since it was read (MariaDB with snapshot isolation), a deadlock or, in a
+ * Galera cluster, a commit that another member's came before.
  */
-const CONFLICTS = [1020, 1205, 1213, NOT_READY];
+const CONFLICTS = [1020, 1213, ...NOT_READY];
 const INDEX_EXISTS = 1061;
 const NO_SUCH_TABLE = 1146;
 const TRIGGERS_NEED_SUPER = 1419;
@@ -257,6 +263,7 @@ function translate(error: unknown): VserverError {
 }
 
 function unavailable(errno: number): string {
+  if (NOT_READY.includes(errno)) return 'this member of the MySQL cluster is not ready: it joins, or was cut off';
   if (errno === NO_SUCH_TABLE) return 'MySQL has no tables of vserver: run `vserver migrate`';
   if (errno === TRIGGERS_NEED_SUPER) {
     return 'MySQL does not let this user make triggers: set log_bin_trust_function_creators=1 on the server';

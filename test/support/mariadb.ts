@@ -22,6 +22,7 @@ export interface Mariadb {
   sql(database: string, statement: string, values?: readonly (string | number)[]): Promise<Record<string, unknown>[]>;
   /** Gone at once, as by a power cut; the data stays. */
   kill(): Promise<void>;
+  shutDown(): Promise<void>;
   /** After kill: the same data on the same port. */
   start(): Promise<void>;
   /** Hangs: connections stay open, nobody answers. */
@@ -35,9 +36,13 @@ const PACKAGES = 'mariadb-server-core mariadb-client-core';
 const READY_MS_MAX = 30_000;
 
 export async function startMariadb(): Promise<Mariadb> {
-  const mariadbd = findProgram('mariadbd');
   const folder = await mkdtemp(join(tmpdir(), 'vserver-mariadb-'));
-  const data = join(folder, 'data');
+  await installMariadb(join(folder, 'data'));
+  return runMariadb(folder, await freePort());
+}
+
+/** An empty data folder. */
+export async function installMariadb(data: string): Promise<void> {
   await promisify(execFile)(findProgram('mariadb-install-db'), [
     '--no-defaults',
     `--datadir=${data}`,
@@ -45,10 +50,14 @@ export async function startMariadb(): Promise<Mariadb> {
     '--auth-root-authentication-method=normal',
     '--skip-test-db',
   ]);
-  const port = await freePort();
+}
+
+/** A server over `folder`/data, with more options of its command line. */
+export async function runMariadb(folder: string, port: number, more: readonly string[] = []): Promise<Mariadb> {
+  const mariadbd = findProgram('mariadbd');
   const options = [
     '--no-defaults',
-    `--datadir=${data}`,
+    `--datadir=${join(folder, 'data')}`,
     `--user=${userInfo().username}`,
     `--socket=${join(folder, 'socket')}`,
     `--pid-file=${join(folder, 'pid')}`,
@@ -57,12 +66,15 @@ export async function startMariadb(): Promise<Mariadb> {
     '--skip-name-resolve',
     '--innodb-buffer-pool-size=64M',
     '--innodb-log-file-size=32M',
+    ...more,
   ];
   const root = { host: '127.0.0.1', port, user: 'root' };
   let server: ChildProcess;
 
   const start = async (): Promise<void> => {
-    server = spawn(mariadbd, options, { stdio: 'ignore' });
+    // A cluster looks for its scripts beside the data.
+    const env = { ...process.env, PATH: [folder, process.env['PATH']].join(delimiter) };
+    server = spawn(mariadbd, options, { stdio: 'ignore', env });
     await ready(root, server);
   };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
@@ -91,6 +103,7 @@ export async function startMariadb(): Promise<Mariadb> {
       return Array.isArray(rows) ? (rows as Record<string, unknown>[]) : [];
     },
     kill: () => end('SIGKILL'),
+    shutDown: () => end('SIGTERM'),
     start,
     pause: () => void server.kill('SIGSTOP'),
     resume: () => void server.kill('SIGCONT'),
@@ -124,7 +137,7 @@ function findProgram(name: string): string {
   return found;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
