@@ -130,7 +130,7 @@ function addUser(kind: Kind): void {
 function registration(uid: string): Pick<NewSession, 'instance' | 'device' | 'contact' | 'registration'> {
   const contact = `sip:${uid}@10.20.30.40:5062;transport=udp`;
   const callId = `c${uid}-7f3a9c21@10.20.30.40`;
-  const kept = formatRegistration({ callId, q: '', regId: '', instanceId: '', path: '' });
+  const kept = formatRegistration({ callId, q: '', regId: '', instanceId: '', path: '', edge: '' });
   return { instance: contact, device: 'agent=ExamplePhone/1.0', contact, registration: kept };
 }
 

@@ -23,19 +23,22 @@ export interface Registration {
   readonly instanceId: string;
   /** The Path header of the registration (RFC 3327), lists joined; '' where there is none. */
   readonly path: string;
+  /** In front of it: the Path value of the node that the phone talks to; '' where that is this one. */
+  readonly edge: string;
 }
 
 /** Cannot stand in a header. */
 const FIELD = '\x1e';
 export const REGISTRATION_FIELD_BYTE = 0x1e;
 
-export function formatRegistration({ callId, q, regId, instanceId, path }: Registration): string {
-  return [callId, q, regId, instanceId, path].join(FIELD);
+/** Without an edge there is no field for it: the express lane knows what it may answer by the last field. */
+export function formatRegistration({ callId, q, regId, instanceId, path, edge }: Registration): string {
+  return [callId, q, regId, instanceId, path, ...(edge === '' ? [] : [edge])].join(FIELD);
 }
 
 export function parseRegistration(text: string): Registration {
-  const [callId = '', q = '', regId = '', instanceId = '', path = ''] = text.split(FIELD);
-  return { callId, q, regId, instanceId, path };
+  const [callId = '', q = '', regId = '', instanceId = '', path = '', edge = ''] = text.split(FIELD);
+  return { callId, q, regId, instanceId, path, edge };
 }
 
 /** The SIP registrations of the user, newest login first. */
@@ -87,15 +90,20 @@ export function remainingS({ sessions }: OnlineTable, row: number, nowS: number)
   return Math.max(0, (sessions.seenS[row] ?? 0) + (sessions.lifetimeS[row] ?? 0) - nowS);
 }
 
-const MD5_HEX = 32;
+export interface Ha1 {
+  readonly algorithm: 'MD5' | 'SHA-256';
+  readonly ha1: string;
+}
+
+export function ha1Of({ sessions }: OnlineTable, row: number): Ha1 {
+  return ha1OfKey(Buffer.from(sessions.key(row)).toString('hex'));
+}
+
 /** Of a session that was opened by Digest the key is HA1, an MD5 one padded with zeros. */
-export function ha1Of(
-  { sessions }: OnlineTable,
-  row: number,
-): { readonly algorithm: 'MD5' | 'SHA-256'; readonly ha1: string } {
-  const key = Buffer.from(sessions.key(row)).toString('hex');
+export function ha1OfKey(key: string): Ha1 {
   return key.endsWith(NO_SHA256)
     ? { algorithm: 'MD5', ha1: key.slice(0, MD5_HEX) }
     : { algorithm: 'SHA-256', ha1: key };
 }
+const MD5_HEX = 32;
 const NO_SHA256 = '0'.repeat(MD5_HEX);

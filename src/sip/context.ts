@@ -8,10 +8,12 @@ import type { Nonces } from '../login/nonces.ts';
 import type { RateLimit } from '../login/rate-limit.ts';
 import type { UseCases } from '../login/use-cases.ts';
 import type { DigestOffer } from './digest-offer.ts';
+import type { EdgeStatements, Vouched } from './edge-statements.ts';
 import type { Flow } from './flow.ts';
 import type { FlowTokens } from './flow-tokens.ts';
 import type { Ids } from './ids.ts';
 import type { SipProblem, SipRequest } from './message.ts';
+import type { Relays } from './relays.ts';
 import { makeResponse } from './response.ts';
 import type { ExtraHeader } from './response.ts';
 import type { SpentNonces } from './spent-nonces.ts';
@@ -61,6 +63,8 @@ export interface Inbound {
   readonly cameMs: number;
   /** Of a request that hold() took: answers go through it. */
   readonly transaction?: Transaction;
+  /** Of a REGISTER that another node has sent on: what it says of it. */
+  readonly vouched?: Vouched;
 }
 
 /** A request with its server transaction. */
@@ -79,6 +83,9 @@ export interface SipContext extends SipDeps {
   /** By the row of the subscription. */
   readonly subscriptions: SubscriptionDialogs;
   readonly tokens: FlowTokens;
+  /** For REGISTERs between nodes. */
+  readonly statements: EdgeStatements;
+  readonly relays: Relays;
   /** Of the UDP and TCP listeners, known when they are open. */
   port: number;
   tlsPort: number | null;

@@ -15,7 +15,8 @@ import type { ExpressWriter } from './express-writer.ts';
 import type { Flow, Transport } from './flow.ts';
 import { AUTHORIZATION, CONTACT, EXPIRES, PATH, REQUIRE, SUPPORTED } from './header-names.ts';
 import { EXPIRES_MAX } from './message.ts';
-import { dateOf, hasSuccessor } from './registrar.ts';
+import { dateOf } from './register-answer.ts';
+import { hasSuccessor } from './registrar.ts';
 
 export function createRegisterLane(context: SipContext, writer: ExpressWriter, isOurs: IsOurs): ExpressLane {
   const { cases, settings, spent } = context;

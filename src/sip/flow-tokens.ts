@@ -11,6 +11,9 @@ export interface FlowTokens {
   make(flow: Flow, callId: string): string;
   /** `forged`: not of our making, or of another call; `closed`: its connection is no more. */
   read(token: string, callId: string): Flow | 'forged' | 'closed';
+  /** For the Path of a registration (RFC 3327): good for every request to the phone, as long as it is there. */
+  makePath(flow: Flow): string;
+  readPath(token: string): Flow | 'forged' | 'closed';
 }
 
 interface WaysOut {
@@ -37,7 +40,10 @@ export function createFlowTokens(clusterKey: string, start: string, flows: () =>
       .digest()
       .subarray(0, MAC_BYTES);
 
-  return {
+  /** Is no Call-ID. */
+  const path = '\npath';
+
+  const tokens: Pick<FlowTokens, 'make' | 'read'> = {
     make(flow, callId) {
       const id = flow.isReliable ? Buffer.from(flow.id) : null;
       const signed = Buffer.alloc(1 + (id?.length ?? ADDRESS_BYTES));
@@ -57,4 +63,5 @@ export function createFlowTokens(clusterKey: string, start: string, flows: () =>
       return remote === null ? 'forged' : flows().flowTo(remote);
     },
   };
+  return { ...tokens, makePath: (flow) => tokens.make(flow, path), readPath: (token) => tokens.read(token, path) };
 }

@@ -26,7 +26,7 @@ export interface Hop {
   readonly recordRoute: readonly string[];
   /** Values of Route from the next hop on. */
   readonly route: readonly string[];
-  /** Lines of our own. */
+  /** Lines of our own, in front of those of the request. */
   readonly more?: string;
 }
 
@@ -34,23 +34,25 @@ const MAX_FORWARDS_USUAL = 70;
 /** Between nodes: who the caller is (redirect/tickets.ts). Never sent on as it came. */
 export const TICKET_HEADER = 'VS-Ticket';
 
-/** The request for the next hop. The answer to a challenge of `realm`, which is ours, goes no further. */
-export function forwardRequest(request: SipRequest, hop: Hop, realm: string): Buffer {
+/** The request for the next hop. The answer to a challenge of `realm`, which is ours, goes no further; null: it does. */
+export function forwardRequest(request: SipRequest, hop: Hop, realm: string | null): Buffer {
   const { text, fields, body } = request;
   let head = `${request.method} ${hop.uri} SIP/2.0\r\nVia: ${hop.via}\r\n${viaLines(request)}`;
   head += `Max-Forwards: ${(request.maxForwards ?? MAX_FORWARDS_USUAL + 1) - 1}\r\n`;
   for (const value of hop.recordRoute) head += `Record-Route: ${value}\r\n`;
   for (const value of hop.route) head += `Route: ${encodeUtf8(value)}\r\n`;
-  const ours = `realm="${realm}"`;
+  head += hop.more ?? '';
+  const ours = realm === null ? null : `realm="${realm}"`;
   for (let i = 0; i < fields.length; i += 4) {
     const number = fields[i] ?? 0;
     if (number === VIA || number === ROUTE || number === MAX_FORWARDS || number === CONTENT_LENGTH) continue;
     const line = text.slice(fields[i + 1], fields[i + 3]);
-    if ((number === AUTHORIZATION || number === PROXY_AUTHORIZATION) && line.includes(ours)) continue;
+    const isAnswer = number === AUTHORIZATION || number === PROXY_AUTHORIZATION;
+    if (isAnswer && ours !== null && line.includes(ours)) continue;
     if (number === 0 && isTicket(line)) continue;
     head += `${line}\r\n`;
   }
-  return joined(head + (hop.more ?? ''), body);
+  return joined(head, body);
 }
 
 function isTicket(line: string): boolean {

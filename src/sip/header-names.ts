@@ -79,6 +79,7 @@ const OTHERS: readonly (readonly string[])[] = [
   ['Proxy-Authenticate'],
   ['User-Agent'],
   ['Server'],
+  ['VS-Edge'],
 ];
 
 const LAST_LIST = SINGLE.length + LISTS.length;
@@ -139,6 +140,8 @@ export const PATH = headerNumber('Path');
 export const SUPPORTED = headerNumber('Supported');
 export const AUTHORIZATION = headerNumber('Authorization');
 export const PROXY_AUTHORIZATION = headerNumber('Proxy-Authorization');
+/** Between nodes (edge-statements.ts). */
+export const EDGE = headerNumber('VS-Edge');
 export const USER_AGENT = headerNumber('User-Agent');
 /** Numbers are below this. */
 export const HEADER_NUMBERS = SINGLE.length + LISTS.length + OTHERS.length + 1;

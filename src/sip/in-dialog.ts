@@ -1,7 +1,9 @@
 /**
- * Requests that follow our Record-Route (RFC 3261 16.4, 16.6; RFC 5626 5.3): its token, which is good for this call
- * only, names the flow to the other side. No dialog is kept for it.
+ * Requests that follow a Route of ours (RFC 3261 16.4, 16.6; RFC 5626 5.3). Of a Record-Route the token, which is good for
+ * this call only, names the flow to the other side; no dialog is kept for it. Of a Path (RFC 3327) it names the flow to
+ * the phone that registered through us.
  */
+import { sameAddress } from '../base/address.ts';
 import type { Inbound, SipContext } from './context.ts';
 import { admitStranger, answerStranger } from './context.ts';
 import { fork } from './fork.ts';
@@ -18,6 +20,7 @@ export function onRouted(context: SipContext, inbound: Inbound): boolean {
   const routed = takeRoutes(context, request);
   const last = routed.own.at(-1);
   if (last === undefined) return false;
+  if (last.user !== null && request.toTag === undefined && onPath(context, inbound, routed, last.user)) return true;
   if (last.user === null || request.toTag === undefined) {
     // Our address as outbound proxy: the Request-URI decides. Whoever else it should go to by us is none of our users.
     if (routed.rest.length === 0) return false;
@@ -25,27 +28,56 @@ export function onRouted(context: SipContext, inbound: Inbound): boolean {
     return true;
   }
   const flow = context.tokens.read(last.user, request.callId);
+  if (isAcceptable(context, inbound, flow)) sendOn(context, inbound, routed, flow);
+  return true;
+}
+
+/** Answers where not. */
+function isAcceptable(context: SipContext, inbound: Inbound, flow: Flow | 'forged' | 'closed'): flow is Flow {
+  const { request } = inbound;
   if (flow === 'forged') refuse(context, inbound, 403);
   else if (flow === 'closed') refuse(context, inbound, 430);
   else if (request.maxForwards === 0) refuse(context, inbound, 483);
   else if (isLoop(context, request)) refuse(context, inbound, 482);
-  else sendOn(context, inbound, routed, flow);
+  else return true;
+  return false;
+}
+
+/** Whether it came by the Path of a phone that registered through us: from its registrar, to the phone. */
+function onPath(context: SipContext, inbound: Inbound, routed: Routed, token: string): boolean {
+  const flow = context.tokens.readPath(token);
+  const isNode = isFromNode(context, inbound);
+  if (flow === 'forged' && !isNode) return false;
+  // A token that a node holds was ours once: connections do not outlive the process.
+  const way = flow === 'forged' ? 'closed' : flow;
+  if (isAcceptable(context, inbound, way) && (isNode || admitStranger(context, inbound))) {
+    pass(context, inbound, routed, way);
+  }
   return true;
+}
+
+function isFromNode({ cases }: SipContext, { request: { source } }: Inbound): boolean {
+  return source !== null && cases.servers.others().some(({ sip }) => sip !== null && sameAddress(sip, source));
 }
 
 function refuse(context: SipContext, inbound: Inbound, status: number): void {
   if (inbound.request.method !== 'ACK') answerStranger(context, inbound, status);
 }
 
-function sendOn(context: SipContext, inbound: Inbound, { uri, own, rest }: Routed, flow: Flow): void {
+function sendOn(context: SipContext, inbound: Inbound, routed: Routed, flow: Flow): void {
+  const isAck = inbound.request.method === 'ACK';
+  // Whoever comes from elsewhere than the call's own flow holds its token, and may have heard it from the wire.
+  const isOfCall = isAck || isFromItsSide(context, inbound, routed.own[0]?.user ?? null);
+  if (isOfCall || admitStranger(context, inbound)) pass(context, inbound, routed, flow);
+}
+
+function pass(context: SipContext, inbound: Inbound, { uri, rest }: Routed, flow: Flow): void {
   const { request } = inbound;
   if (request.method === 'ACK') {
     const via = viaOf(context, flow, `${context.ids.branch()}.${loopHash(request)}`);
     flow.send(forwardRequest(request, { uri, via, recordRoute: [], route: rest }, context.settings.realm));
     return;
   }
-  // Whoever comes from elsewhere than the call's own flow holds its token, and may have heard it from the wire.
-  if (!isFromItsSide(context, inbound, own[0]?.user ?? null) && !admitStranger(context, inbound)) return;
   const groups = [[{ uri, flow, route: rest }]];
   fork(context, inbound, { groups, ringMs: 0, hasMore: false });
 }

@@ -1,11 +1,13 @@
 /** Requests of our own (RFC 3261 8.1), each in a client transaction. */
 import { isIP } from 'node:net';
+import { sameAddress } from '../base/address.ts';
 import type { SipContext } from './context.ts';
 import { sipAddress } from './context.ts';
 import type { Flow } from './flow.ts';
 import type { SipResponse } from './message.ts';
 import { parseMessage, SipRequest } from './message.ts';
 import { parseRegistration } from './bindings.ts';
+import { parseNameAddr } from './name-addr.ts';
 import type { ExtraHeader } from './response.ts';
 import { encodeUtf8 } from './syntax.ts';
 import type { EndReason } from './transaction.ts';
@@ -42,14 +44,26 @@ export interface Outcome {
   onFinal(status: number, response: SipResponse | null): void;
 }
 
-/** The device of an open session, over its flow (RFC 5626); null where it speaks no SIP or the flow is closed. */
+/**
+ * The device of an open session, over its flow (RFC 5626) or by way of the node that it talks to (RFC 3327); null where
+ * it speaks no SIP, the flow is closed, or that node does not run.
+ */
 export function targetOfSession(context: SipContext, row: number): Target | null {
   const { contact, registration } = context.cases.table.sessions.text(row);
   if (contact === '') return null;
-  const flow = context.flowOf(row);
+  const { path, edge } = parseRegistration(registration);
+  const flow = edge === '' ? context.flowOf(row) : flowToEdge(context, edge);
   if (flow === undefined) return null;
-  const { path } = parseRegistration(registration);
-  return { uri: contact, flow, route: path === '' ? [] : [path] };
+  return { uri: contact, flow, route: [edge, path].filter((value) => value !== '') };
+}
+
+/** To the node that has put itself on the Path; undefined where it does not run. */
+function flowToEdge({ cases, flows }: SipContext, edge: string): Flow | undefined {
+  const uri = parseNameAddr(edge)?.uri;
+  if (uri?.scheme !== 'sip' || uri.port === null) return undefined;
+  const at = { host: uri.host, port: uri.port };
+  const runs = cases.servers.others().some(({ sip }) => sip !== null && sameAddress(sip, at));
+  return runs ? flows.flowTo(at) : undefined;
 }
 
 /** The address that a URI names, over UDP; null where that is no address of UDP. */

@@ -25,7 +25,8 @@ export function contactsOf(uid: string, devices: readonly Device[]): ExtraHeader
 /** Whether callers reach the device without us: by a datagram to its contact, which is where it is seen. */
 export function isPublic({ contact, registration, network, wan }: Device): boolean {
   if (contact === '') return true;
-  if (network !== 'wan' || parseRegistration(registration).path !== '') return false;
+  const { path, edge } = parseRegistration(registration);
+  if (network !== 'wan' || path !== '' || edge !== '') return false;
   const uri = parseUri(contact);
   if (uri?.scheme !== 'sip' || isIP(uri.host) === 0 || (uri.params.get('transport') ?? 'udp') !== 'udp') return false;
   return uri.host === wan.host && (uri.port ?? 5060) === wan.port;

@@ -2,7 +2,7 @@
 import type { Address } from '../base/model.ts';
 import type { Binding } from './bindings.ts';
 import { findBinding, formatRegistration, instanceOf, localOf } from './bindings.ts';
-import type { SipContext } from './context.ts';
+import type { Inbound, SipContext } from './context.ts';
 import { isThisServer } from './context.ts';
 import { MALFORMED_EXPIRES } from './message.ts';
 import type { SipRequest } from './message.ts';
@@ -37,7 +37,8 @@ const CONTACT_CHARACTERS_MAX = 512;
 const PATH_CHARACTERS_MAX = 1_024;
 const INSTANCE_CHARACTERS_MAX = 256;
 
-export function planOf(context: SipContext, request: SipRequest, bindings: readonly Binding[]): Plan | Refusal {
+export function planOf(context: SipContext, inbound: Inbound, bindings: readonly Binding[]): Plan | Refusal {
+  const { request } = inbound;
   const contacts = request.contacts();
   if (contacts === null) return refusal(400, 'Bad Contact');
   if (contacts === '*') {
@@ -48,7 +49,7 @@ export function planOf(context: SipContext, request: SipRequest, bindings: reado
   const wanted = new Map<string, Wanted>();
   const removed: Binding[] = [];
   for (const contact of contacts) {
-    const one = readContact(context, request, bindings, contact);
+    const one = readContact(context, inbound, bindings, contact);
     if ('status' in one) return one;
     if (one.lifetimeS > 0) wanted.set(one.instance, one);
     else if (one.binding !== undefined) removed.push(one.binding);
@@ -62,7 +63,7 @@ function refusal(status: number, reason?: string, headers: readonly ExtraHeader[
 
 function readContact(
   context: SipContext,
-  request: SipRequest,
+  { request, vouched }: Inbound,
   bindings: readonly Binding[],
   contact: NameAddr,
 ): Wanted | Refusal {
@@ -82,14 +83,17 @@ function readContact(
   if (instance.length > INSTANCE_CHARACTERS_MAX && instance !== uri.text) return refusal(400, 'Bad Instance');
   if (!Q.test(q)) return refusal(400, 'Bad q');
   if (!REG_ID.test(regId)) return refusal(400, 'Bad reg-id');
-  const path = request.headers('Path').join(', ');
-  if (path.length > PATH_CHARACTERS_MAX) return refusal(400, 'Path Too Long');
+  const paths = request.headers('Path');
+  // A node has put itself in front (RFC 3327 5.2); what anybody else says of a way is for beyond his own address.
+  const edge = vouched === undefined ? '' : (paths.shift() ?? '');
+  const path = paths.join(', ');
+  if (path.length + edge.length > PATH_CHARACTERS_MAX) return refusal(400, 'Path Too Long');
   const instanceId = params.get('+sip.instance') ?? '';
   return {
     binding: findBinding(bindings, instance, uri),
     instance,
     contact: uri.text,
-    registration: formatRegistration({ callId: request.callId, q, regId, instanceId, path }),
+    registration: formatRegistration({ callId: request.callId, q, regId, instanceId, path, edge }),
     local: localOf(uri),
     lifetimeS,
   };

@@ -2,44 +2,41 @@
  * The registrar (RFC 3261 10.3). A registration is a session of the online table: a device that is known refreshes it
  * from memory, in one go; a new one logs in through the same use case as everybody.
  */
+import type { ServerRecord } from '../base/model.ts';
 import type { LoginOutcome } from '../login/login.ts';
-import { HOPS_MAX } from '../redirect/admission.ts';
 import type { Credentials } from './auth.ts';
-import {
-  admitAttempt,
-  challenge,
-  credentialOf,
-  deny,
-  isVerifiedHere,
-  markUsed,
-  readCredentials,
-  useOf,
-} from './auth.ts';
-import { bindingsOf, contactValue, remainingS } from './bindings.ts';
+import { admitAttempt, challenge, credentialOf, deny, isVerifiedHere, readCredentials, useOf } from './auth.ts';
+import { bindingsOf, ha1OfKey } from './bindings.ts';
 import type { Binding } from './bindings.ts';
 import {
   admitStranger,
   answer,
   answerFailure,
   answerStranger,
-  HOPS,
+  hold,
   hopsOf,
   isOurs,
-  ownUri,
-  sipAddress,
+  transactionOf,
   unsupported,
 } from './context.ts';
 import type { Inbound, SipContext } from './context.ts';
+import { EDGE } from './header-names.ts';
 import type { SipRequest } from './message.ts';
+import { sendOn, welcome } from './register-answer.ts';
+import { registerAt } from './register-forward.ts';
 import { planOf } from './register-plan.ts';
-import type { Plan, Wanted } from './register-plan.ts';
-import type { ExtraHeader } from './response.ts';
+import type { Plan } from './register-plan.ts';
+import { apply, loginRequest, note } from './register-session.ts';
+import type { Relay } from './relays.ts';
+import { relayNonceUse } from './relays.ts';
+import type { NonceUse } from './spent-nonces.ts';
 
 const SUPPORTED: ReadonlySet<string> = new Set(['path', 'outbound']);
 
 export function onRegister(context: SipContext, inbound: Inbound): void {
   const { request, cameMs } = inbound;
-  if (request.uri.scheme === 'other') answerStranger(context, inbound, 416);
+  if (request.find(EDGE) >= 0) onSentOn(context, inbound);
+  else if (request.uri.scheme === 'other') answerStranger(context, inbound, 416);
   else if (!isOurs(context, request.uri) || !isOurs(context, request.to.uri)) answerStranger(context, inbound, 404);
   else {
     const missing = unsupported(request, SUPPORTED);
@@ -52,6 +49,34 @@ export function onRegister(context: SipContext, inbound: Inbound): void {
   }
 }
 
+/** Another node sends it on: it has challenged the phone, and what is not for this realm it has refused. */
+function onSentOn(context: SipContext, inbound: Inbound): void {
+  const vouched = context.statements.read(inbound.request);
+  if (vouched === null) {
+    context.counters.wrongMacs++;
+    answerStranger(context, inbound, 403, [], 'Statement Not Good');
+    return;
+  }
+  const held = { ...hold(context, inbound), vouched };
+  if (vouched.kind === 'closed') {
+    endClosed(context, held);
+    return;
+  }
+  const credentials = readCredentials(context, held);
+  if (typeof credentials === 'string' || !isOwn(held.request, credentials.uid)) answer(held, 403);
+  else register(context, held, credentials, held.cameMs);
+}
+
+/** Ends what was registered over a connection of the other node. */
+function endClosed(context: SipContext, inbound: Inbound): void {
+  const { request } = inbound;
+  const [path] = request.headers('Path');
+  for (const { row, registration } of bindingsOf(context.cases.table, userOf(request.to.uri) ?? '')) {
+    if (registration.edge === path) context.cases.logout(row);
+  }
+  answer(inbound, 200);
+}
+
 /** Only for oneself: no third-party registration. */
 function isOwn({ to, from }: SipRequest, uid: string): boolean {
   return userOf(to.uri) === uid && userOf(from.uri) === uid;
@@ -62,26 +87,48 @@ function userOf(uri: SipRequest['uri']): string | null {
 }
 
 function register(context: SipContext, inbound: Inbound, credentials: Credentials, nowMs: number): void {
-  const { request } = inbound;
   const bindings = bindingsOf(context.cases.table, credentials.uid);
-  const use = useOf(context, bindings, credentials, nowMs);
-  const isKnown = isVerifiedHere(context, bindings, credentials);
+  const relay = bindings.length === 0 ? relayOf(context, inbound, credentials) : undefined;
+  const isHere = isVerifiedHere(context, bindings, credentials);
+  const use = nonceUseOf(context, inbound, credentials, bindings, relay, nowMs);
   if (use !== 'fresh') {
     // A retransmission whose answer was lost gets it again, and nothing is executed twice.
-    if (use === 'repeat' && isKnown && isRepeat(context, request, bindings)) welcome(context, inbound, credentials.uid);
+    const isAgain = use === 'repeat' && isHere && isRepeat(context, inbound.request, bindings);
+    if (isAgain) welcome(context, inbound, credentials.uid);
     else challenge(context, inbound, true);
     return;
   }
-  const plan = planOf(context, request, bindings);
+  const isTrusted = isHere || relay !== undefined || inbound.vouched !== undefined;
+  const plan = planOf(context, inbound, bindings);
   if (plan.kind === 'refusal') {
-    if (isKnown) answer(inbound, plan.status, plan.headers, plan.reason);
+    if (isTrusted) answer(inbound, plan.status, plan.headers, plan.reason);
     else answerStranger(context, inbound, plan.status, plan.headers, plan.reason);
-  } else if (isKnown && !isNew(context, plan)) {
+  } else if (isHere && !isNew(context, plan)) {
     apply(context, inbound, credentials, plan, bindings);
     welcome(context, inbound, credentials.uid);
-  } else if ((isKnown || admitStranger(context, inbound)) && admitAttempt(context, inbound)) {
-    void registerNew(context, inbound, credentials, plan, isKnown);
+  } else if (isTrusted || (admitStranger(context, inbound) && admitAttempt(context, inbound))) {
+    void registerNew(context, inbound, { credentials, plan, isHere, relay });
   }
+}
+
+/** Of a user whom another node has, as far as is known here, and whose credentials are good. */
+function relayOf(context: SipContext, { cameMs, vouched }: Inbound, credentials: Credentials): Relay | undefined {
+  const relay = vouched === undefined ? context.relays.find(credentials.uid, cameMs) : undefined;
+  return relay?.algorithm === credentials.algorithm && credentials.isGood(relay.ha1) ? relay : undefined;
+}
+
+function nonceUseOf(
+  context: SipContext,
+  { vouched }: Inbound,
+  credentials: Credentials,
+  bindings: readonly Binding[],
+  relay: Relay | undefined,
+  nowMs: number,
+): NonceUse {
+  if (vouched !== undefined) return 'fresh';
+  if (relay === undefined) return useOf(context, bindings, credentials, nowMs);
+  const { uid, nonceMs, count } = credentials;
+  return relayNonceUse(relay, context.spent.newest(uid, nowMs), nonceMs, count);
 }
 
 function isRepeat({ cases }: SipContext, { callId, cseq }: SipRequest, bindings: readonly Binding[]): boolean {
@@ -100,28 +147,25 @@ export function hasSuccessor({ cases: { servers } }: SipContext): boolean {
   return servers.others().some(({ state, users, usersMax }) => state === 'on' && users < usersMax);
 }
 
-/** By way of the directory. The same nonce-count can't be used twice meanwhile. */
-async function registerNew(
-  context: SipContext,
-  inbound: Inbound,
-  credentials: Credentials,
-  plan: Plan,
-  isKnown: boolean,
-): Promise<void> {
+/** A registration that is not refreshed from memory. */
+interface Attempt {
+  readonly credentials: Credentials;
+  readonly plan: Plan;
+  /** The credentials are those of one of his registrations here. */
+  readonly isHere: boolean;
+  readonly relay: Relay | undefined;
+}
+
+/** By way of the directory, or of another node. The same nonce-count can't be used twice meanwhile. */
+async function registerNew(context: SipContext, inbound: Inbound, attempt: Attempt): Promise<void> {
   const { waiting } = context;
-  const key = `REGISTER ${credentials.nonceMs} ${credentials.count} ${credentials.uid}`;
+  const { nonceMs, count, uid } = attempt.credentials;
+  const isVouched = inbound.vouched !== undefined;
+  const key = isVouched ? transactionOf(inbound.request) : `REGISTER ${nonceMs} ${count} ${uid}`;
   if (waiting.has(key)) return;
   waiting.set(key, { cancelled: false });
   try {
-    const outcome = await logIn(context, inbound, credentials, plan, isKnown);
-    if (outcome.kind === 'denied') await deny(context, inbound, credentials.uid, outcome.reason);
-    else if (outcome.kind === 'redirect') {
-      context.spent.spend(credentials.uid, credentials.nonceMs, inbound.cameMs);
-      sendOn(inbound, outcome);
-    } else {
-      applyRest(context, inbound, credentials);
-      welcome(context, inbound, credentials.uid);
-    }
+    await registerWhereHeIs(context, inbound, attempt);
   } catch (error) {
     answerFailure(context, inbound, error);
   } finally {
@@ -129,32 +173,73 @@ async function registerNew(
   }
 }
 
-/** All contacts that need it, one after the other; `good`: all of them, or there was none and the password is right. */
-async function logIn(
-  context: SipContext,
-  inbound: Inbound,
-  credentials: Credentials,
-  plan: Plan,
-  isKnown: boolean,
-): Promise<Exclude<LoginOutcome, { kind: 'welcome' }> | { readonly kind: 'good' }> {
+async function registerWhereHeIs(context: SipContext, inbound: Inbound, attempt: Attempt): Promise<void> {
+  const { credentials, relay } = attempt;
+  const { uid, algorithm } = credentials;
+  const hops = hopsOf(inbound.request) + 1;
+  // A node that goes away is no way to another one.
+  const isWay = context.cases.servers.state === 'on' && inbound.vouched === undefined;
+  if (relay !== undefined && isWay) {
+    const owner = context.cases.servers.other(relay.owner);
+    if (owner !== undefined && (await registerAt(context, inbound, credentials, owner, relay, hops))) return;
+  }
+  for (let tries = 1; tries <= TRIES_MAX; tries++) {
+    const outcome = await logIn(context, inbound, attempt);
+    if (outcome.kind === 'denied') {
+      await deny(context, inbound, uid, outcome.reason);
+      return;
+    }
+    if (outcome.kind === 'good') {
+      context.relays.forget(uid);
+      applyRest(context, inbound, credentials);
+      welcome(context, inbound, uid);
+      return;
+    }
+    context.spent.spend(uid, credentials.nonceMs, inbound.cameMs);
+    const { to, ha1 } = outcome;
+    if (!isWay) {
+      sendOn(inbound, to);
+      return;
+    }
+    const known = ha1 === null ? null : { algorithm, ha1 };
+    if (await registerAt(context, inbound, credentials, to, known, hops)) return;
+  }
+  answer(inbound, 503, [['Retry-After', '5']]);
+}
+/** So often the directory names an owner who is none, before the phone is told to come back. */
+const TRIES_MAX = 3;
+
+type Outcome =
+  /** All contacts are registered, or there was none and the password is right. */
+  | { readonly kind: 'good' }
+  | Extract<LoginOutcome, { kind: 'denied' }>
+  /** `ha1`: null where no login has told it. */
+  | { readonly kind: 'elsewhere'; readonly to: ServerRecord; readonly ha1: string | null };
+
+/** All contacts that need it, one after the other. */
+async function logIn(context: SipContext, inbound: Inbound, { credentials, plan, isHere }: Attempt): Promise<Outcome> {
   const { cases } = context;
   const { uid } = credentials;
   const isLeaving = hasSuccessor(context);
   for (const wanted of plan.wanted) {
-    if (wanted.binding !== undefined && isKnown && !isLeaving) continue;
+    if (wanted.binding !== undefined && isHere && !isLeaving) continue;
     const outcome = await cases.login(loginRequest(inbound, credentials, wanted));
-    if (outcome.kind !== 'welcome') return outcome;
+    if (outcome.kind === 'redirect') return { kind: 'elsewhere', to: outcome.to, ha1: ha1OfKey(outcome.key).ha1 };
+    if (outcome.kind === 'denied') return outcome;
     note(context, inbound, credentials, outcome.row);
   }
-  if (isKnown || plan.wanted.length > 0) return { kind: 'good' };
+  if (isHere || plan.wanted.length > 0) return { kind: 'good' };
   const verdict = await cases.authenticate({ uid, credential: credentialOf(credentials) });
-  return verdict.kind === 'denied' ? verdict : { kind: 'good' };
+  if (verdict.kind === 'denied') return verdict;
+  // Nothing to log in: what there is may be at another node.
+  const found = inbound.vouched === undefined ? await cases.locateElsewhere(uid, uid) : null;
+  return found?.kind === 'see-also' ? { kind: 'elsewhere', to: found.server, ha1: null } : { kind: 'good' };
 }
 
 /** What is left of the request after the logins. Rows are good until something is awaited, so it is planned anew. */
 function applyRest(context: SipContext, inbound: Inbound, credentials: Credentials): void {
   const bindings = bindingsOf(context.cases.table, credentials.uid);
-  const plan = planOf(context, inbound.request, bindings.filter(isUntouched(context, inbound)));
+  const plan = planOf(context, inbound, bindings.filter(isUntouched(context, inbound)));
   if (plan.kind === 'plan') apply(context, inbound, credentials, plan, bindings);
 }
 
@@ -162,119 +247,4 @@ function applyRest(context: SipContext, inbound: Inbound, credentials: Credentia
 function isUntouched({ cases }: SipContext, { request }: Inbound): (binding: Binding) => boolean {
   const { seqHighest } = cases.table.sessions;
   return ({ row, registration }) => registration.callId !== request.callId || seqHighest[row] !== request.cseq.number;
-}
-
-function loginRequest(
-  { request, flow }: Inbound,
-  credentials: Credentials,
-  { instance, contact, registration, local, lifetimeS, binding }: Wanted,
-) {
-  const hops = hopsOf(request);
-  return {
-    uid: credentials.uid,
-    credential: credentialOf(credentials),
-    source: flow.remote,
-    lifetimeS,
-    local,
-    firewall: 'strong' as const,
-    status: 'online' as const,
-    // The device keeps the name under which it is known.
-    instance: binding?.text.instance ?? instance,
-    note: '',
-    device: deviceOf(request),
-    contact,
-    registration,
-    hops,
-    sentBy: () => hops >= HOPS_MAX,
-  };
-}
-
-const DEVICE_CHARACTERS_MAX = 256;
-
-function deviceOf(request: SipRequest): string {
-  const agent = request.header('User-Agent') ?? '';
-  return agent === '' ? '' : `agent=${agent.replace(/[\p{Cc};]/gu, ' ').slice(0, DEVICE_CHARACTERS_MAX)}`;
-}
-
-/** What the session keeps of the request that made it. */
-function note(
-  { cases, bind }: SipContext,
-  { request, flow }: Inbound,
-  { nonceMs, count }: Credentials,
-  row: number,
-): void {
-  const { sessions } = cases.table;
-  sessions.seqHighest[row] = request.cseq.number;
-  sessions.seqMaskLow[row] = nonceMs >>> 0;
-  sessions.seqMaskHigh[row] = count;
-  bind(row, flow);
-}
-
-/** Refreshes and removals, all of them at once. */
-function apply(
-  context: SipContext,
-  inbound: Inbound,
-  credentials: Credentials,
-  plan: Plan,
-  bindings: readonly Binding[],
-): void {
-  const { cases } = context;
-  const { sessions } = cases.table;
-  const { remote } = inbound.flow;
-  for (const { binding, contact, registration, lifetimeS } of plan.wanted) {
-    if (binding === undefined) continue;
-    const { row, text } = binding;
-    const isSame = text.contact === contact && text.registration === registration;
-    cases.renew(row, lifetimeS, isSame ? undefined : { ...text, contact, registration });
-    if (!sessions.isWan(row, remote)) cases.moved(row, remote);
-    note(context, inbound, credentials, row);
-  }
-  const rows = bindings.map(({ row }) => row);
-  markUsed(context, rows, credentials, inbound.cameMs);
-  for (const { row } of plan.removed) cases.logout(row);
-}
-
-/** 200 with all registrations of the user (RFC 3261 10.3 step 8). */
-function welcome(context: SipContext, inbound: Inbound, uid: string): void {
-  const { request } = inbound;
-  const { table, clock } = context.cases;
-  const nowS = Math.floor(clock.now() / 1000);
-  const headers: ExtraHeader[] = [];
-  let isOutbound = false;
-  const supported = request.headers('Supported');
-  for (const binding of bindingsOf(table, uid)) {
-    headers.push(['Contact', contactValue(binding, remainingS(table, binding.row, nowS))]);
-    const { regId, instanceId, callId } = binding.registration;
-    isOutbound ||= callId === request.callId && regId !== '' && instanceId !== '';
-  }
-  headers.push(['Date', dateOf(nowS)]);
-  if (headers.length > 1) headers.push(['Service-Route', `<${ownUri(context, inbound.flow, ';lr')}>`]);
-  if (supported.includes('path')) for (const path of request.headers('Path')) headers.push(['Path', path]);
-  // RFC 5626 6: only where the phone is directly connected.
-  if (isOutbound && supported.includes('outbound') && request.headers('Via').length === 1) {
-    headers.push(['Require', 'outbound']);
-    if (inbound.flow.isReliable) headers.push(['Flow-Timer', String(FLOW_TIMER_S)]);
-  }
-  answer(inbound, 200, headers);
-}
-const FLOW_TIMER_S = 120;
-
-let dateS = 0;
-let dateText = '';
-/** The value of a Date header. */
-export function dateOf(nowS: number): string {
-  if (nowS !== dateS) {
-    dateS = nowS;
-    dateText = new Date(nowS * 1000).toUTCString();
-  }
-  return dateText;
-}
-
-/** 302 to the server that has him, or has room. */
-function sendOn(inbound: Inbound, { to }: Extract<LoginOutcome, { kind: 'redirect' }>): void {
-  if (to.sip === null) answer(inbound, 503, [['Retry-After', '5']]);
-  else {
-    const hops = hopsOf(inbound.request) + 1;
-    answer(inbound, 302, [['Contact', `<sip:${sipAddress(to.sip)};${HOPS}=${hops}>`]]);
-  }
 }

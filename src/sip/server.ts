@@ -7,11 +7,16 @@ import { answerStranger } from './context.ts';
 import type { Flow, FlowHandlers } from './flow.ts';
 import { createExpress } from './express.ts';
 import { readMessage } from './flow.ts';
+import { createEdgeStatements } from './edge-statements.ts';
 import { createFlowTokens } from './flow-tokens.ts';
+import { EDGE } from './header-names.ts';
 import { createIds } from './ids.ts';
+import type { SipRequest } from './message.ts';
 import { deliverMessage } from './messages.ts';
 import { onRequest } from './methods.ts';
 import { createNotifier } from './notify.ts';
+import { tellClosed } from './register-forward.ts';
+import { createRelays } from './relays.ts';
 import { createSessionFlows } from './session-flows.ts';
 import { createSpentNonces } from './spent-nonces.ts';
 import { SubscriptionDialogs } from './subscription-dialogs.ts';
@@ -48,6 +53,8 @@ export function createSip(deps: SipDeps): SipServer {
     transactions,
     ids,
     tokens: createFlowTokens(deps.clusterKey, ids.token(), () => context.flows),
+    statements: createEdgeStatements({ ...deps, name: cases.servers.me.name, clock }),
+    relays: createRelays(),
     subscriptions: new SubscriptionDialogs(),
     port: 0,
     tlsPort: null,
@@ -75,7 +82,7 @@ export function createSip(deps: SipDeps): SipServer {
           counters.datagramsMalformed++;
           const back = answerFlow(message.topVia, flow, context.flows);
           answerStranger(context, { request: message, flow: back }, message.status, [], message.reason);
-        } else if (message.method === 'REGISTER' || !transactions.receiveRequest(message)) {
+        } else if (isStateless(message) || !transactions.receiveRequest(message)) {
           const back = answerFlow(message.topVia, flow, context.flows);
           onRequest(context, { request: message, flow: back, cameMs: clock.now() });
         }
@@ -87,6 +94,7 @@ export function createSip(deps: SipDeps): SipServer {
           const row = table.findOpen(cookie);
           if (row >= 0) cases.logout(row);
         }
+        for (const relayed of context.relays.take(flow)) tellClosed(context, relayed);
       },
     },
     opened(at) {
@@ -107,6 +115,11 @@ export function createSip(deps: SipDeps): SipServer {
       transactions.close();
     },
   };
+}
+
+/** A REGISTER makes no transaction, but where another node has sent it on. */
+function isStateless(request: SipRequest): boolean {
+  return request.method === 'REGISTER' && request.find(EDGE) < 0;
 }
 
 /** Nothing is received before the transports are open, so nothing is sent. */

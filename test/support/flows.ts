@@ -48,6 +48,8 @@ export function flows(
     directory?: ReturnType<typeof fakeDirectory>;
     time?: ManualTime;
     udp?: Address;
+    sip?: Address;
+    others?: LoginDeps['others'];
     onEnd?: (row: number, reason: EndReason, uid: string) => void;
     /** Brings messages to a device; without it nobody answers. */
     deliver?: DeliverTo;
@@ -66,6 +68,7 @@ export function flows(
       name: options.name ?? 'here',
       usersMax: options.usersMax ?? 100,
       udp: options.udp ?? { host: '127.0.0.1', port: 4321 },
+      sip: options.sip ?? null,
     },
     clock.now(),
   );
@@ -96,7 +99,7 @@ export function flows(
     servers,
     locks,
     ends,
-    others: { has: () => Promise.resolve(true), taken: () => undefined },
+    others: options.others ?? { has: () => Promise.resolve(true), taken: () => undefined },
     doubt: () => undefined,
     clock,
     random,

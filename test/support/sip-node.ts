@@ -5,6 +5,7 @@ import { createCounters } from '../../src/base/counters.ts';
 import type { Address } from '../../src/base/model.ts';
 import type { Streams } from '../../src/base/ports.ts';
 import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
+import type { LoginDeps } from '../../src/login/login.ts';
 import { authenticate } from '../../src/login/login.ts';
 import { createNonces } from '../../src/login/nonces.ts';
 import { createRateLimit } from '../../src/login/rate-limit.ts';
@@ -26,6 +27,12 @@ import type { MemoryNetwork } from './network.ts';
 import { memoryNetwork } from './network.ts';
 
 export interface SipNodeOptions {
+  /** Of a node beside another one: on its network, by its clock, over its directory. */
+  readonly beside?: SipNode;
+  readonly name?: string;
+  readonly at?: Address;
+  /** What it asks and tells the other nodes. */
+  readonly others?: LoginDeps['others'];
   readonly settings?: Partial<SipSettings>;
   /** Unauthenticated requests a second; 0 = no limit. */
   readonly requestsASecond?: number;
@@ -39,11 +46,15 @@ export interface SipNodeOptions {
 
 export const AT: Address = { host: '10.0.0.1', port: 5060 };
 
-export async function sipNode(options: SipNodeOptions = {}) {
-  const network = memoryNetwork();
+export async function sipNode(options: SipNodeOptions = {}): Promise<SipNode> {
+  const { beside, at = AT } = options;
+  const network = beside?.network ?? memoryNetwork();
   const holder: { sip?: SipServer } = {};
   const node = flows({
-    name: 'here',
+    name: options.name ?? 'here',
+    sip: at,
+    ...(options.others === undefined ? {} : { others: options.others }),
+    ...(beside === undefined ? {} : { directory: beside.directory, time: beside.time }),
     onEnd: (row, reason, uid) => {
       holder.sip?.sessionEnded(row, reason, uid);
     },
@@ -66,8 +77,8 @@ export async function sipNode(options: SipNodeOptions = {}) {
     clusterKey: 'the-cluster-key-of-tests',
     settings: {
       realm: 'vserver',
-      domains: ['vserver', AT.host, 'example.com'],
-      advertise: AT.host,
+      domains: ['vserver', at.host, 'example.com'],
+      advertise: at.host,
       expiresMinS: 60,
       expiresMaxS: 300,
       digest: 'both',
@@ -77,10 +88,10 @@ export async function sipNode(options: SipNodeOptions = {}) {
     },
   }));
   const handlers = options.watch?.(sip.handlers) ?? sip.handlers;
-  const transports = options.streams === undefined ? null : await openAll(node, network, options.streams, handlers);
-  const udp = transports ?? (await openUdp(network, AT, handlers));
+  const transports = options.streams === undefined ? null : await openAll(node, network, options.streams, handlers, at);
+  const udp = transports ?? (await openUdp(network, at, handlers));
   sip.opened({
-    port: AT.port,
+    port: at.port,
     tlsPort: null,
     flows: { flowTo: (to) => udp.flowTo(to), findConnection: (id) => transports?.findConnection(id) },
   });
@@ -92,12 +103,18 @@ function openAll(
   datagrams: MemoryNetwork,
   streams: Streams,
   handlers: FlowHandlers,
+  at: Address,
 ): Promise<Transports> {
   const hostOf = (request: IncomingMessage): string => request.socket.remoteAddress ?? '';
-  return openTransports({ datagrams, streams, clock, timers: time.timers, at: AT, tls: null, hostOf, handlers });
+  return openTransports({ datagrams, streams, clock, timers: time.timers, at, tls: null, hostOf, handlers });
 }
 
-export type SipNode = Awaited<ReturnType<typeof sipNode>>;
+export interface SipNode extends ReturnType<typeof flows> {
+  readonly sip: SipServer;
+  readonly network: MemoryNetwork;
+  readonly logged: object[];
+  readonly transports: Transports | null;
+}
 
 function useCases(node: ReturnType<typeof flows>): UseCases {
   const { table, servers, clock, ends, finder } = node;
@@ -298,14 +315,14 @@ function routesOf(request: SipRequest): ExtraHeader[] {
 
 let portNext = 20_000;
 
-export async function phone(network: MemoryNetwork, uid: string, at?: Address): Promise<Phone> {
+export async function phone(network: MemoryNetwork, uid: string, at?: Address, node = AT): Promise<Phone> {
   const address = at ?? { host: '10.0.0.7', port: portNext++ };
   const made: { phone?: Phone } = {};
   const socket = await network.bind(address, (bytes) => {
     made.phone?.heard(Buffer.from(bytes));
   });
   const one = new Phone(uid, address, (text) => {
-    socket.send(Buffer.from(text), AT);
+    socket.send(Buffer.from(text), node);
   });
   made.phone = one;
   return one;

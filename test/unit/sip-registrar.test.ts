@@ -131,20 +131,6 @@ describe('a REGISTER', () => {
     expect(alice.status).toBe(503);
     expect(alice.last.header('Retry-After')).toBe('5');
   });
-
-  it('of a user whom another server has is sent there', async () => {
-    const { alice, directory, servers, clock } = await started();
-    await directory.writeServer(serverRecord({ name: 'there', sip: { host: '10.0.0.2', port: 5070 } }, clock.now()));
-    await servers.look();
-    const location = directory.row('alice')?.location;
-    if (location === undefined) throw new Error('no alice');
-    const server = { name: 'there', address: { host: '10.0.0.2', port: 4321 } };
-    await directory.writeLocation('alice', { ...location, server, epoch: 1 }, 0);
-    alice.register();
-    await settle();
-    expect(alice.status).toBe(302);
-    expect(alice.contacts()).toEqual(['<sip:10.0.0.2:5070;vs-hops=1>']);
-  });
 });
 
 describe('a registration', () => {

@@ -1,0 +1,165 @@
+/**
+ * A REGISTER of a user whom another node has: sent on there with this node on the Path (RFC 3327 5.2), since phones
+ * follow no redirect, and its answer sent back. What the other node needs to know stands in a statement.
+ */
+import type { Address, ServerRecord } from '../base/model.ts';
+import type { Timer } from '../base/ports.ts';
+import { HOPS_MAX } from '../redirect/admission.ts';
+import type { Credentials } from './auth.ts';
+import { deny } from './auth.ts';
+import type { Inbound, SipContext } from './context.ts';
+import { answer, ownUri, sipAddress } from './context.ts';
+import type { EdgeStatement } from './edge-statements.ts';
+import type { Flow } from './flow.ts';
+import { forwardRequest, relayResponse } from './forward-message.ts';
+import { parseMessage, SipRequest } from './message.ts';
+import type { SipResponse } from './message.ts';
+import { viaOf } from './outgoing.ts';
+import { sendOn } from './register-answer.ts';
+import type { Relay, Relayed } from './relays.ts';
+import { escapeUser } from './uri.ts';
+
+/** An owner who does not answer for so long has lost his user. */
+const OWNER_SILENCE_MS = 2_000;
+
+interface Owner {
+  readonly name: string;
+  readonly sip: Address;
+}
+
+/**
+ * Registers at the node that has the user. False: it does not answer, or does not have him (any more); else the phone has
+ * its answer. `known`: what is kept of him; null: nothing. `hops`: how often the request was sent on, this time included.
+ */
+export async function registerAt(
+  context: SipContext,
+  inbound: Inbound,
+  credentials: Credentials,
+  { name, sip, ...to }: ServerRecord,
+  known: Pick<Relay, 'algorithm' | 'ha1'> | null,
+  hops: number,
+): Promise<boolean> {
+  const { uid, nonceMs, count } = credentials;
+  const { relays, spent, cases } = context;
+  const endsMs = inbound.cameMs + context.settings.expiresMaxS * 1000;
+  spent.spend(uid, nonceMs, inbound.cameMs);
+  if (known !== null) relays.keep(uid, { owner: name, ...known, endsMs }, nonceMs, count);
+  if (sip === null || hops > HOPS_MAX) {
+    answer(inbound, 503, [['Retry-After', '5']]);
+    return true;
+  }
+  const response = await forwardRegister(context, inbound, { name, sip }, hops);
+  if (response === null || response.status === MOVED) {
+    if (response === null) cases.servers.suspect(name);
+    relays.forget(uid);
+    return false;
+  }
+  if (response.status === FORBIDDEN) {
+    relays.forget(uid);
+    await deny(context, inbound, uid, 'wrong-secret');
+  } else if (response.status === UNAUTHORIZED) {
+    // Of an earlier release, which knows no statements.
+    relays.forget(uid);
+    sendOn(inbound, { name, sip, ...to });
+  } else {
+    relays.bind(inbound.flow, { uid, owner: name, path: pathOf(context, inbound.flow) });
+    sendBack(context, inbound, response);
+  }
+  return true;
+}
+const MOVED = 302;
+const UNAUTHORIZED = 401;
+const FORBIDDEN = 403;
+
+/** Resolves with the owner's answer; null where none came in time, or it can't be sent. */
+function forwardRegister(
+  context: SipContext,
+  { request, flow }: Inbound,
+  { name, sip }: Owner,
+  hops: number,
+): Promise<SipResponse | null> {
+  const out = context.flows.flowTo(sip);
+  const hop = {
+    uri: request.requestUri,
+    via: viaOf(context, out, context.ids.branch()),
+    recordRoute: [],
+    route: [],
+    more: `Path: ${pathOf(context, flow)}\r\n`,
+  };
+  // The owner checks the answer to our challenge.
+  const bytes = forwardRequest(request, hop, null);
+  return ask(context, bytes, out, name, { kind: 'register', source: flow.remote, hops });
+}
+
+/** Our value of Path for requests to the phone behind this flow. */
+function pathOf(context: SipContext, flow: Flow): string {
+  const { settings, port, tokens } = context;
+  return `<sip:${tokens.makePath(flow)}@${sipAddress({ host: settings.advertise, port })};lr>`;
+}
+
+/** The phone's answer. */
+function sendBack(context: SipContext, { request, flow }: Inbound, response: SipResponse): void {
+  // What it asks for comes to us first (RFC 3608 6.3).
+  const isRegistered = response.status < 300 && response.headers('Contact').length > 0;
+  const route = isRegistered ? `Service-Route: <${ownUri(context, flow, ';lr')}>\r\n` : '';
+  flow.send(relayResponse(request, response, route));
+}
+
+/** The connection of a phone has ended, and so have its registrations. */
+export function tellClosed(context: SipContext, { uid, owner, path }: Relayed): void {
+  const { cases, flows, ids } = context;
+  const { sip } = cases.servers.other(owner) ?? { sip: null };
+  if (sip === null) return;
+  const out = flows.flowTo(sip);
+  const user = `<sip:${escapeUser(uid)}@${sipAddress(sip)}>`;
+  const lines = [
+    `REGISTER sip:${sipAddress(sip)} SIP/2.0`,
+    `Via: ${viaOf(context, out, ids.branch())}`,
+    'Max-Forwards: 70',
+    `From: ${user};tag=${ids.token()}`,
+    `To: ${user}`,
+    `Call-ID: ${ids.token()}`,
+    'CSeq: 1 REGISTER',
+    'Require: path',
+    `Path: ${path}`,
+    'Contact: *',
+    'Expires: 0',
+    'Content-Length: 0',
+  ];
+  const bytes = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+  void ask(context, bytes, out, owner, { kind: 'closed', source: out.local, hops: 1 });
+}
+
+function ask(
+  context: SipContext,
+  unsigned: Buffer,
+  flow: Flow,
+  to: string,
+  statement: EdgeStatement,
+): Promise<SipResponse | null> {
+  const bytes = context.statements.sign(unsigned, to, statement);
+  const request = parseMessage(bytes);
+  // With what we added it has too many headers, or is too long.
+  if (!(request instanceof SipRequest)) return Promise.resolve(null);
+  return new Promise((resolve) => {
+    let isOver = false as boolean;
+    const end = (response: SipResponse | null): void => {
+      isOver = true;
+      silence?.cancel();
+      resolve(response);
+    };
+    let silence: Timer | undefined = undefined as Timer | undefined;
+    const transaction = context.transactions.openClient(request, bytes, flow, {
+      onResponse: (response) => {
+        if (response.status >= 200) end(response);
+      },
+      onEnd: () => {
+        end(null);
+      },
+    });
+    if (isOver) return;
+    silence = context.timers.after(OWNER_SILENCE_MS, () => {
+      transaction.end('timeout');
+    });
+  });
+}
