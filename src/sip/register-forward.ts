@@ -9,7 +9,6 @@ import type { Credentials } from './auth.ts';
 import { deny } from './auth.ts';
 import type { Inbound, SipContext } from './context.ts';
 import { answer, ownUri, sipAddress } from './context.ts';
-import type { EdgeStatement } from './edge-statements.ts';
 import type { Flow } from './flow.ts';
 import { forwardRequest, relayResponse } from './forward-message.ts';
 import { parseMessage, SipRequest } from './message.ts';
@@ -48,7 +47,12 @@ export async function registerAt(
     answer(inbound, 503, [['Retry-After', '5']]);
     return true;
   }
-  const response = await forwardRegister(context, inbound, { name, sip }, hops);
+  const signed = signedRegister(context, inbound, { name, sip }, hops);
+  if (signed === null) {
+    answer(inbound, 513);
+    return true;
+  }
+  const response = await ask(context, signed, context.flows.flowTo(sip));
   if (response === null || response.status === MOVED) {
     if (response === null) cases.servers.suspect(name);
     relays.forget(uid);
@@ -71,25 +75,28 @@ const MOVED = 302;
 const UNAUTHORIZED = 401;
 const FORBIDDEN = 403;
 
-/** Resolves with the owner's answer; null where none came in time, or it can't be sent. */
-function forwardRegister(
+/** The request for the owner; null where it is too long, or has too many headers, with what we add. */
+function signedRegister(
   context: SipContext,
   { request, flow }: Inbound,
   { name, sip }: Owner,
   hops: number,
-): Promise<SipResponse | null> {
-  const out = context.flows.flowTo(sip);
+): SipRequest | null {
   const hop = {
     uri: request.requestUri,
-    via: viaOf(context, out, context.ids.branch()),
+    via: viaOf(context, context.flows.flowTo(sip), context.ids.branch()),
     recordRoute: [],
     route: [],
     more: `Path: ${pathOf(context, flow)}\r\n`,
   };
   // The owner checks the answer to our challenge.
   const bytes = forwardRequest(request, hop, null);
-  return ask(context, bytes, out, name, { kind: 'register', source: flow.remote, hops });
+  const signed = context.statements.sign(bytes, name, { kind: 'register', source: flow.remote, hops });
+  const parsed = signed.length > DATAGRAM_BYTES_MAX ? null : parseMessage(signed);
+  return parsed instanceof SipRequest ? parsed : null;
 }
+/** What no phone says, and a datagram surely holds. */
+const DATAGRAM_BYTES_MAX = 16 * 1024;
 
 /** Our value of Path for requests to the phone behind this flow. */
 function pathOf(context: SipContext, flow: Flow): string {
@@ -127,20 +134,14 @@ export function tellClosed(context: SipContext, { uid, owner, path }: Relayed): 
     'Content-Length: 0',
   ];
   const bytes = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-  void ask(context, bytes, out, owner, { kind: 'closed', source: out.local, hops: 1 });
+  const signed = parseMessage(context.statements.sign(bytes, owner, { kind: 'closed', source: out.local, hops: 1 }));
+  if (!(signed instanceof SipRequest)) throw new Error('malformed REGISTER');
+  void ask(context, signed, out);
 }
 
-function ask(
-  context: SipContext,
-  unsigned: Buffer,
-  flow: Flow,
-  to: string,
-  statement: EdgeStatement,
-): Promise<SipResponse | null> {
-  const bytes = context.statements.sign(unsigned, to, statement);
-  const request = parseMessage(bytes);
-  // With what we added it has too many headers, or is too long.
-  if (!(request instanceof SipRequest)) return Promise.resolve(null);
+/** Resolves with the final response; null where none came in time. */
+function ask(context: SipContext, request: SipRequest, flow: Flow): Promise<SipResponse | null> {
+  const bytes = Buffer.from(request.text, 'latin1');
   return new Promise((resolve) => {
     let isOver = false as boolean;
     const end = (response: SipResponse | null): void => {

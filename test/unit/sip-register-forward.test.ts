@@ -131,6 +131,16 @@ describe('a REGISTER of a user whom another node has', () => {
     expect(second.status).toBe(200);
   });
 
+  it('that is too long with what is added is refused, and nobody is suspected for it', async () => {
+    const { here, second } = await pair();
+    second.register({ headers: { 'X-Many': Array<string>(246).fill('x') } });
+    await settle();
+    expect(second.status).toBe(513);
+    second.register({ body: 'x'.repeat(16_000) });
+    await settle();
+    expect([second.status, here.servers.other('there')?.state]).toEqual([513, 'on']);
+  });
+
   it('of a user with one device takes him over: the newest login wins', async () => {
     const { here, there, second } = await pair();
     const { service } = here.directory.row('alice')?.user ?? {};
