@@ -11,7 +11,8 @@ import type { SessionDescriptionHandler } from 'sip.js/lib/api/session-descripti
 import { SessionState } from 'sip.js/lib/api/session-state.js';
 import { UserAgent } from 'sip.js/lib/api/user-agent.js';
 import { SAMPLE_USER } from '../../src/sample.ts';
-import { endPhones, startBaresip } from '../support/phones.ts';
+import { startBaresip } from '../support/phones.ts';
+import { endPrograms } from '../support/programs.ts';
 import { writeTone } from '../support/tones.ts';
 import { http, removeFolders, startNode, stopNodes } from './support-node.ts';
 
@@ -23,7 +24,7 @@ const folder = mkdtempSync(join(tmpdir(), 'vserver-calls-'));
 
 vi.stubGlobal('WebSocket', WebSocket);
 afterEach(async () => {
-  await endPhones();
+  await endPrograms();
   await stopNodes();
 });
 afterAll(() => {

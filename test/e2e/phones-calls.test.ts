@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { SAMPLE_USER } from '../../src/sample.ts';
-import { endPhones, startBaresip, startLinphone } from '../support/phones.ts';
+import { startBaresip, startLinphone } from '../support/phones.ts';
 import type { Phone, PhoneTransport } from '../support/phones.ts';
+import { endPrograms } from '../support/programs.ts';
 import { heardTone, writeTone } from '../support/tones.ts';
 import type { TestNode } from './support-node.ts';
 import { http, removeFolders, startNode, stopNodes } from './support-node.ts';
@@ -24,7 +25,7 @@ beforeAll(() => {
   for (const [name, hertz] of Object.entries(TONES)) writeTone(said(name as keyof typeof TONES), hertz, 60);
 });
 afterEach(async () => {
-  await endPhones();
+  await endPrograms();
   await stopNodes();
 });
 afterAll(() => {

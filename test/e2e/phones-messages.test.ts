@@ -8,8 +8,9 @@ import { UserAgent } from 'sip.js/lib/api/user-agent.js';
 import { systemDatagrams, systemTimers } from '../../src/base/system.ts';
 import { softphone } from '../../src/cli/client/softphone.ts';
 import { silentLog } from '../support/silent-log.ts';
-import { endPhones, startBaresip, startLinphone } from '../support/phones.ts';
+import { startBaresip, startLinphone } from '../support/phones.ts';
 import type { Phone } from '../support/phones.ts';
+import { endPrograms } from '../support/programs.ts';
 import type { TestNode } from './support-node.ts';
 import { http, httpLogin, removeFolders, startNode, stopNodes } from './support-node.ts';
 
@@ -128,7 +129,7 @@ describe('with everybody online', () => {
   }, 60_000);
   afterAll(async () => {
     await Promise.all([...clients.values()].map((client) => client.close()));
-    await endPhones();
+    await endPrograms();
     await stopNodes();
   });
 
@@ -148,7 +149,7 @@ describe('with everybody online', () => {
 
 describe('to somebody who is offline', () => {
   afterEach(async () => {
-    await endPhones();
+    await endPrograms();
     await stopNodes();
   });
 

@@ -8,7 +8,8 @@ import { Subscriber } from 'sip.js/lib/api/subscriber.js';
 import { UserAgent } from 'sip.js/lib/api/user-agent.js';
 import { systemDatagrams, systemTimers } from '../../src/base/system.ts';
 import { softphone } from '../../src/cli/client/softphone.ts';
-import { endPhones, startBaresip, startLinphone } from '../support/phones.ts';
+import { startBaresip, startLinphone } from '../support/phones.ts';
+import { endPrograms } from '../support/programs.ts';
 import { silentLog } from '../support/silent-log.ts';
 import type { TestNode } from './support-node.ts';
 import { removeFolders, startNode, stopNodes } from './support-node.ts';
@@ -187,7 +188,7 @@ describe('four clients that watch each other', () => {
   });
   afterEach(async () => {
     clients.clear();
-    await endPhones();
+    await endPrograms();
     await stopNodes();
   });
 

@@ -2,8 +2,10 @@
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { formatAddress } from '../../src/base/address.ts';
 import { SAMPLE_USER } from '../../src/sample.ts';
-import { endPhones, openRelay, startBaresip, startLinphone } from '../support/phones.ts';
+import { startBaresip, startLinphone } from '../support/phones.ts';
 import type { Phone, PhoneAccount } from '../support/phones.ts';
+import { endPrograms } from '../support/programs.ts';
+import { openRelay } from '../support/relay.ts';
 import type { TestNode } from './support-node.ts';
 import { http, openClient, removeFolders, startNode, stopNodes } from './support-node.ts';
 
@@ -35,7 +37,7 @@ interface Session {
 }
 
 afterAll(async () => {
-  await endPhones();
+  await endPrograms();
   await stopNodes();
   removeFolders();
 });

@@ -1,14 +1,13 @@
-/** Tools that others wrote: sipsak and SIPp ask and register, sipvicious guesses. */
+/** Tools that others wrote: sipsak asks and registers, sipvicious guesses. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SAMPLE_USER } from '../../src/sample.ts';
-import { endPhones, runSipp, runTool } from '../support/phones.ts';
+import { endPrograms, runTool } from '../support/programs.ts';
 import type { TestNode } from './support-node.ts';
 import { removeFolders, startNode, stopNodes } from './support-node.ts';
 
 const { uid, password } = SAMPLE_USER;
-const OTHER = '10043939';
 const OFFLINE = '10066502';
 const UNKNOWN = '10012345';
 
@@ -19,7 +18,7 @@ beforeEach(async () => {
 });
 afterEach(stopNodes);
 afterAll(async () => {
-  await endPhones();
+  await endPrograms();
   removeFolders();
 });
 
@@ -50,41 +49,6 @@ describe('sipsak', () => {
     const asked = await sipsak(uid);
     expect(statusLines(asked.output)).toEqual(['SIP/2.0 302']);
     expect(asked.output).toContain(`Contact: <${contact}>`);
-  });
-});
-
-/** All answers of the scenario came as it expects them. */
-async function sipp(scenario: string, as: Parameters<typeof runSipp>[2]): Promise<void> {
-  const { status, output } = await runSipp(scenario, node.sip, as);
-  expect(status, output).toBe(0);
-}
-
-describe('SIPp', () => {
-  it('registers after a challenge, refreshes with the same nonce, and unregisters', async () => {
-    await sipp('register', { uid, password });
-  });
-
-  it('watches, publishes, is told of it, and unsubscribes', async () => {
-    await sipp('register-and-stay', { uid, password });
-    await sipp('presence', { uid, password, callee: uid });
-  });
-
-  it.each([
-    ['the wrong password', uid],
-    ['an unknown user', UNKNOWN],
-  ])('is refused with 403 for %s', async (_what, user) => {
-    await sipp('register-refused', { uid: user, password: 'wrong' });
-  });
-
-  it('is challenged for an INVITE, then redirected, told 480 of who is offline and 404 of who does not exist', async () => {
-    await sipp('register-and-stay', { uid: OTHER, password });
-    for (const [expected, callee] of [
-      [302, OTHER],
-      [480, OFFLINE],
-      [404, UNKNOWN],
-    ] as const) {
-      await sipp(`invite-${expected}`, { uid, password, callee });
-    }
   });
 });
 

@@ -1,23 +1,16 @@
-/** SIP phones that others wrote, run headless on loopback: baresip, linphonec, and the tools sipsak, SIPp and sipvicious. */
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { createSocket } from 'node:dgram';
-import type { Socket } from 'node:dgram';
+/** SIP phones that others wrote, run headless on loopback: baresip and linphonec. */
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket as NetSocket } from 'node:net';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import type { Socket as NetSocket } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Address } from '../../src/base/model.ts';
+import { awaitEnd, freePort, run, temporaryHome } from './programs.ts';
 
 const HOST = '127.0.0.1';
-/** A program that does not end by itself is killed. */
+/** One that does not end by itself is killed. */
 const END_MS_MAX = 10_000;
-const RUN_MS_MAX = 30_000;
 const CONSOLE_TRIES = 200;
-const SCENARIOS = fileURLToPath(new URL('sipp/', import.meta.url));
 
 export type PhoneTransport = 'udp' | 'tcp';
 
@@ -49,60 +42,6 @@ export interface Phone {
   output(): string;
   /** As its user does it: it unregisters first. */
   quit(): Promise<void>;
-}
-
-interface Program {
-  readonly child: ChildProcess;
-  readonly ended: Promise<unknown>;
-  output(): string;
-}
-
-const programs = new Set<Program>();
-const folders: string[] = [];
-
-function temporaryHome(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'vserver-phone-'));
-  folders.push(folder);
-  return folder;
-}
-
-function run(command: string, args: readonly string[], cwd: string): Program {
-  const env = { PATH: process.env['PATH'], HOME: cwd, LANG: 'C' };
-  const child = spawn(command, args, { cwd, env });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
-  }
-  // It may have ended before a command is written.
-  child.stdin.on('error', () => undefined);
-  const program: Program = {
-    child,
-    ended: new Promise((resolve) => {
-      child.once('close', resolve);
-      child.once('error', (error) => {
-        output += error.message;
-        resolve(null);
-      });
-    }),
-    output: () => output,
-  };
-  programs.add(program);
-  void program.ended.then(() => programs.delete(program));
-  return program;
-}
-
-/** Waits until it ends by itself; kills it where it does not. */
-async function awaitEnd({ child, ended }: Program, ms: number): Promise<void> {
-  const timer = setTimeout(() => child.kill('SIGKILL'), ms);
-  await ended;
-  clearTimeout(timer);
-}
-
-/** Kills what a test left running, and removes the homes. */
-export async function endPhones(): Promise<void> {
-  for (const { child } of programs) child.kill('SIGKILL');
-  await Promise.all([...programs].map(({ ended }) => ended));
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 }
 
 export async function startBaresip(account: PhoneAccount): Promise<Phone> {
@@ -269,90 +208,4 @@ export async function startLinphone(account: PhoneAccount): Promise<Phone> {
       await awaitEnd(program, END_MS_MAX);
     },
   };
-}
-
-export interface Finished {
-  readonly status: number | null;
-  readonly output: string;
-}
-
-/** Runs a tool to its end. */
-export async function runTool(command: string, args: readonly string[], ms = RUN_MS_MAX): Promise<Finished> {
-  const program = run(command, args, temporaryHome());
-  await awaitEnd(program, ms);
-  return { status: program.child.exitCode, output: program.output() };
-}
-
-/** A scenario of test/support/sipp, once, as this user; `callee`: whom it calls. */
-export async function runSipp(
-  scenario: string,
-  server: Address,
-  { uid, password, callee = '' }: { readonly uid: string; readonly password: string; readonly callee?: string },
-): Promise<Finished> {
-  const file = join(SCENARIOS, `${scenario}.xml`);
-  const place = [`${server.host}:${server.port}`, '-i', HOST, '-p', String(await freePort())];
-  const account = ['-s', uid, '-au', uid, '-ap', password, '-key', 'callee', callee];
-  // Without it the digest is always for the server's address.
-  const uri = ['-auth_uri', callee === '' ? server.host : `${callee}@${server.host}`];
-  const single = ['-m', '1', '-nostdin', '-timeout', '10s', '-timeout_error'];
-  return runTool('sipp', [...place, '-sf', file, ...account, ...uri, ...single]);
-}
-
-export interface Relay {
-  /** Phones send to here. */
-  readonly address: Address;
-  /** The node sees the phone there. */
-  outer(): Address;
-  /** As a NAT that lost its table: from now on the node sees another source port. */
-  rebind(): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** A NAT of one phone: datagrams go through a socket of its own to the node and back. */
-export async function openRelay(node: Address): Promise<Relay> {
-  const inner = await boundSocket();
-  let phonePort = 0;
-  const openOuter = async (): Promise<Socket> => {
-    const socket = await boundSocket();
-    socket.on('message', (bytes) => {
-      if (phonePort !== 0) inner.send(bytes, phonePort, HOST);
-    });
-    return socket;
-  };
-  let outer = await openOuter();
-  inner.on('message', (bytes, { port }) => {
-    phonePort = port;
-    outer.send(bytes, node.port, node.host);
-  });
-  return {
-    address: { host: HOST, port: inner.address().port },
-    outer: () => ({ host: HOST, port: outer.address().port }),
-    async rebind() {
-      const former = outer;
-      outer = await openOuter();
-      former.close();
-    },
-    async close() {
-      for (const socket of [inner, outer]) {
-        socket.close();
-        await once(socket, 'close');
-      }
-    },
-  };
-}
-
-async function boundSocket(): Promise<Socket> {
-  const socket = createSocket('udp4');
-  socket.bind(0, HOST);
-  await once(socket, 'listening');
-  return socket;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, HOST);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
