@@ -7,6 +7,7 @@ import type { Clock, Log, Random, Timers } from './base/ports.ts';
 import type { Bus } from './bus/bus.ts';
 import { NO_BUS } from './bus/bus.ts';
 import { joinTalk } from './cluster/cluster.ts';
+import { joinPresenceTalk } from './cluster/presence-talk.ts';
 import { Reconciler } from './cluster/reconciler.ts';
 import type { Config } from './config.ts';
 import { turnSettings } from './config.ts';
@@ -35,6 +36,7 @@ import { SessionEnds } from './login/session-ends.ts';
 import { Sweep } from './login/sweep.ts';
 import type { UseCases } from './login/use-cases.ts';
 import { changeBuddy, listsOf } from './presence/buddies.ts';
+import type { FarUsers } from './presence/far-users.ts';
 import { Presence } from './presence/presence.ts';
 import { Publications } from './presence/publications.ts';
 import type { DeliverTo } from './messages/delivery.ts';
@@ -62,6 +64,8 @@ export interface Core {
   readonly sweep: Sweep;
   readonly reconciler: Reconciler;
   readonly bus: Bus;
+  /** Users of other nodes who are watched here; null where there is no bus. */
+  readonly far: FarUsers | null;
   readonly outbox: Outbox;
   readonly variables: SystemVariables;
   readonly messages: Messages;
@@ -97,6 +101,8 @@ export async function createCore(
   const ends = new SessionEnds({ table, servers, later: outbox, clock, onEnd });
   const locks = new UidLocks();
   const others = joinTalk({ bus, servers, table, ends, locks, log, realm: config.realm });
+  const far =
+    bus === NO_BUS ? null : joinPresenceTalk({ bus, presence, table, servers, directory, clock, timers, log });
   const cache = records(directory, clock);
   const sweep = new Sweep({
     ...{ table, directory, ends, locks, clock, log, counters },
@@ -135,7 +141,7 @@ export async function createCore(
     login: (request) =>
       counted(counters, login(loginDeps, request), () => {
         watched.publications.opened(request.uid);
-        presence.changed(request.uid);
+        presence.arrived(request.uid);
         messages.arrived(request.uid);
       }),
     authenticate: (request) => authenticate(loginDeps, request),
@@ -150,7 +156,7 @@ export async function createCore(
     realm: config.realm,
     refreshVariables: () => variables.refresh(),
   });
-  return { cases, admin, counters, table, servers, ends, sweep, reconciler, bus, outbox, variables, messages };
+  return { cases, admin, counters, table, servers, ends, sweep, reconciler, bus, far, outbox, variables, messages };
 }
 
 function tableFor(config: Config, clock: Clock): OnlineTable {

@@ -65,6 +65,10 @@ export function startRounds(core: Core, { timers, clock, log }: CorePorts, { beg
     ),
     timers.every(
       SECOND_MS,
+      round('look at users of other nodes', async () => core.far?.step()),
+    ),
+    timers.every(
+      SECOND_MS,
       round('look at messages', () => core.messages.look()),
     ),
     timers.every(

@@ -38,17 +38,24 @@ export function asksForConsent({ privacy }: Pick<Profile, 'privacy'>): boolean {
   return privacy !== 'all';
 }
 
-/** A user as of now, from memory: what each watcher sees of him. Made once for many watchers. */
-export function sightOf(table: OnlineTable, uid: string): (watcher: string) => Seen {
-  const userRow = table.users.find(uid);
-  if (userRow < 0) return () => CLOSED;
-  const state = compose(table.devices(userRow));
-  if (state === CLOSED) return () => CLOSED;
-  const profile = table.users.profile(userRow);
+/** Whether a watcher may see a user with this record; who watches himself is not asked about. */
+export function admits(profile: Pick<Profile, 'privacy' | 'buddies' | 'blocked'>): (watcher: string) => boolean {
   const blocked = new Set(profile.blocked);
   const admitted = asksForConsent(profile) ? new Set(profile.buddies) : null;
-  return (watcher) => {
-    if (watcher === uid) return state;
-    return blocked.has(watcher) || admitted?.has(watcher) === false ? CLOSED : state;
-  };
+  return (watcher) => !blocked.has(watcher) && admitted?.has(watcher) !== false;
+}
+
+/** A user who is online here, as of now, from memory. Made once for many watchers. */
+export interface Sight {
+  readonly state: Seen;
+  readonly admits: (watcher: string) => boolean;
+}
+
+/** undefined where he has no session here. */
+export function sightOf(table: OnlineTable, uid: string): Sight | undefined {
+  const userRow = table.users.find(uid);
+  if (userRow < 0) return undefined;
+  const state = compose(table.devices(userRow));
+  if (state === CLOSED) return { state, admits: () => false };
+  return { state, admits: admits(table.users.profile(userRow)) };
 }

@@ -5,14 +5,16 @@
 import { doubled } from '../heartbeat/columns.ts';
 import { Wheel } from '../heartbeat/wheel.ts';
 
-/** Through which edge the watcher is told. */
-export const EDGES = ['native', 'sip'] as const;
+/** Through which edge the watcher is told. A `node` is another one of the cluster, which tells watchers of its own. */
+export const EDGES = ['native', 'sip', 'node'] as const;
 export type Edge = (typeof EDGES)[number];
 
 export interface SubscriptionLimits {
+  /** Those of nodes are none of these, but have a limit of their own. */
   readonly total: number;
   readonly ofWatcher: number;
   readonly ofPresentity: number;
+  readonly ofNodes: number;
   /** Seconds; no subscription lasts longer without a refresh. */
   readonly lifetimeMaxS: number;
 }
@@ -33,6 +35,8 @@ interface Person {
   /** Row + 1 of the first subscription; 0 = none. */
   firstWatcher: number;
   watchers: number;
+  /** So many of them are nodes. */
+  nodes: number;
   firstWatched: number;
   watched: number;
 }
@@ -64,34 +68,48 @@ export class SubscriptionTable {
   #used = 0;
   #free = 0;
   #count = 0;
+  #nodes = 0;
 
   constructor(limits: SubscriptionLimits, nowS: number) {
     this.#limits = limits;
     this.#wheel = new Wheel(limits.lifetimeMaxS, CAPACITY, nowS);
   }
 
+  /** Without those of nodes. */
   get count(): number {
-    return this.#count;
+    return this.#count - this.#nodes;
+  }
+
+  /** Those of nodes. */
+  get nodes(): number {
+    return this.#nodes;
   }
 
   /** The row, or -1 where one of the limits is reached. */
   add({ watcher, presentity, edge, ref, endsS }: NewSubscription): number {
-    const { total, ofWatcher, ofPresentity } = this.#limits;
-    if (this.#count >= total) return -1;
-    if ((this.#people.get(watcher)?.watched ?? 0) >= ofWatcher) return -1;
-    if ((this.#people.get(presentity)?.watchers ?? 0) >= ofPresentity) return -1;
+    if (!this.#hasRoom(watcher, presentity, edge)) return -1;
     const row = this.#take();
     this.#edge[row] = EDGES.indexOf(edge);
     this.#ref[row] = ref;
     this.#endsS[row] = endsS;
     this.status[row] = this.note[row] = this.toldAt[row] = 0;
-    this.#link(row, this.#person(watcher), this.#person(presentity));
+    const person = this.#person(presentity);
+    this.#link(row, this.#person(watcher), person);
+    if (edge === 'node') {
+      this.#nodes++;
+      person.nodes++;
+    }
     if (endsS !== 0) this.#wheel.add(row, endsS);
     this.#count++;
     return row;
   }
 
   remove(row: number): void {
+    const person = this.#presentity[row];
+    if (person !== undefined && this.edgeOf(row) === 'node') {
+      this.#nodes--;
+      person.nodes--;
+    }
     this.#unlink(row);
     this.#wheel.remove(row);
     this.#watcher[row] = this.#presentity[row] = undefined;
@@ -141,9 +159,15 @@ export class SubscriptionTable {
     return this.#endsS[row] ?? 0;
   }
 
-  /** Whether anybody watches him. */
+  /** Whether anybody watches him, here or by way of another node. */
   isWatched(presentity: string): boolean {
     return (this.#people.get(presentity)?.watchers ?? 0) > 0;
+  }
+
+  /** Whether a client or a phone of this node watches him. */
+  isWatchedHere(presentity: string): boolean {
+    const person = this.#people.get(presentity);
+    return person !== undefined && person.watchers > person.nodes;
   }
 
   /** The subscriptions to this user, the newest first. Those that are removed meanwhile are left out. */
@@ -165,10 +189,18 @@ export class SubscriptionTable {
     }
   }
 
+  #hasRoom(watcher: string, presentity: string, edge: Edge): boolean {
+    const { total, ofWatcher, ofPresentity, ofNodes } = this.#limits;
+    if (edge === 'node') return this.#nodes < ofNodes;
+    if (this.count >= total || (this.#people.get(watcher)?.watched ?? 0) >= ofWatcher) return false;
+    const { watchers, nodes } = this.#people.get(presentity) ?? { watchers: 0, nodes: 0 };
+    return watchers - nodes < ofPresentity;
+  }
+
   #person(uid: string): Person {
     const known = this.#people.get(uid);
     if (known !== undefined) return known;
-    const person = { uid, firstWatcher: 0, watchers: 0, firstWatched: 0, watched: 0 };
+    const person = { uid, firstWatcher: 0, watchers: 0, nodes: 0, firstWatched: 0, watched: 0 };
     this.#people.set(uid, person);
     return person;
   }

@@ -73,13 +73,20 @@ function locate(
       const { sip } = found.server;
       const hops = hopsOf(inbound.request) + 1;
       // Where nobody can tell, nothing is seen.
-      if (sip === null || hops > HOPS_MAX) subscribe(context, inbound, caller.uid, found.uid);
-      else answer(inbound, 302, [['Contact', `<sip:${escapeUser(found.uid)}@${sipAddress(sip)};${HOPS}=${hops}>`]]);
+      if (cases.presence.seesFar || sip === null || hops > HOPS_MAX) {
+        subscribe(context, inbound, caller.uid, found.uid, true);
+      } else answer(inbound, 302, [['Contact', `<sip:${escapeUser(found.uid)}@${sipAddress(sip)};${HOPS}=${hops}>`]]);
     } else subscribe(context, inbound, caller.uid, found.uid);
   });
 }
 
-function subscribe(context: SipContext, inbound: Inbound, watcher: string, presentity: string): void {
+function subscribe(
+  context: SipContext,
+  inbound: Inbound,
+  watcher: string,
+  presentity: string,
+  isElsewhere = false,
+): void {
   const { presence, clock } = context.cases;
   const { request } = inbound;
   const expiresS = Math.min(request.expires ?? EXPIRES_MAX_S, EXPIRES_MAX_S);
@@ -93,7 +100,13 @@ function subscribe(context: SipContext, inbound: Inbound, watcher: string, prese
   const localTag = tagOfRow(row, context.ids.token());
   context.subscriptions.put(row, dialogOf(inbound, localTag), request.cseq.number);
   welcome(context, inbound, expiresS, localTag);
-  tell(context, row, expiresS);
+  const ready = isElsewhere ? presence.ready(presentity) : null;
+  if (ready === null) tell(context, row, expiresS);
+  else {
+    void ready.then(() => {
+      if (context.subscriptions.get(row)?.localTag === localTag) tell(context, row, expiresS);
+    });
+  }
 }
 
 /** An Expires of 0 asks for the state once (RFC 6665 4.4.3), or ends a subscription. */

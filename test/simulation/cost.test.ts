@@ -27,7 +27,7 @@ async function costs(count: number): Promise<Record<string, number>> {
   const directoryCalls = new Map<string, number>();
   const shared = {
     ...{ time, chance: chanceOf(1), directory, wires, history: new History(), config: CONFIG },
-    ...{ directoryLoss: 0, directoryCalls, onEnd: () => undefined },
+    ...{ directoryLoss: 0, directoryCalls, watched: [], onEnd: () => undefined },
   };
   const nodes = Array.from({ length: count }, (_, i) => new SimNode(shared, i + 1));
   for (const node of nodes) await node.start(1_000);
@@ -50,19 +50,23 @@ async function costs(count: number): Promise<Record<string, number>> {
     await time.advance(450);
   }
   expect(welcomed).toBe(2 * USERS);
-  const kinds = wires.sent.map(
-    ({ bytes }) => (JSON.parse(Buffer.from(bytes).toString().slice(44)) as { kind: string }).kind,
+  const messages = wires.sent.map(
+    ({ bytes }) => JSON.parse(Buffer.from(bytes).toString().slice(44)) as { kind: string; body: { users?: object[] } },
   );
+  const of = (kind: string) => messages.filter((message) => message.kind === kind);
+  const arrivals = of('arrived').reduce((sum, { body }) => sum + (body.users?.length ?? 0), 0);
   return {
     find: directoryCalls.get('find') ?? 0,
     writeLocation: directoryCalls.get('writeLocation') ?? 0,
-    taken: kinds.filter((kind) => kind === 'taken').length,
-    others: kinds.filter((kind) => kind !== 'taken' && kind !== 'server').length,
+    taken: of('taken').length,
+    // Of those who log in at one node within 50 ms one message tells.
+    arrivals,
+    others: messages.length - ['taken', 'server', 'arrived'].reduce((sum, kind) => sum + of(kind).length, 0),
   };
 }
 
 test('a login reads the user once, writes him once, and a takeover is one message', async () => {
   const three = await costs(3);
-  expect(three).toEqual({ find: 2 * USERS, writeLocation: 2 * USERS, taken: USERS, others: 0 });
+  expect(three).toEqual({ find: 2 * USERS, writeLocation: 2 * USERS, taken: USERS, arrivals: 2 * USERS, others: 0 });
   expect(await costs(30)).toEqual(three);
 });

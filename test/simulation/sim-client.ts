@@ -1,4 +1,5 @@
 /** A softphone of the simulation: logs in, keeps its session alive, follows redirects, tries others when nobody answers. */
+import type { Status } from '../../src/base/model.ts';
 import type { Core } from '../../src/core.ts';
 import type { LoginRequest } from '../../src/login/login.ts';
 import { HOPS_MAX } from '../../src/redirect/admission.ts';
@@ -61,6 +62,16 @@ export class SimClient {
     this.#send(node, (core) => {
       const row = core.table.findOpen(cookie);
       if (row >= 0) core.cases.logout(row);
+    });
+  }
+
+  /** What the node does not hear is lost. */
+  say(status: Status): void {
+    const { node, cookie } = this;
+    if (node === null) return;
+    this.#send(node, (core) => {
+      const row = core.table.findOpen(cookie);
+      if (row >= 0) core.cases.heard(row, { status });
     });
   }
 

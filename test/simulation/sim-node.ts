@@ -9,6 +9,7 @@ import { createCore } from '../../src/core.ts';
 import type { Directory } from '../../src/directory/directory.ts';
 import { guarded } from '../../src/directory/guarded.ts';
 import type { Journal, Journals } from '../../src/login/journal.ts';
+import type { Seen } from '../../src/presence/compose.ts';
 import type { EndReason } from '../../src/login/session-ends.ts';
 import { startRounds } from '../../src/rounds.ts';
 import { silentLog } from '../support/silent-log.ts';
@@ -30,11 +31,15 @@ export interface Shared {
   directoryLoss: number;
   /** Calls of the directory by all nodes, by name. */
   readonly directoryCalls: Map<string, number>;
+  /** Uids of those who are watched on every node. */
+  readonly watched: readonly string[];
   /** A session of the node ended, with this cookie. */
   onEnd(node: string, cookie: string, reason: EndReason): void;
 }
 
 const DIRECTORY_MS_MAX = 20;
+/** Who watches on every node, and is logged in at none. */
+export const WATCHER = 'watcher';
 
 export class SimNode {
   readonly name: string;
@@ -44,6 +49,8 @@ export class SimNode {
   isCutFromDirectory = false;
   isCutFromBus = false;
   diedAtMs = -Infinity;
+  /** What a watcher here was told last of each user; nothing: that he is offline. */
+  readonly told = new Map<string, Seen>();
   readonly #shared: Shared;
   readonly #number: number;
   /** What this node's clock is ahead of the true time. */
@@ -91,8 +98,25 @@ export class SimNode {
     const outward = { sessionEnded: onEnd, deliver: () => Promise.resolve('silent' as const) };
     const core = await createCore(own, ports, link, me, outward, bus);
     this.core = core;
+    this.#watch(core);
     startRounds(core, ports, { begun: () => true, begin: () => Promise.resolve(), stop: () => Promise.resolve() });
     void core.servers.renew().catch(() => undefined);
+  }
+
+  /** A client here watches all users. */
+  #watch({ cases: { presence } }: Core): void {
+    const { told } = this;
+    told.clear();
+    presence.attach('native', {
+      notify(row, seen) {
+        told.set(presence.subscriptions.presentityOf(row), seen);
+        presence.notified(row);
+      },
+      ended: () => undefined,
+    });
+    for (const presentity of this.#shared.watched) {
+      presence.introduce(presence.subscribe({ watcher: WATCHER, presentity, edge: 'native', ref: 0, endsS: 0 }));
+    }
   }
 
   /** kill -9. */

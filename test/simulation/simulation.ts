@@ -2,12 +2,14 @@
 import { loadConfig } from '../../src/config.ts';
 import { GONE_MS } from '../../src/cluster/reconciler.ts';
 import type { Located } from '../../src/locator/locate.ts';
+import { STATUSES } from '../../src/base/model.ts';
+import { CLOSED, compose } from '../../src/presence/compose.ts';
 import { fakeDirectory } from '../support/fake-directory.ts';
 import { memoryWires } from '../support/wire.ts';
 import { History } from './history.ts';
 import { HEARTBEAT_MS, SimClient } from './sim-client.ts';
 import type { ClientWorld } from './sim-client.ts';
-import { SimNode } from './sim-node.ts';
+import { SimNode, WATCHER } from './sim-node.ts';
 import type { Shared } from './sim-node.ts';
 import { chanceOf, SimTime } from './world.ts';
 
@@ -15,7 +17,12 @@ const CHAOS_MS = 40_000;
 /** The sweep looks at everybody within 45 s; logins that hang meanwhile come through afterwards. */
 const HEAL_MS = 75_000;
 const USERS = 8;
+const UIDS = Array.from({ length: USERS }, (_, i) => `u${i}`);
 const DEVICES = 14;
+/** Not invisible: who is that is held to be offline by every Locate. */
+const SAID = STATUSES.filter((status) => status !== 'invisible');
+/** Nobody who watches on a node may see this one. */
+const SHY = 'u7';
 
 /** Short times, so that a run is a matter of minutes. */
 export const CONFIG = loadConfig({
@@ -58,6 +65,7 @@ class Simulation {
       config: chance.happens(0.3) ? { ...CONFIG, locateMode: 'full' as const } : CONFIG,
       directoryLoss: 0,
       directoryCalls: new Map(),
+      watched: UIDS,
       onEnd: (_node, cookie, reason) => {
         if (reason !== 'replaced' && reason !== 'elsewhere') return;
         for (const client of this.#clients) client.told409(cookie);
@@ -71,7 +79,9 @@ class Simulation {
     for (let i = 0; i < USERS; i++) {
       const user = directory.put({ uid: `u${i}` });
       const devicesMax = i % 2 === 0 ? 1 : 5;
-      directory.put({ ...user, service: { ...user.service, devicesMax } });
+      const blocked = user.uid === SHY ? [WATCHER] : [];
+      const service = { ...user.service, devicesMax };
+      directory.put({ ...user, service, lists: { ...user.lists, blocked } });
     }
     this.#clients = Array.from({ length: DEVICES }, (_, i) => new SimClient(this.#world, `u${i % USERS}`, i + 1));
   }
@@ -124,7 +134,8 @@ class Simulation {
   #act(): void {
     const { chance } = this.#world;
     const client = chance.pick(this.#clients);
-    if (!client.wants || chance.happens(0.4)) client.begin();
+    if (client.wants && chance.happens(0.5)) client.say(chance.pick(SAID));
+    else if (!client.wants || chance.happens(0.4)) client.begin();
     else if (chance.happens(0.6)) client.logout();
     else client.vanish();
   }
@@ -253,12 +264,30 @@ class Simulation {
       const online = this.#clients.filter((client) => client.uid === uid && client.node !== null);
       if (i % 2 === 0 && online.length > 1) broken(`${uid}: ${online.length} devices online, one is allowed`);
     }
+    for (const uid of UIDS) this.#reckonPresence(uid);
     for (const client of this.#clients) {
       if (!client.wants) continue;
       const { node, uid } = client;
       if (node === null) broken(`${uid}: a device that wants to be online is not`);
       else if (time.now - client.confirmedAtMs > 2 * HEARTBEAT_MS) broken(`${uid}: ${node.name} does not answer him`);
       else if (directory.row(uid)?.location.server?.name !== node.name) broken(`${uid}: is at ${node.name} alone`);
+    }
+  }
+
+  /** Every watcher was told last what is to be seen of the user where he is. */
+  #reckonPresence(uid: string): void {
+    const { nodes, directory, history } = this.#world;
+    const owner = directory.row(uid)?.location.server?.name;
+    const table = nodes.find(({ name }) => name === owner)?.core?.table;
+    const userRow = table?.users.find(uid) ?? -1;
+    const isSeen = uid !== SHY && table !== undefined && userRow >= 0;
+    const expected = isSeen ? compose(table.devices(userRow)) : CLOSED;
+    for (const { name, core, told } of nodes) {
+      if (core === null) continue;
+      const { status } = told.get(uid) ?? CLOSED;
+      if (status !== expected.status) {
+        history.violations.push(`${uid}: is ${expected.status} on ${String(owner)}, told as ${status} on ${name}`);
+      }
     }
   }
 }

@@ -1,6 +1,8 @@
 /** The use cases of one node over a directory in memory, for tests of the flows and the edges. */
 import { randomBytes } from 'node:crypto';
 import { createCounters } from '../../src/base/counters.ts';
+import type { Bus } from '../../src/bus/bus.ts';
+import { joinPresenceTalk } from '../../src/cluster/presence-talk.ts';
 import type { Address, Location, ServerRecord } from '../../src/base/model.ts';
 import { OnlineTable } from '../../src/heartbeat/online.ts';
 import type { LoginDeps, LoginOutcome, LoginRequest } from '../../src/login/login.ts';
@@ -56,6 +58,8 @@ export function flows(
     /** Nowhere to keep messages. */
     withoutStore?: boolean;
     isLimited?: boolean;
+    /** Of a cluster: users of other nodes are seen too. */
+    bus?: Bus;
   } = {},
 ) {
   const time = options.time ?? manualTime();
@@ -77,6 +81,8 @@ export function flows(
   const ended: { uid: string; reason: EndReason }[] = [];
   const cookies = new Map<number, string>();
   const presence = new Presence({ table, clock, timers: time.timers });
+  const { bus, timers } = { bus: options.bus, timers: time.timers };
+  const far = bus && joinPresenceTalk({ bus, presence, table, servers, directory, clock, timers, log: silentLog });
   const onPresence = (uid: string): void => {
     presence.changed(uid);
   };
@@ -147,6 +153,7 @@ export function flows(
     nowS,
     onPresence,
     presence,
+    far,
     publications,
     /** What of the use cases is the same for every edge. */
     presenceCases: {
@@ -160,7 +167,7 @@ export function flows(
       const outcome = await login(deps, request);
       if (outcome.kind === 'welcome') {
         publications.opened(request.uid);
-        presence.changed(request.uid);
+        presence.arrived(request.uid);
         messages.arrived(request.uid);
       }
       return outcome;
