@@ -64,6 +64,18 @@ export type AttributeName = keyof typeof DEFAULT_ATTRIBUTE_NAMES;
 /** One LDAP attribute a field. The case of a name does not matter. */
 export type AttributeNames = Readonly<Record<AttributeName, string>>;
 
+const lowered = new WeakMap<AttributeNames, AttributeNames>();
+
+/** The names in lower case, under which attributes are kept in memory. Made once: a user has some fifty of them. */
+export function lowerCase(names: AttributeNames): AttributeNames {
+  const known = lowered.get(names);
+  if (known !== undefined) return known;
+  const entries = Object.entries(names).map(([field, name]) => [field, name.toLowerCase()] as const);
+  const made = Object.fromEntries(entries) as AttributeNames;
+  lowered.set(names, made);
+  return made;
+}
+
 /** What `locationToAttributes` may write, and all that a write of the location replaces. */
 export const LOCATION_FIELDS = [
   'locationServer',

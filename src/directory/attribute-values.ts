@@ -1,6 +1,7 @@
 /** Reading and writing single values of LDAP attributes; what can't be read is the default and is named. */
 import { formatAddress, parseAddress } from '../base/address.ts';
 import type { Address } from '../base/model.ts';
+import { lowerCase } from './attribute-names.ts';
 import type { AttributeName, AttributeNames } from './attribute-names.ts';
 import type { Attributes } from './directory.ts';
 
@@ -20,13 +21,14 @@ export interface Reader {
 
 export function readerOf(attributes: Attributes, names: AttributeNames): Reader {
   const problems: string[] = [];
+  const lower = lowerCase(names);
 
   const texts = (field: AttributeName): readonly string[] => {
-    const values = attributes.get(names[field].toLowerCase());
+    const values = attributes.get(lower[field]);
     if (values === undefined) return NONE;
-    const read = values.filter((value) => typeof value === 'string');
-    if (read.length < values.length) problems.push(`${names[field]} is no UTF-8 text`);
-    return read;
+    if (values.every(isText)) return values;
+    problems.push(`${names[field]} is no UTF-8 text`);
+    return values.filter(isText);
   };
   const text = (field: AttributeName): string => texts(field)[0] ?? '';
 
@@ -53,6 +55,11 @@ export function readerOf(attributes: Attributes, names: AttributeNames): Reader 
   };
 }
 const NONE: readonly string[] = [];
+
+function isText(value: string | Buffer): value is string {
+  return typeof value === 'string';
+}
+
 const FLAGS: Readonly<Record<string, boolean | undefined>> = { __proto__: null as never, TRUE: true, FALSE: false };
 
 /** Collects the attributes of an entry, with names in lower case; nothing is written for '', null and []. */
@@ -69,9 +76,10 @@ export interface Writer {
 
 export function writerOf(names: AttributeNames): Writer {
   const attributes = new Map<string, string[]>();
+  const lower = lowerCase(names);
   const put = (field: AttributeName, value: string | readonly string[] | null): void => {
     if (value === null || value.length === 0) return;
-    attributes.set(names[field].toLowerCase(), typeof value === 'string' ? [value] : [...value]);
+    attributes.set(lower[field], typeof value === 'string' ? [value] : [...value]);
   };
   return {
     attributes,
@@ -103,11 +111,21 @@ export function parseTime(text: string): number | undefined {
   const match = TIME.exec(text);
   if (match === null) return undefined;
   const [, year, month, day, hour, minute = '00', second = '00', fraction = '', zone = 'Z'] = match;
-  const offset = zone === 'Z' ? 'Z' : `${zone.slice(0, 3)}:${zone.slice(3).padEnd(2, '0')}`;
-  const date = `${year}-${month}-${day}T${hour}:${minute}:${second}.${fraction.slice(0, 3).padEnd(3, '0')}`;
-  const at = Date.parse(`${date}${offset}`);
-  // Date.parse would move the 30th of February into March.
-  const sound = new Date(Date.parse(`${date}Z`));
-  return Number.isNaN(at) || sound.getUTCDate() !== Number(day) ? undefined : at;
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
+  const ms = Number(fraction.slice(0, 3).padEnd(3, '0'));
+  const atMs = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second), ms);
+  // Date.UTC moves the 30th of February into March, and the year 50 to 1950.
+  const date = new Date(atMs);
+  const isSound = date.getUTCDate() === Number(day) && date.getUTCFullYear() === Number(year);
+  const offset = offsetMinutes(zone);
+  return isSound && offset !== undefined ? atMs - offset * 60_000 : undefined;
 }
 const TIME = /^(\d{4})(\d{2})(\d{2})(\d{2})(?:(\d{2})(\d{2})?)?(?:[.,](\d{1,9}))?(Z|[+-]\d{2}(?:\d{2})?)$/;
+
+/** East of Greenwich, of `Z`, `+01` or `-0330`. */
+function offsetMinutes(zone: string): number | undefined {
+  if (zone === 'Z') return 0;
+  const [hours, minutes] = [Number(zone.slice(1, 3)), Number(zone.slice(3))];
+  if (hours > 23 || minutes > 59) return undefined;
+  return (zone.startsWith('-') ? -1 : 1) * (60 * hours + minutes);
+}

@@ -6,6 +6,7 @@ import { formatAddress } from '../base/address.ts';
 import { AUDIENCES, isUid, LIST_ENTRIES_MAX, NETWORKS, NOWHERE, SERVER_STATES } from '../base/model.ts';
 import { userDefaults, VOIP_ACCOUNTS_MAX } from '../base/model.ts';
 import type { Audience, Location, Region, ServerRecord, User, VoipAccount } from '../base/model.ts';
+import { lowerCase } from './attribute-names.ts';
 import type { AttributeName, AttributeNames } from './attribute-names.ts';
 import { readerOf, writerOf } from './attribute-values.ts';
 import type { Reader } from './attribute-values.ts';
@@ -125,7 +126,7 @@ export function userToAttributes(user: User, names: AttributeNames): Map<string,
 
 /** The uid of an entry: the one in its DN, where the attribute has several values. '' where there is none. */
 export function uidOf(dn: string, attributes: Attributes, names: AttributeNames): string {
-  const type = names.uid.toLowerCase();
+  const type = lowerCase(names).uid;
   const values = attributes.get(type) ?? [];
   const [first] = values;
   if (values.length === 1 && typeof first === 'string') return first;
@@ -138,7 +139,7 @@ export function locationFromAttributes(
   names: AttributeNames,
 ): { readonly location: Location } & Read {
   const read = readerOf(attributes, names);
-  const epoch = read.integer('locationEpoch', 0, Number.MAX_SAFE_INTEGER, 0);
+  const epoch = epochOf(read);
   if (epoch === 0) return { location: NOWHERE, problems: read.problems };
   const name = read.text('locationServer');
   const address = read.address('locationAddress');
@@ -153,6 +154,15 @@ export function locationFromAttributes(
     epoch,
   };
   return { location, problems: read.problems };
+}
+
+/** Of the location alone. */
+export function epochFromAttributes(attributes: Attributes, names: AttributeNames): number {
+  return epochOf(readerOf(attributes, names));
+}
+
+function epochOf(read: Reader): number {
+  return read.integer('locationEpoch', 0, Number.MAX_SAFE_INTEGER, 0);
 }
 
 /** Only what is set; a write of the location clears the others of LOCATION_FIELDS. */
@@ -227,7 +237,7 @@ export function variableToAttributes(variable: Variable, names: AttributeNames):
   return new Map([
     ['objectclass', ['vserverVariable']],
     ['cn', [variable.name]],
-    [names.value.toLowerCase(), [variable.value]],
+    [lowerCase(names).value, [variable.value]],
   ]);
 }
 
@@ -242,7 +252,7 @@ export function regionToAttributes(region: Region, names: AttributeNames): Map<s
   attributes.set('ou', [region.name]);
   if (region.countryCode !== '') {
     attributes.set('objectclass', ['organizationalUnit', 'vserverRegion']);
-    attributes.set(names.countryCode.toLowerCase(), [region.countryCode]);
+    attributes.set(lowerCase(names).countryCode, [region.countryCode]);
   }
   return attributes;
 }
@@ -298,7 +308,7 @@ function audienceOf(read: Reader, field: AttributeName): Audience {
 
 /** Octets in LDAP: a stored hash is ASCII, a plain password may be any text. */
 function passwordOf(attributes: Attributes, names: AttributeNames): string | null {
-  const [value] = attributes.get(names.password.toLowerCase()) ?? [];
+  const [value] = attributes.get(lowerCase(names).password) ?? [];
   if (value === undefined) return null;
   return typeof value === 'string' ? value : value.toString('utf8');
 }

@@ -159,9 +159,16 @@ function circuitBreaker(inner: Directory, options: GuardOptions & { deadlineMs: 
 function withDeadline<T>(operation: () => Promise<T>, withinMs: number, timers: Timers): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = timers.after(withinMs, () => reject(unavailable(`no answer within ${withinMs} ms`)));
-    void started(operation)
-      .then(resolve, reject)
-      .finally(() => timer.cancel());
+    started(operation).then(
+      (answer) => {
+        timer.cancel();
+        resolve(answer);
+      },
+      (error: unknown) => {
+        timer.cancel();
+        reject(asFailure(error));
+      },
+    );
   });
 }
 

@@ -2,7 +2,7 @@
 import type { Change } from 'ldapts';
 import { isUid } from '../base/model.ts';
 import type { Location } from '../base/model.ts';
-import { LOCATION_FIELDS } from './attribute-names.ts';
+import { LOCATION_FIELDS, lowerCase } from './attribute-names.ts';
 import type { AttributeNames } from './attribute-names.ts';
 import * as mapping from './attributes.ts';
 import type { LdapContext } from './ldap-context.ts';
@@ -23,7 +23,7 @@ export async function writeLocation(
 ): Promise<'written' | 'lost' | 'unknown'> {
   const { names, tree, users } = context;
   if (!isUid(uid)) return 'unknown';
-  const epochOf = ({ attributes }: Found): number => mapping.locationFromAttributes(attributes, names).location.epoch;
+  const epochOf = ({ attributes }: Found): number => mapping.epochFromAttributes(attributes, names);
   const isKnown = known !== null && epochOf(known) === expectedEpoch;
   const found = isKnown ? known : await users.locate(uid, ['objectClass', names.locationEpoch]);
   if (found === null) return 'unknown';
@@ -47,10 +47,11 @@ export async function writeLocation(
 
 function locationChanges({ attributes }: Found, location: Location, names: AttributeNames): Change[] {
   const values = mapping.locationToAttributes(location, names);
-  const epoch = names.locationEpoch.toLowerCase();
+  const lower = lowerCase(names);
+  const epoch = lower.locationEpoch;
   const old = attributes.get(epoch) ?? [];
   const added = values.get(epoch) ?? [];
-  const others = LOCATION_FIELDS.map((field) => names[field].toLowerCase()).filter((name) => name !== epoch);
+  const others = LOCATION_FIELDS.map((field) => lower[field]).filter((name) => name !== epoch);
   return [
     ...missingClass(attributes),
     ...(old.length === 0 ? [] : [toChange('delete', epoch, old)]),

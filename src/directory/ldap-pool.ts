@@ -206,7 +206,8 @@ async function dial(options: PoolOptions, bindDn: string, password: string): Pro
   };
   const client = new Client({
     url,
-    timeout: deadlineMs,
+    // The deadlines are ours: a timer of its own for each request would only cost time.
+    timeout: 0,
     connectTimeout: deadlineMs,
     createConnection: ((port: number, host: string) => once(() => netConnect(port, host))) as typeof netConnect,
     ...(url.startsWith('ldaps:') && {

@@ -8,7 +8,7 @@ import { locationFromAttributes, NO_REGION, regionFromAttributes, uidOf, userFro
 import { coalesced } from './coalesce.ts';
 import type { AttributeNames } from './attribute-names.ts';
 import type { Entry, Glimpse, Owned, Page, Query } from './directory.ts';
-import { relativeTo } from './dn.ts';
+import { parentDn, relativeTo } from './dn.ts';
 import { equals } from './ldap-tree.ts';
 import type { Found, LdapTree } from './ldap-tree.ts';
 
@@ -55,18 +55,19 @@ export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers 
   const extra = options.userFilter === '' ? null : FilterParser.parseString(options.userFilter);
   const only = (filter: Filter): Filter => (extra === null ? filter : new AndFilter({ filters: [filter, extra] }));
   const { regions, forget } = regionMemory(tree, options);
-  const regionOf = async (dn: string): Promise<Region> => {
-    const relative = relativeTo(dn, usersBase) ?? [];
-    const name = relative.length < 2 ? undefined : relative.at(-1)?.find((part) => part.type === 'ou')?.value;
-    if (name === undefined) return NO_REGION;
+  const place = placeIn(usersBase);
+  const userIn = ({ dn, attributes }: Found, known: readonly Region[]): User => {
+    const name = place(dn);
     const same = (region: Region): boolean => region.name.toLowerCase() === name.toLowerCase();
-    return (await regions()).find(same) ?? { name, countryCode: '' };
-  };
-  const userOf = async ({ dn, attributes }: Found): Promise<User> => {
-    const { user, problems } = userFromAttributes(dn, attributes, await regionOf(dn), names);
+    const region = name === '' ? NO_REGION : (known.find(same) ?? { name, countryCode: '' });
+    const { user, problems } = userFromAttributes(dn, attributes, region, names);
     if (problems.length > 0) log.warn({ dn, problems }, 'an entry of the directory is malformed');
     return user;
   };
+  /** Those that the entries' places name; not asked for where none does. */
+  const regionsOf = async (entries: readonly Found[]): Promise<readonly Region[]> =>
+    entries.some(({ dn }) => place(dn) !== '') ? regions() : [];
+  const userOf = async (found: Found): Promise<User> => userIn(found, await regionsOf([found]));
 
   const locateAll = async (uids: readonly string[], wanted: string[]): Promise<ReadonlyMap<string, Found>> => {
     const asked = new Set(uids.filter(isUid));
@@ -96,15 +97,15 @@ export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers 
   const recent = recentMemory(options.clock);
   const findAll = async (uids: readonly string[]): Promise<readonly (Entry | null)[]> => {
     const located = await locateAll(uids, ['*', ...VERSION_ATTRIBUTES]);
-    const entryOf = async (uid: string): Promise<Entry | null> => {
+    const known = await regionsOf([...located.values()]);
+    return uids.map((uid) => {
       const found = located.get(uid);
       if (found === undefined) return null;
       recent.keep(uid, found);
       const { location, problems } = locationFromAttributes(found.attributes, names);
       if (problems.length > 0) log.warn({ dn: found.dn, problems }, 'a location record is malformed');
-      return { user: await userOf(found), location, version: versionOf(found) };
-    };
-    return Promise.all(uids.map(entryOf));
+      return { user: userIn(found, known), location, version: versionOf(found) };
+    });
   };
 
   const whereabouts = [names.locationEpoch, names.locationServer, names.locationAddress];
@@ -131,6 +132,19 @@ export function ldapUsers(tree: LdapTree, options: LdapUsersOptions): LdapUsers 
       return ownedBy(server, found, names, after).slice(0, limit);
     },
     search: (query) => searchPage({ tree, options, only, everyone, locateAll, userOf }, query),
+  };
+}
+
+/** The region that a DN below `usersBase` names; '' where it names none. The last place is known: most share one. */
+function placeIn(usersBase: string): (dn: string) => string {
+  let last = { parent: '', name: '' };
+  return (dn) => {
+    const parent = parentDn(dn);
+    if (parent !== last.parent) {
+      const above = relativeTo(parent, usersBase) ?? [];
+      last = { parent, name: above.at(-1)?.find((part) => part.type === 'ou')?.value ?? '' };
+    }
+    return last.name;
   };
 }
 

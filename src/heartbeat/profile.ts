@@ -1,5 +1,5 @@
 /** What is kept of a user's record while he is online, and the text of it in the table. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Audience, Forwarding, User } from '../base/model.ts';
 import { LIST_ENTRIES_MAX, NO_FORWARDING } from '../base/model.ts';
 import { FIELD, FIELD_BYTE } from './fields.ts';
@@ -66,7 +66,7 @@ export function secretDigest(user: User): string {
 
 /** 64 bits of SHA-256, as 16 hex characters. */
 export function digestOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+  return hash('sha256', text, 'hex').slice(0, 16);
 }
 
 /** Fields of the stored text. */
