@@ -78,7 +78,8 @@ export function isIPv4At(source: Uint8Array, offset: number): boolean {
 }
 
 function writeIPv4(target: Uint8Array, offset: number, host: string): void {
-  target.fill(0, offset, offset + 10);
+  // Ten stores take less time than one call of fill().
+  for (let i = 0; i < 10; i++) target[offset + i] = 0;
   target[offset + 10] = 255;
   target[offset + 11] = 255;
   let at = offset + 12;

@@ -4,6 +4,8 @@
  * Chunks of 1 MiB are cut into 16-byte units; a reference is the number of the first unit (0 = none). A freed
  * place goes to the free list of its size class and is used again by the next string of that class.
  */
+import { viewOn } from '../base/bytes.ts';
+
 const UNIT_BYTES = 16;
 const CHUNK_UNITS = 65_536;
 const CHUNK_BYTES = CHUNK_UNITS * UNIT_BYTES;
@@ -14,6 +16,7 @@ export const ARENA_ENTRY_BYTES_MAX = CHUNK_BYTES - UNIT_BYTES - HEADER_BYTES;
 
 export class Arena {
   readonly #chunks: Buffer[] = [];
+  readonly #views: DataView[] = [];
   /** First free place by size in units; each free place holds the next one's reference. */
   readonly #free = new Map<number, number>();
   #nextUnit = CHUNK_UNITS;
@@ -50,12 +53,17 @@ export class Arena {
     return ref === 0 ? EMPTY : this.#chunk(ref);
   }
 
+  /** The same chunk, to be read several bytes at a time. */
+  viewOf(ref: number): DataView {
+    return ref === 0 ? EMPTY_VIEW : this.#view(ref);
+  }
+
   startOf(ref: number): number {
     return ref === 0 ? 0 : offset(ref) + HEADER_BYTES;
   }
 
   lengthOf(ref: number): number {
-    return ref === 0 ? 0 : this.#chunk(ref).readUInt32LE(offset(ref));
+    return ref === 0 ? 0 : this.#view(ref).getUint32(offset(ref), true);
   }
 
   free(ref: number): void {
@@ -85,7 +93,9 @@ export class Arena {
       return free;
     }
     if (this.#nextUnit + units > CHUNK_UNITS) {
-      this.#chunks.push(Buffer.alloc(CHUNK_BYTES));
+      const chunk = Buffer.alloc(CHUNK_BYTES);
+      this.#chunks.push(chunk);
+      this.#views.push(viewOn(chunk));
       // Unit 0 of the first chunk is never given out: reference 0 means none.
       this.#nextUnit = this.#chunks.length === 1 ? 1 : 0;
     }
@@ -99,9 +109,16 @@ export class Arena {
     if (chunk === undefined) throw new RangeError(`no arena reference: ${ref}`);
     return chunk;
   }
+
+  #view(ref: number): DataView {
+    const view = this.#views[ref >>> 16];
+    if (view === undefined) throw new RangeError(`no arena reference: ${ref}`);
+    return view;
+  }
 }
 
 const EMPTY = Buffer.alloc(0);
+const EMPTY_VIEW = viewOn(EMPTY);
 
 function offset(ref: number): number {
   return (ref & (CHUNK_UNITS - 1)) * UNIT_BYTES;

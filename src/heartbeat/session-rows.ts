@@ -48,6 +48,13 @@ export const NOTE = 1;
 export const DEVICE = 2;
 export const CONTACT = 3;
 
+/** A stored text: `at`–`end` of bytes that hold others too. */
+export class TextPlace {
+  bytes: DataView = new DataView(new ArrayBuffer(0));
+  at = 0;
+  end = 0;
+}
+
 export class SessionRows {
   readonly #texts = new Arena();
   readonly #index: SlotIndex;
@@ -215,9 +222,12 @@ export class SessionRows {
     return { instance, note, device, contact, registration };
   }
 
-  /** The same as bytes, joined by FIELD_BYTE in this order; a view, valid until the text changes. */
-  textBytes(row: number): Uint8Array {
-    return this.#texts.get(this.#text[row] ?? 0);
+  /** Where the same stands as bytes, joined by FIELD_BYTE in this order; valid until the text changes. */
+  findText(row: number, place: TextPlace): void {
+    const ref = this.#text[row] ?? 0;
+    place.bytes = this.#texts.viewOf(ref);
+    place.at = this.#texts.startOf(ref);
+    place.end = place.at + this.#texts.lengthOf(ref);
   }
 
   setText(row: number, text: DeviceText): void {

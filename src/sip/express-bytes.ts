@@ -1,22 +1,9 @@
 /** Reading bytes without making strings of them. */
 
-export function equalsText(bytes: Uint8Array, at: number, end: number, text: string): boolean {
-  if (end - at !== text.length || end > bytes.length) return false;
-  for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text.charCodeAt(i)) return false;
-  return true;
-}
-
-/** Whether the two ranges hold the same bytes. */
-export function equalsBytes(
-  a: Uint8Array,
-  aAt: number,
-  aEnd: number,
-  b: Uint8Array,
-  bAt: number,
-  bEnd: number,
-): boolean {
-  if (aEnd - aAt !== bEnd - bAt) return false;
-  for (let i = aAt, k = bAt; i < aEnd; i++, k++) if (a[i] !== b[k]) return false;
+/** Of a text that is not known beforehand; see standsAt() of base/bytes.ts. */
+export function equalsText(bytes: DataView, at: number, end: number, text: string): boolean {
+  if (end - at !== text.length || end > bytes.byteLength) return false;
+  for (let i = 0; i < text.length; i++) if (bytes.getUint8(at + i) !== text.charCodeAt(i)) return false;
   return true;
 }
 
@@ -36,10 +23,15 @@ export function readDecimal(bytes: Uint8Array, at: number, end: number, max: num
 export function ipv4End(bytes: Uint8Array, at: number, end: number): number {
   let i = at;
   for (let part = 0; part < 4; part++) {
-    if (part > 0 && bytes[i++] !== 0x2e) return -1;
+    if (part > 0 && (i >= end || bytes[i++] !== 0x2e)) return -1;
     const partAt = i;
-    while (i < end && i < partAt + 4 && (bytes[i] ?? 0) >= 0x30 && (bytes[i] ?? 0) <= 0x39) i++;
-    if (readDecimal(bytes, partAt, i, 255) < 0 || (bytes[partAt] === 0x30 && i > partAt + 1)) return -1;
+    let number = 0;
+    for (; i < end && i < partAt + 4; i++) {
+      const digit = (bytes[i] ?? 0) - 0x30;
+      if (digit < 0 || digit > 9) break;
+      number = number * 10 + digit;
+    }
+    if (i === partAt || number > 255 || (bytes[partAt] === 0x30 && i > partAt + 1)) return -1;
   }
   return i;
 }

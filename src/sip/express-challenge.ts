@@ -1,4 +1,5 @@
 /** The express lane of a REGISTER without credentials: the challenge of auth.ts. */
+import { bytesOf } from '../base/bytes.ts';
 import type { DigestAlgorithm } from '../login/digest.ts';
 import { digestChallenge } from '../login/digest.ts';
 import type { SipContext } from './context.ts';
@@ -7,13 +8,18 @@ import type { ExpressLane } from './express-head.ts';
 import type { ExpressWriter } from './express-writer.ts';
 import { USER_AGENT } from './header-names.ts';
 
+const UNAUTHORIZED = bytesOf('SIP/2.0 401 Unauthorized\r\n');
+
 export function createChallengeLane(context: SipContext, writer: ExpressWriter): ExpressLane {
   const { realm, digest } = context.settings;
-  /** What stands around the nonce, by what is offered. */
-  const known = new Map<readonly DigestAlgorithm[], readonly string[][]>();
-  const around = (offered: readonly DigestAlgorithm[]): readonly string[][] => {
-    const made = known.get(offered) ?? digestChallenge(realm, '\0', false, offered).map((value) => value.split('\0'));
-    if (!known.has(offered)) known.set(offered, made);
+  /** What stands before, between and behind the nonces, by what is offered. */
+  const known = new Map<readonly DigestAlgorithm[], readonly DataView[]>();
+  const around = (offered: readonly DigestAlgorithm[]): readonly DataView[] => {
+    const kept = known.get(offered);
+    if (kept !== undefined) return kept;
+    const lines = digestChallenge(realm, '\0', false, offered).map((value) => `WWW-Authenticate: ${value}\r\n`);
+    const made = lines.join('').split('\0').map(bytesOf);
+    known.set(offered, made);
     return made;
   };
   /** Whoever asks comes from this address, whatever the port. */
@@ -26,15 +32,12 @@ export function createChallengeLane(context: SipContext, writer: ExpressWriter):
     context.requests.take(host, nowMs);
     source.host = host;
     const nonce = context.nonces.issue(source, nowMs);
-    writer.begin('SIP/2.0 401 Unauthorized\r\n', head, host, port);
+    writer.begin(UNAUTHORIZED, head, host, port);
     const agent = at[USER_AGENT] === 0 ? '' : bytes.toString('latin1', at[USER_AGENT], end[USER_AGENT]);
-    for (const [before = '', after = ''] of around(offeredTo(agent, digest))) {
-      writer.text('WWW-Authenticate: ');
-      writer.text(before);
-      writer.text(nonce);
-      writer.text(after);
-      writer.text('\r\n');
-    }
+    around(offeredTo(agent, digest)).forEach((text, i) => {
+      if (i > 0) writer.text(nonce);
+      writer.put(text);
+    });
     flow.send(writer.end());
     return true;
   };

@@ -1,8 +1,11 @@
 /** The one Contact of an ordinary REGISTER or INVITE: read on its bytes, and compared with what is registered. */
+import { bytesOf, equalBytes } from '../base/bytes.ts';
 import { FIELD_BYTE } from '../heartbeat/fields.ts';
+import type { TextPlace } from '../heartbeat/session-rows.ts';
 import { REGISTRATION_FIELD_BYTE } from './bindings.ts';
-import { equalsBytes, equalsText, readDecimal } from './express-bytes.ts';
+import { readDecimal } from './express-bytes.ts';
 import type { ExpressHead } from './express-head.ts';
+import { clear } from './express-head.ts';
 import { CALL_ID, CONTACT } from './header-names.ts';
 import { EXPIRES_MAX } from './message.ts';
 import { skipBytes, TOKEN } from './syntax.ts';
@@ -16,6 +19,7 @@ const BACKSLASH = 0x5c;
 
 /** Parameters that a registration knows; the first is not kept. */
 const NAMES = ['expires', 'q', 'reg-id', '+sip.instance'] as const;
+const NAME_BYTES = NAMES.map(bytesOf);
 const EXPIRES_PARAM = 0;
 export const Q = 1;
 export const REG_ID = 2;
@@ -23,6 +27,7 @@ export const INSTANCE_ID = 3;
 
 export class ExpressContact {
   bytes: Uint8Array = new Uint8Array(0);
+  view: DataView = new DataView(new ArrayBuffer(0));
   uriAt = 0;
   uriEnd = 0;
   /** Of the value of each of NAMES, without quotes; start 0 where there is none. */
@@ -32,10 +37,11 @@ export class ExpressContact {
   expires = -1;
 
   /** Whether there is one, `<uri>` with parameters of NAMES only. */
-  read({ bytes, at, end: ends }: ExpressHead): boolean {
+  read({ bytes, view, at, end: ends }: ExpressHead): boolean {
     this.bytes = bytes;
-    this.at.fill(0);
-    this.end.fill(0);
+    this.view = view;
+    clear(this.at);
+    clear(this.end);
     this.expires = -1;
     const end = ends[CONTACT] ?? 0;
     let i = at[CONTACT] ?? 0;
@@ -55,11 +61,11 @@ export class ExpressContact {
 
   /** The offset behind the parameter that begins at `at`; -1 where it is none of NAMES, or came before. */
   #readParam(at: number, end: number): number {
-    const { bytes } = this;
+    const { bytes, view } = this;
     if (bytes[at] !== SEMICOLON) return -1;
     const nameEnd = skipBytes(bytes, at + 1, end, TOKEN);
     let name = 0;
-    while (name < NAMES.length && !equalsText(bytes, at + 1, nameEnd, NAMES[name] ?? '')) name++;
+    while (name < NAMES.length && !isName(view, at + 1, nameEnd, name)) name++;
     if (name === NAMES.length || this.at[name] !== 0 || bytes[nameEnd] !== EQUALS) return -1;
     const isQuoted = bytes[nameEnd + 1] === QUOTE;
     const valueAt = nameEnd + (isQuoted ? 2 : 1);
@@ -76,22 +82,25 @@ export class ExpressContact {
    * Whether the session is registered with this very contact, by this Call-ID and without a Path: whether its text ends
    * with what formatRegistration() makes of them.
    */
-  isRegistered({ at: starts, end: ends }: ExpressHead, text: Uint8Array): boolean {
-    const { bytes, at, end } = this;
-    let to = text.length;
-    if (text[--to] !== REGISTRATION_FIELD_BYTE) return false;
-    for (let name = INSTANCE_ID; name >= Q; name--) {
-      const from = to - ((end[name] ?? 0) - (at[name] ?? 0));
-      if (!equalsBytes(text, from, to, bytes, at[name] ?? 0, end[name] ?? 0)) return false;
-      to = from - 1;
-      if (text[to] !== REGISTRATION_FIELD_BYTE) return false;
-    }
-    const callIdAt = starts[CALL_ID] ?? 0;
-    const callIdEnd = ends[CALL_ID] ?? 0;
-    let from = to - (callIdEnd - callIdAt);
-    if (!equalsBytes(text, from, to, bytes, callIdAt, callIdEnd) || text[from - 1] !== FIELD_BYTE) return false;
-    to = from - 1;
-    from = to - (this.uriEnd - this.uriAt);
-    return equalsBytes(text, from, to, bytes, this.uriAt, this.uriEnd) && text[from - 1] === FIELD_BYTE;
+  isRegistered({ at: starts, end: ends }: ExpressHead, text: TextPlace): boolean {
+    const { at, end } = this;
+    let to = text.end - 1;
+    if (to < text.at || text.bytes.getUint8(to) !== REGISTRATION_FIELD_BYTE) return false;
+    for (let name = INSTANCE_ID; name >= Q; name--)
+      to = this.#fieldBefore(text, to, at[name] ?? 0, end[name] ?? 0, REGISTRATION_FIELD_BYTE);
+    to = this.#fieldBefore(text, to, starts[CALL_ID] ?? 0, ends[CALL_ID] ?? 0, FIELD_BYTE);
+    return this.#fieldBefore(text, to, this.uriAt, this.uriEnd, FIELD_BYTE) >= 0;
   }
+
+  /** Where the separator in front of the field stands, which ends at `to` and must be `at`–`end` of the message; else -1. */
+  #fieldBefore(text: TextPlace, to: number, at: number, end: number, separator: number): number {
+    const from = to - (end - at);
+    if (from <= text.at || text.bytes.getUint8(from - 1) !== separator) return -1;
+    return equalBytes(text.bytes, from, to, this.view, at, end) ? from - 1 : -1;
+  }
+}
+
+function isName(view: DataView, at: number, end: number, name: number): boolean {
+  const text = NAME_BYTES[name];
+  return text !== undefined && equalBytes(view, at, end, text, 0, text.byteLength);
 }

@@ -1,8 +1,12 @@
 /** The answer to a Digest challenge (RFC 7616 3.4), read and checked on the bytes of the request. */
 import { hash } from 'node:crypto';
+import { bytesOf, copyBytes, equalBytes, HEX_PAIRS, standsAt, viewOn } from '../base/bytes.ts';
 import { viewsOf } from '../base/views.ts';
 import type { SessionRows } from '../heartbeat/session-rows.ts';
-import { equalsBytes, equalsText, hexValue } from './express-bytes.ts';
+import { KEY_BYTES } from '../heartbeat/session-rows.ts';
+import { hexValue } from './express-bytes.ts';
+import type { ExpressHead } from './express-head.ts';
+import { clear } from './express-head.ts';
 import { skipBytes, TOKEN } from './syntax.ts';
 
 const NAMES = ['username', 'realm', 'nonce', 'uri', 'response', 'cnonce', 'nc', 'qop', 'algorithm'] as const;
@@ -16,7 +20,9 @@ const NC = 6;
 const QOP = 7;
 const ALGORITHM = 8;
 
-const SCHEME = 'Digest ';
+const NAME_BYTES = NAMES.map(bytesOf);
+
+const SCHEME = bytesOf('Digest ');
 const SPACE = 0x20;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -36,13 +42,17 @@ const CNONCE_BYTES_MAX = 128;
 /** HA1 : nonce : nc : cnonce : auth : HA2, the hexadecimal ones of SHA-256 at most. */
 const input = Buffer.alloc(64 + 1 + 64 + 1 + 8 + 1 + CNONCE_BYTES_MAX + 1 + 4 + 1 + 64);
 const inputUpTo = viewsOf(input);
-const HEX = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
-const AUTH = ':auth:';
+const inputView = viewOn(input);
+const AUTH = bytesOf(':auth:');
+const IS_AUTH = bytesOf('auth');
+const IS_MD5 = bytesOf('MD5');
+const IS_SHA_256 = bytesOf('SHA-256');
 const COLON = 0x3a;
 const URIS_MAX = 16;
 
 export class ExpressDigest {
   #bytes: Uint8Array = new Uint8Array(0);
+  #view = viewOn(this.#bytes);
   /** Of the value of each of NAMES, without quotes; start 0 where there is none. */
   readonly at = new Int32Array(NAMES.length);
   readonly end = new Int32Array(NAMES.length);
@@ -50,21 +60,22 @@ export class ExpressDigest {
   count = 0;
   isMd5 = true;
   /** HA2 of the Request-URIs that came last; phones know few. */
-  readonly #known: { readonly uri: Uint8Array; readonly md5: string; readonly sha256: string }[] = [];
+  readonly #known: { readonly uri: DataView; readonly md5: DataView; readonly sha256: DataView }[] = [];
   #oldest = 0;
 
   /** Whether in `at`–`end` stands an ordinary answer with qop=auth, and nothing in it that is not known here. */
-  read(bytes: Uint8Array, at: number, end: number): boolean {
+  read({ bytes, view }: ExpressHead, at: number, end: number): boolean {
     this.#bytes = bytes;
-    this.at.fill(0);
-    if (!equalsText(bytes, at, at + SCHEME.length, SCHEME)) return false;
-    let i = at + SCHEME.length;
+    this.#view = view;
+    clear(this.at);
+    if (!standsAt(view, at, SCHEME)) return false;
+    let i = at + SCHEME.byteLength;
     while (i < end) {
       while (bytes[i] === SPACE) i++;
       const nameEnd = skipBytes(bytes, i, end, TOKEN);
       const name = (BY_SHAPE[shapeOf(nameEnd - i, bytes[i] ?? 0)] ?? 0) - 1;
       if (name < 0 || this.at[name] !== 0 || bytes[nameEnd] !== EQUALS) return false;
-      if (!equalsText(bytes, i, nameEnd, NAMES[name] ?? '')) return false;
+      if (!standsAt(view, i, NAME_BYTES[name] ?? SCHEME)) return false;
       const isQuoted = bytes[nameEnd + 1] === QUOTE;
       i = nameEnd + (isQuoted ? 2 : 1);
       this.at[name] = i;
@@ -79,7 +90,7 @@ export class ExpressDigest {
 
   #isWhole(): boolean {
     for (let name = 0; name < ALGORITHM; name++) if (this.at[name] === 0) return false;
-    this.isMd5 = this.at[ALGORITHM] === 0 || this.#is(ALGORITHM, 'MD5');
+    this.isMd5 = this.at[ALGORITHM] === 0 || this.#is(ALGORITHM, IS_MD5);
     this.count = 0;
     const ncAt = this.at[NC] ?? 0;
     for (let i = ncAt; i < ncAt + 8; i++) {
@@ -89,16 +100,16 @@ export class ExpressDigest {
     }
     return (
       this.#length(NC) === 8 &&
-      this.#is(QOP, 'auth') &&
-      (this.isMd5 || this.#is(ALGORITHM, 'SHA-256')) &&
+      this.#is(QOP, IS_AUTH) &&
+      (this.isMd5 || this.#is(ALGORITHM, IS_SHA_256)) &&
       this.#length(RESPONSE) === (this.isMd5 ? 32 : 64) &&
       this.#length(NONCE) <= 64 &&
       this.#length(CNONCE) <= CNONCE_BYTES_MAX
     );
   }
 
-  #is(name: number, text: string): boolean {
-    return equalsText(this.#bytes, this.at[name] ?? 0, this.end[name] ?? 0, text);
+  #is(name: number, text: DataView): boolean {
+    return equalBytes(this.#view, this.at[name] ?? 0, this.end[name] ?? 0, text, 0, text.byteLength);
   }
 
   #length(name: number): number {
@@ -107,28 +118,25 @@ export class ExpressDigest {
 
   /** Whether the value is what stands in `at`–`end` of the same message. */
   isSame(name: number, at: number, end: number): boolean {
-    return equalsBytes(this.#bytes, this.at[name] ?? 0, this.end[name] ?? 0, this.#bytes, at, end);
+    return equalBytes(this.#view, this.at[name] ?? 0, this.end[name] ?? 0, this.#view, at, end);
   }
 
   /** Section 3.4.1 for a REGISTER, with the HA1 that the session keeps as its key (see ha1Of). */
-  isGood(sessions: SessionRows, row: number): boolean {
-    const key = sessions.key(row);
+  isGood({ keys }: SessionRows, row: number): boolean {
+    const keyAt = row * KEY_BYTES;
     let isMd5Key = true;
-    for (let i = MD5_KEY_BYTES; i < key.length; i++) if (key[i] !== 0) isMd5Key = false;
+    for (let i = MD5_KEY_BYTES; i < KEY_BYTES; i++) if (keys[keyAt + i] !== 0) isMd5Key = false;
     if (isMd5Key !== this.isMd5) return false;
     let to = 0;
-    for (let i = 0; i < (isMd5Key ? MD5_KEY_BYTES : key.length); i++) {
-      const byte = key[i] ?? 0;
-      input[to++] = HEX[byte >> 4] ?? 0;
-      input[to++] = HEX[byte & 15] ?? 0;
-    }
+    for (let i = 0; i < (isMd5Key ? MD5_KEY_BYTES : KEY_BYTES); i++, to += 2)
+      inputView.setUint16(to, HEX_PAIRS[keys[keyAt + i] ?? 0] ?? 0, true);
     for (const name of IN_ORDER) {
-      input[to++] = COLON;
-      const end = this.end[name] ?? 0;
-      for (let i = this.at[name] ?? 0; i < end; i++) input[to++] = this.#bytes[i] ?? 0;
+      inputView.setUint8(to++, COLON);
+      to = copyBytes(inputView, to, this.#view, this.at[name] ?? 0, this.end[name] ?? 0);
     }
-    to = write(AUTH, to);
-    to = write(this.#ha2(), to);
+    const ha2 = this.#ha2();
+    to = copyBytes(inputView, to, AUTH, 0, AUTH.byteLength);
+    to = copyBytes(inputView, to, ha2, 0, ha2.byteLength);
     return this.#isResponse(hash(isMd5Key ? 'md5' : 'sha256', inputUpTo(to), 'hex'));
   }
 
@@ -140,15 +148,19 @@ export class ExpressDigest {
     return difference === 0;
   }
 
-  #ha2(): string {
+  #ha2(): DataView {
     const at = this.at[DIGEST_URI] ?? 0;
     const end = this.end[DIGEST_URI] ?? 0;
     for (const { uri, md5, sha256 } of this.#known) {
-      if (equalsBytes(uri, 0, uri.length, this.#bytes, at, end)) return this.isMd5 ? md5 : sha256;
+      if (equalBytes(uri, 0, uri.byteLength, this.#view, at, end)) return this.isMd5 ? md5 : sha256;
     }
     const uri = Uint8Array.prototype.slice.call(this.#bytes, at, end);
     const text = Buffer.concat([Buffer.from('REGISTER:'), uri]);
-    const made = { uri, md5: hash('md5', text, 'hex'), sha256: hash('sha256', text, 'hex') };
+    const made = {
+      uri: viewOn(uri),
+      md5: bytesOf(hash('md5', text, 'hex')),
+      sha256: bytesOf(hash('sha256', text, 'hex')),
+    };
     this.#known[this.#oldest] = made;
     this.#oldest = (this.#oldest + 1) % URIS_MAX;
     return this.isMd5 ? made.md5 : made.sha256;
@@ -156,8 +168,3 @@ export class ExpressDigest {
 }
 
 const IN_ORDER = [NONCE, NC, CNONCE] as const;
-
-function write(text: string, at: number): number {
-  for (let i = 0; i < text.length; i++) input[at + i] = text.charCodeAt(i);
-  return at + text.length;
-}

@@ -3,6 +3,7 @@
  * reads. What is out of the ordinary in any way (folded lines, a header twice, a control character, what is malformed)
  * is left to parseMessage(), which knows all of RFC 3261.
  */
+import { bytesOf, equalBytes, standsAt, viewOn } from '../base/bytes.ts';
 import {
   CALL_ID,
   CONTENT_LENGTH,
@@ -14,10 +15,10 @@ import {
   TO,
   VIA,
 } from './header-names.ts';
-import { equalsText, ipv4End, readDecimal } from './express-bytes.ts';
+import { ipv4End, readDecimal } from './express-bytes.ts';
 import { CSEQ_MAX } from './required-headers.ts';
 import type { Flow } from './flow.ts';
-import { PLAIN_USER, skipBytes, DIGIT, TOKEN } from './syntax.ts';
+import { DIGIT, isClass, PLAIN_USER, skipBytes, TOKEN } from './syntax.ts';
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -27,8 +28,10 @@ const DELETE = 0x7f;
 const COLON = 0x3a;
 const SEMICOLON = 0x3b;
 const QUOTE = 0x22;
+const METHODS = ['REGISTER', 'OPTIONS', 'INVITE', 'ACK'] as const;
+const METHOD_BYTES = METHODS.map((name) => bytesOf(`${name} `));
 const MESSAGE_BYTES_MAX = 2_048;
-const VERSION = 'SIP/2.0\r\n';
+const VERSION = bytesOf(' SIP/2.0\r\n');
 /** Bytes that are no control characters; the end of the message (0) is one. */
 const IN_LINE = Uint8Array.from({ length: 256 }, (_, byte) => (byte < SPACE || byte === DELETE ? 0 : 1));
 
@@ -50,10 +53,12 @@ export interface PersonPlace extends UriPlace {
 export class ExpressHead {
   /** The message, and nothing of use behind `length`; valid until the next read(). */
   readonly bytes = Buffer.from(new ArrayBuffer(MESSAGE_BYTES_MAX + 8));
+  /** The same. */
+  readonly view = viewOn(this.bytes);
   /** The same, four a word. */
   readonly #words = new Int32Array(this.bytes.buffer);
   length = 0;
-  method = '';
+  method: (typeof METHODS)[number] = 'REGISTER';
   /** The Request-URI. */
   uriAt = 0;
   uriEnd = 0;
@@ -71,17 +76,21 @@ export class ExpressHead {
   branchAt = 0;
   branchEnd = 0;
 
-  /** Whether this is an ordinary request of the method, which it must begin with. False: nothing is known of it. */
-  read(message: Buffer, method: string): boolean {
+  /** Whether this is an ordinary request of one of METHODS. False: nothing is known of it. */
+  read(message: Buffer): boolean {
     if (message.length > MESSAGE_BYTES_MAX) return false;
-    const { bytes } = this;
+    const { bytes, view } = this;
     bytes.set(message);
     // Ends every line.
     bytes[message.length] = 0;
     this.length = message.length;
+    const number = METHOD_BYTES.findIndex((text) => standsAt(view, 0, text));
+    const method = METHODS[number];
+    const methodText = METHOD_BYTES[number];
+    if (method === undefined || methodText === undefined) return false;
     this.method = method;
-    this.uriAt = method.length + 1;
-    const bodyAt = this.#readLines(method.length + 1);
+    this.uriAt = methodText.byteLength;
+    const bodyAt = this.#readLines(this.uriAt);
     if (bodyAt < 0) return false;
     const { at, end } = this;
     const length = readDecimal(bytes, at[CONTENT_LENGTH] ?? 0, end[CONTENT_LENGTH] ?? 0, MESSAGE_BYTES_MAX);
@@ -89,7 +98,7 @@ export class ExpressHead {
     return (
       length === message.length - bodyAt &&
       forwards > 0 &&
-      this.#readCSeq(method) &&
+      this.#readCSeq(methodText) &&
       this.#readCallId() &&
       this.#readVia() &&
       this.#readPerson(FROM, this.from) &&
@@ -99,17 +108,17 @@ export class ExpressHead {
 
   /** The offset of the body, -1 where a line is out of the ordinary. */
   #readLines(uriAt: number): number {
-    const { bytes, length, at: starts, end: ends } = this;
-    starts.fill(0);
+    const { bytes, view, length, at: starts, end: ends } = this;
+    clear(starts);
     let i = uriAt;
     while (i < length && (bytes[i] ?? 0) > SPACE && bytes[i] !== DELETE) i++;
     this.uriEnd = i;
-    if (bytes[i] !== SPACE || !equalsText(bytes, i + 1, i + 1 + VERSION.length, VERSION)) return -1;
-    i += 1 + VERSION.length;
+    if (!standsAt(view, i, VERSION)) return -1;
+    i += VERSION.byteLength;
     while (i < length && bytes[i] !== CR) {
       const nameEnd = skipBytes(bytes, i, length, TOKEN);
       if (nameEnd === i || bytes[nameEnd] !== COLON) return -1;
-      const number = headerNumberIn(bytes, i, nameEnd);
+      const number = headerNumberIn(view, i, nameEnd);
       i = nameEnd + 1;
       while (bytes[i] === SPACE) i++;
       const valueAt = i;
@@ -145,13 +154,18 @@ export class ExpressHead {
     }
   }
 
-  #readCSeq(method: string): boolean {
-    const { bytes } = this;
+  /** `method`: with the space behind it. */
+  #readCSeq(method: DataView): boolean {
+    const { bytes, view } = this;
     const at = this.at[CSEQ] ?? 0;
     const end = this.end[CSEQ] ?? 0;
-    const digitsEnd = end - method.length - 1;
+    const digitsEnd = end - method.byteLength;
     this.cseq = readDecimal(bytes, at, digitsEnd, CSEQ_MAX);
-    return this.cseq >= 0 && bytes[digitsEnd] === SPACE && equalsText(bytes, digitsEnd + 1, end, method);
+    return (
+      this.cseq >= 0 &&
+      bytes[digitsEnd] === SPACE &&
+      equalBytes(view, digitsEnd + 1, end, method, 0, method.byteLength - 1)
+    );
   }
 
   /** A Call-ID of the characters that nearly all are made of. */
@@ -159,28 +173,28 @@ export class ExpressHead {
     const at = this.at[CALL_ID] ?? 0;
     const end = this.end[CALL_ID] ?? 0;
     let i = at;
-    while (i < end && (this.bytes[i] === AT_SIGN || skipBytes(this.bytes, i, i + 1, TOKEN) > i)) i++;
+    while (i < end && IN_CALL_ID[this.bytes[i] ?? 0] === 1) i++;
     return at !== 0 && at < end && i === end;
   }
 
   /** `SIP/2.0/UDP 192.0.2.1:5060` with `branch` and `rport`, in either order, and nothing else. */
   #readVia(): boolean {
-    const { bytes } = this;
+    const { bytes, view } = this;
     const at = this.at[VIA] ?? 0;
     const end = this.end[VIA] ?? 0;
-    if (!equalsText(bytes, at, at + PROTOCOL.length, PROTOCOL)) return false;
-    this.viaHostAt = at + PROTOCOL.length + 'UDP '.length;
-    if (!isTransport(bytes, at + PROTOCOL.length)) return false;
+    if (!standsAt(view, at, PROTOCOL)) return false;
+    this.viaHostAt = at + PROTOCOL.byteLength + UDP.byteLength;
+    if (!isTransport(view, at + PROTOCOL.byteLength)) return false;
     this.viaHostEnd = ipv4End(bytes, this.viaHostAt, end);
     let i = (this.viaPortEnd = skipPort(bytes, this.viaHostEnd, end));
     this.rportEnd = this.branchAt = 0;
     while (i > 0 && i < end) {
       if (bytes[i] !== SEMICOLON) return false;
       const nameAt = i + 1;
-      if (this.rportEnd === 0 && equalsText(bytes, nameAt, nameAt + RPORT.length, RPORT)) {
-        i = this.rportEnd = nameAt + RPORT.length;
-      } else if (this.branchAt === 0 && equalsText(bytes, nameAt, nameAt + BRANCH.length, BRANCH)) {
-        this.branchAt = nameAt + BRANCH.length;
+      if (this.rportEnd === 0 && standsAt(view, nameAt, RPORT)) {
+        i = this.rportEnd = nameAt + RPORT.byteLength;
+      } else if (this.branchAt === 0 && standsAt(view, nameAt, BRANCH)) {
+        this.branchAt = nameAt + BRANCH.byteLength;
         i = this.branchEnd = skipBytes(bytes, this.branchAt, end, TOKEN);
         if (this.branchEnd === this.branchAt) return false;
       } else return false;
@@ -190,7 +204,7 @@ export class ExpressHead {
 
   /** `"Name" <sip:user@host>;tag=token`; name and tag may be missing. */
   #readPerson(number: number, into: PersonPlace): boolean {
-    const { bytes } = this;
+    const { bytes, view } = this;
     const end = this.end[number] ?? 0;
     let i = this.at[number] ?? 0;
     if (i === 0) return false;
@@ -201,12 +215,12 @@ export class ExpressHead {
       i += 2;
     }
     if (bytes[i] !== OPEN) return false;
-    i = readUri(bytes, i + 1, end, into);
+    i = readUri(this, i + 1, end, into);
     into.tagAt = into.tagEnd = 0;
     if (i < 0 || i >= end || bytes[i] !== CLOSE) return false;
     if (++i === end) return true;
-    if (!equalsText(bytes, i, i + TAG.length, TAG)) return false;
-    into.tagAt = i + TAG.length;
+    if (!standsAt(view, i, TAG)) return false;
+    into.tagAt = i + TAG.byteLength;
     into.tagEnd = skipBytes(bytes, into.tagAt, end, TOKEN);
     return into.tagEnd === end && into.tagAt < end;
   }
@@ -217,35 +231,48 @@ const ZERO = 0x30;
 const BACKSLASH = 0x5c;
 const OPEN = 0x3c;
 const CLOSE = 0x3e;
-const PROTOCOL = 'SIP/2.0/';
-const RPORT = 'rport';
-const BRANCH = 'branch=';
-const TAG = ';tag=';
-const SIP = 'sip:';
+const PROTOCOL = bytesOf('SIP/2.0/');
+const UDP = bytesOf('UDP ');
+const TCP = bytesOf('TCP ');
+const TLS = bytesOf('TLS ');
+const RPORT = bytesOf('rport');
+const BRANCH = bytesOf('branch=');
+const TAG = bytesOf(';tag=');
+const SIP = bytesOf('sip:');
+/** The characters that nearly all Call-IDs are made of. */
+const IN_CALL_ID = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte === AT_SIGN || isClass(String.fromCharCode(byte), 0, TOKEN) ? 1 : 0,
+);
 
 /** Answers the request, or says false and has done nothing. */
 export type ExpressLane = (head: ExpressHead, flow: Flow, nowMs: number) => boolean;
 
 /** Whether the bytes from `at` to `end` name this node. */
-export type IsOurs = (bytes: Uint8Array, at: number, end: number) => boolean;
+export type IsOurs = (bytes: DataView, at: number, end: number) => boolean;
 
 function nowhere(): PersonPlace {
   return { userAt: 0, userEnd: 0, hostAt: 0, hostEnd: 0, tagAt: 0, tagEnd: 0 };
 }
 
 /** `UDP `, `TCP ` or `TLS `, in upper case as the answer has it. */
-function isTransport(bytes: Uint8Array, at: number): boolean {
-  return (
-    equalsText(bytes, at, at + 4, 'UDP ') ||
-    equalsText(bytes, at, at + 4, 'TCP ') ||
-    equalsText(bytes, at, at + 4, 'TLS ')
-  );
+function isTransport(view: DataView, at: number): boolean {
+  return standsAt(view, at, UDP) || standsAt(view, at, TCP) || standsAt(view, at, TLS);
+}
+
+/** Some dozens of stores take less time than one call of fill(). */
+export function clear(numbers: Int32Array): void {
+  for (let i = 0; i < numbers.length; i++) numbers[i] = 0;
 }
 
 /** Reads `sip:user@host:port` without escapes, password and parameters; the offset behind it, or -1. */
-export function readUri(bytes: Uint8Array, at: number, end: number, into: UriPlace): number {
-  if (!equalsText(bytes, at, at + SIP.length, SIP)) return -1;
-  let i = at + SIP.length;
+export function readUri(
+  { bytes, view }: Pick<ExpressHead, 'bytes' | 'view'>,
+  at: number,
+  end: number,
+  into: UriPlace,
+): number {
+  if (!standsAt(view, at, SIP)) return -1;
+  let i = at + SIP.byteLength;
   const userEnd = skipBytes(bytes, i, end, PLAIN_USER);
   into.userAt = into.userEnd = 0;
   if (userEnd < end && bytes[userEnd] === AT_SIGN) {

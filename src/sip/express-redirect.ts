@@ -2,8 +2,10 @@
  * The express lane of INVITE, OPTIONS and their ACK: 302 to the one contact of a user whom everybody may call.
  * calls.ts does all others, and would answer these alike.
  */
+import { bytesOf, equalBytes, standsAt } from '../base/bytes.ts';
 import { FIELD_BYTE } from '../heartbeat/fields.ts';
 import { NETWORKS, STATUSES } from '../base/model.ts';
+import { TextPlace } from '../heartbeat/session-rows.ts';
 import { REGISTRATION_FIELD_BYTE } from './bindings.ts';
 import type { SipContext } from './context.ts';
 import { sipAddress, waitingKey } from './context.ts';
@@ -11,11 +13,15 @@ import { equalsText } from './express-bytes.ts';
 import type { ExpressHead, ExpressLane, IsOurs, UriPlace } from './express-head.ts';
 import { readUri } from './express-head.ts';
 import type { ExpressWriter } from './express-writer.ts';
-import { tagFor } from './express-writer.ts';
+import { END_OF_LINE, tagFor } from './express-writer.ts';
 import type { Flow } from './flow.ts';
 import { AUTHORIZATION, CALL_ID, PROXY_REQUIRE, REQUIRE, ROUTE } from './header-names.ts';
 
-const SIP = 'sip:';
+const SIP = bytesOf('sip:');
+const MOVED = bytesOf('SIP/2.0 302 Moved Temporarily\r\n');
+const CONTACT_IS = bytesOf('Contact: <');
+const CLOSE = bytesOf('>');
+const Q_IS = bytesOf(';q=');
 const PLUS = 0x2b;
 const SEMICOLON = 0x3b;
 const AT_SIGN = 0x40;
@@ -27,6 +33,7 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
   const { table } = cases;
   const { users, sessions } = table;
   const uri: UriPlace = { userAt: 0, userEnd: 0, hostAt: 0, hostEnd: 0 };
+  const text = new TextPlace();
 
   /** Whether the caller may ask: he sends from where he is registered, or strangers may. Spends a stranger's request. */
   const isAdmitted = ({ bytes, at, from }: ExpressHead, flow: Flow, nowMs: number): boolean => {
@@ -51,41 +58,41 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
   };
 
   /** Whether the caller sends from where he says he is, and the callee is seen where his contact says (isDirect and isPublic). */
-  const isPublic = ({ bytes, viaHostAt }: ExpressHead, flow: Flow, row: number, text: Uint8Array, at: ContactPlace) => {
+  const isPublic = ({ view, viaHostAt }: ExpressHead, flow: Flow, row: number, text: DataView, at: ContactPlace) => {
     if (flow.transport !== 'udp' || sessions.network[row] !== WAN) return false;
     const source = sipAddress(flow.remote);
-    if (!equalsText(bytes, viaHostAt, viaHostAt + source.length, source)) return false;
-    if (bytes[viaHostAt + source.length] !== SEMICOLON) return false;
+    if (!equalsText(view, viaHostAt, viaHostAt + source.length, source)) return false;
+    if (view.getUint8(viaHostAt + source.length) !== SEMICOLON) return false;
     const { contactAt, contactEnd } = at;
-    if (!equalsText(text, contactAt, contactAt + SIP.length, SIP)) return false;
+    if (!standsAt(text, contactAt, SIP)) return false;
     let i = contactAt;
-    while (i < contactEnd && text[i] !== AT_SIGN) i++;
+    while (i < contactEnd && text.getUint8(i) !== AT_SIGN) i++;
     const wan = sipAddress(sessions.wan(row));
     return i + 1 + wan.length === contactEnd && equalsText(text, i + 1, contactEnd, wan);
   };
 
   return (head, flow, nowMs) => {
-    const { bytes, at, uriAt, uriEnd, to } = head;
+    const { bytes, view, at, uriAt, uriEnd, to } = head;
     if (settings.calls === 'proxy' || at[ROUTE] !== 0 || at[PROXY_REQUIRE] !== 0) return false;
     if (to.tagAt !== 0 || at[REQUIRE] !== 0) return false;
-    if (readUri(bytes, uriAt, uriEnd, uri) !== uriEnd || uri.userAt === 0 || bytes[uri.userAt] === PLUS) return false;
-    if (!isOurs(bytes, uri.hostAt, uri.hostEnd)) return false;
+    if (readUri(head, uriAt, uriEnd, uri) !== uriEnd || uri.userAt === 0 || bytes[uri.userAt] === PLUS) return false;
+    if (!isOurs(view, uri.hostAt, uri.hostEnd)) return false;
     const row = rowOf(head);
     if (row < 0) return false;
-    const text = sessions.textBytes(row);
+    sessions.findText(row, text);
     const place = readContact(text);
-    if (place === null || (settings.calls === 'auto' && !isPublic(head, flow, row, text, place))) return false;
+    if (place === null || (settings.calls === 'auto' && !isPublic(head, flow, row, text.bytes, place))) return false;
     if (mayRun(context, head, head.method) || !isAdmitted(head, flow, nowMs)) return false;
     counters.locatesUser++;
-    writer.begin('SIP/2.0 302 Moved Temporarily\r\n', head, flow.remote.host, flow.remote.port);
-    writer.text('Contact: <');
-    writer.copy(text, place.contactAt, place.contactEnd);
-    writer.text('>');
+    writer.begin(MOVED, head, flow.remote.host, flow.remote.port);
+    writer.put(CONTACT_IS);
+    writer.copy(text.bytes, place.contactAt, place.contactEnd);
+    writer.put(CLOSE);
     if (place.qEnd > place.qAt) {
-      writer.text(';q=');
-      writer.copy(text, place.qAt, place.qEnd);
+      writer.put(Q_IS);
+      writer.copy(text.bytes, place.qAt, place.qEnd);
     }
-    writer.text('\r\n');
+    writer.put(END_OF_LINE);
     flow.send(writer.end());
     return true;
   };
@@ -93,8 +100,10 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
 
 /** An ACK to one of the stateless answers, which are all that have this tag, needs nothing more. */
 export function isAckOfStateless(context: SipContext, head: ExpressHead): boolean {
-  const { bytes, at, to } = head;
-  if (at[ROUTE] !== 0 || to.tagAt === 0 || !equalsText(bytes, to.tagAt, to.tagEnd, tagFor(head))) return false;
+  const { view, at, to } = head;
+  if (at[ROUTE] !== 0 || to.tagAt === 0) return false;
+  const tag = tagFor(head);
+  if (!equalBytes(view, to.tagAt, to.tagEnd, tag, 0, tag.byteLength)) return false;
   return !mayRun(context, head, 'INVITE');
 }
 
@@ -119,9 +128,9 @@ interface ContactPlace {
 }
 
 /** Where contact and q stand in the text of a session; null of a native client, and of a contact behind a Path. */
-function readContact(text: Uint8Array): ContactPlace | null {
-  const pathAt = text.length;
-  if (text[pathAt - 1] !== REGISTRATION_FIELD_BYTE) return null;
+function readContact(text: TextPlace): ContactPlace | null {
+  const pathAt = text.end;
+  if (pathAt === text.at || text.bytes.getUint8(pathAt - 1) !== REGISTRATION_FIELD_BYTE) return null;
   const instanceAt = fieldAt(text, pathAt, REGISTRATION_FIELD_BYTE);
   const regIdAt = fieldAt(text, instanceAt, REGISTRATION_FIELD_BYTE);
   const qAt = fieldAt(text, regIdAt, REGISTRATION_FIELD_BYTE);
@@ -131,8 +140,8 @@ function readContact(text: Uint8Array): ContactPlace | null {
 }
 
 /** Where the field begins that ends before the separator in front of `next`. */
-function fieldAt(text: Uint8Array, next: number, separator: number): number {
+function fieldAt({ bytes, at }: TextPlace, next: number, separator: number): number {
   let i = next - 1;
-  while (i > 0 && text[i - 1] !== separator) i--;
+  while (i > at && bytes.getUint8(i - 1) !== separator) i--;
   return i;
 }

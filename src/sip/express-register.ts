@@ -1,17 +1,20 @@
 /**
  * The express lane of REGISTER: the refresh of the one registration of a user that changes nothing but its lifetime. registrar.ts does all others, and would answer these alike.
  */
+import { bytesOf, equalBytes } from '../base/bytes.ts';
+import { TextPlace } from '../heartbeat/session-rows.ts';
 import { NONCE_LENGTH } from '../login/nonces.ts';
 import type { SipContext, SipSettings } from './context.ts';
 import { ownUri } from './context.ts';
 import { isTaken } from './digest-offer.ts';
 import { createChallengeLane } from './express-challenge.ts';
-import { equalsText, readDecimal } from './express-bytes.ts';
+import { readDecimal } from './express-bytes.ts';
 import { ExpressContact, INSTANCE_ID, Q, REG_ID } from './express-contact.ts';
 import { DIGEST_URI, ExpressDigest, NONCE, REALM, USERNAME } from './express-digest.ts';
 import type { ExpressHead, ExpressLane, IsOurs, UriPlace } from './express-head.ts';
 import { readUri } from './express-head.ts';
 import type { ExpressWriter } from './express-writer.ts';
+import { END_OF_LINE } from './express-writer.ts';
 import type { Flow, Transport } from './flow.ts';
 import { AUTHORIZATION, CONTACT, EXPIRES, PATH, REQUIRE, SUPPORTED } from './header-names.ts';
 import { EXPIRES_MAX } from './message.ts';
@@ -24,24 +27,29 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
   const { users, sessions } = table;
   const digest = new ExpressDigest();
   const contact = new ExpressContact();
+  const text = new TextPlace();
+  const realm = bytesOf(settings.realm);
   const uri: UriPlace = { userAt: 0, userEnd: 0, hostAt: 0, hostEnd: 0 };
   /** Whoever asks comes from this address, whatever the port. */
   const source = { host: '', port: 0 };
 
-  const isForUs = ({ bytes, uriAt, uriEnd, at, to }: ExpressHead): boolean =>
-    readUri(bytes, uriAt, uriEnd, uri) === uriEnd &&
-    isOurs(bytes, uri.hostAt, uri.hostEnd) &&
-    isOurs(bytes, to.hostAt, to.hostEnd) &&
-    to.tagAt === 0 &&
-    at[REQUIRE] === 0;
+  const isForUs = (head: ExpressHead): boolean => {
+    const { view, uriAt, uriEnd, at, to } = head;
+    return (
+      readUri(head, uriAt, uriEnd, uri) === uriEnd &&
+      isOurs(view, uri.hostAt, uri.hostEnd) &&
+      isOurs(view, to.hostAt, to.hostEnd) &&
+      to.tagAt === 0 &&
+      at[REQUIRE] === 0
+    );
+  };
 
   const challenge = createChallengeLane(context, writer);
 
-  const routes = new Map<Transport, string>();
+  const routes = new Map<Transport, DataView>();
   /** The transports are open when the first request comes, and stay where they are. */
-  const serviceRoute = (flow: Flow): string => {
-    // In one piece: a string that is put together is read more slowly.
-    const known = routes.get(flow.transport) ?? Buffer.from(ownUri(context, flow, ';lr')).toString('latin1');
+  const serviceRoute = (flow: Flow): DataView => {
+    const known = routes.get(flow.transport) ?? bytesOf(`\r\nService-Route: <${ownUri(context, flow, ';lr')}>\r\n`);
     if (!routes.has(flow.transport)) routes.set(flow.transport, known);
     return known;
   };
@@ -54,7 +62,8 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
     const userRow = users.findIn(bytes, to.userAt, to.userEnd);
     if (userRow < 0 || users.devices[userRow] !== 1) return -1;
     const row = (users.firstSession[userRow] ?? 0) - 1;
-    if (!contact.isRegistered(head, sessions.textBytes(row))) return -1;
+    sessions.findText(row, text);
+    if (!contact.isRegistered(head, text)) return -1;
     return head.cseq > (sessions.seqHighest[row] ?? 0) ? row : -1;
   };
 
@@ -69,15 +78,15 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
 
   return (head, flow, nowMs) => {
     if (!isForUs(head)) return false;
-    const { bytes, at, end } = head;
+    const { bytes, view, at, end } = head;
     const digestAt = at[AUTHORIZATION] ?? 0;
     if (digestAt === 0) return challenge(head, flow, nowMs);
     if (at[PATH] !== 0 || at[CONTACT] === 0 || hasSuccessor(context)) return false;
-    if (!digest.read(bytes, digestAt, end[AUTHORIZATION] ?? 0) || !contact.read(head)) return false;
+    if (!digest.read(head, digestAt, end[AUTHORIZATION] ?? 0) || !contact.read(head)) return false;
     if (!isTaken(digest.isMd5 ? 'MD5' : 'SHA-256', settings.digest)) return false;
     // What RFC 5626 adds is not for here.
     if (at[SUPPORTED] !== 0 && contact.at[REG_ID] !== 0) return false;
-    if (!equalsText(bytes, digest.at[REALM] ?? 0, digest.end[REALM] ?? 0, settings.realm)) return false;
+    if (!equalBytes(view, digest.at[REALM] ?? 0, digest.end[REALM] ?? 0, realm, 0, realm.byteLength)) return false;
     if (!digest.isSame(DIGEST_URI, head.uriAt, head.uriEnd)) return false;
     const nonceAt = digest.at[NONCE] ?? 0;
     if ((digest.end[NONCE] ?? 0) - nonceAt !== NONCE_LENGTH) return false;
@@ -93,13 +102,11 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
     sessions.seqMaskLow[row] = nonceMs >>> 0;
     sessions.seqMaskHigh[row] = digest.count;
     context.bind(row, flow);
-    writer.begin('SIP/2.0 200 OK\r\n', head, flow.remote.host, flow.remote.port);
+    writer.begin(OK, head, flow.remote.host, flow.remote.port);
     writeContact(writer, contact, lifetimeS);
-    writer.text('Date: ');
+    writer.put(DATE_IS);
     writer.text(dateOf(Math.floor(nowMs / 1000)));
-    writer.text('\r\nService-Route: <');
-    writer.text(serviceRoute(flow));
-    writer.text('>\r\n');
+    writer.put(serviceRoute(flow));
     flow.send(writer.end());
     return true;
   };
@@ -120,28 +127,37 @@ function lifetimeOf(
   return lifetimeS > 0 && lifetimeS >= expiresMinS ? lifetimeS : -1;
 }
 
+const OK = bytesOf('SIP/2.0 200 OK\r\n');
+const DATE_IS = bytesOf('Date: ');
+const CONTACT_IS = bytesOf('Contact: <');
+const EXPIRES_IS = bytesOf('>;expires=');
+const Q_IS = bytesOf(';q=');
+const INSTANCE_IS = bytesOf(';+sip.instance="');
+const REG_ID_IS = bytesOf(';reg-id=');
+const QUOTE = bytesOf('"');
+
 /** As contactValue() in bindings.ts. */
 function writeContact(
   writer: ExpressWriter,
-  { bytes, at, end, uriAt, uriEnd }: ExpressContact,
+  { view, at, end, uriAt, uriEnd }: ExpressContact,
   lifetimeS: number,
 ): void {
-  writer.text('Contact: <');
-  writer.copy(bytes, uriAt, uriEnd);
-  writer.text('>;expires=');
+  writer.put(CONTACT_IS);
+  writer.copy(view, uriAt, uriEnd);
+  writer.put(EXPIRES_IS);
   writer.decimal(lifetimeS);
   if (at[Q] !== 0) {
-    writer.text(';q=');
-    writer.copy(bytes, at[Q] ?? 0, end[Q] ?? 0);
+    writer.put(Q_IS);
+    writer.copy(view, at[Q] ?? 0, end[Q] ?? 0);
   }
   if (at[INSTANCE_ID] !== 0) {
-    writer.text(';+sip.instance="');
-    writer.copy(bytes, at[INSTANCE_ID] ?? 0, end[INSTANCE_ID] ?? 0);
-    writer.text('"');
+    writer.put(INSTANCE_IS);
+    writer.copy(view, at[INSTANCE_ID] ?? 0, end[INSTANCE_ID] ?? 0);
+    writer.put(QUOTE);
   }
   if (at[REG_ID] !== 0) {
-    writer.text(';reg-id=');
-    writer.copy(bytes, at[REG_ID] ?? 0, end[REG_ID] ?? 0);
+    writer.put(REG_ID_IS);
+    writer.copy(view, at[REG_ID] ?? 0, end[REG_ID] ?? 0);
   }
-  writer.text('\r\n');
+  writer.put(END_OF_LINE);
 }

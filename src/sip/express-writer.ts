@@ -1,4 +1,5 @@
 /** Answers written straight as bytes, most of them copied from the request. */
+import { bytesOf, copyBytes, viewOn } from '../base/bytes.ts';
 import { CALL_ID, CSEQ, FROM, TO, VIA } from './header-names.ts';
 import type { ExpressHead } from './express-head.ts';
 import { TagHash } from './stateless-tag.ts';
@@ -11,38 +12,45 @@ const tag = new TagHash();
 
 export class ExpressWriter {
   #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  #view = viewOn(this.#slab);
   #start = 0;
   #at = 0;
 
   /** Begins an answer with the status line and what is copied (RFC 3261 8.2.6), as makeResponse() does. */
-  begin(statusLine: string, head: ExpressHead, host: string, port: number): void {
+  begin(statusLine: DataView, head: ExpressHead, host: string, port: number): void {
     if (this.#at + head.length + OWN_BYTES_MAX > SLAB_BYTES) {
       this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.#view = viewOn(this.#slab);
       this.#at = 0;
     }
     this.#start = this.#at;
-    const { bytes, at, end } = head;
-    this.text(statusLine);
-    this.text('Via: ');
-    this.copy(bytes, at[VIA] ?? 0, head.rportEnd);
-    this.text('=');
+    const { view, at, end } = head;
+    this.put(statusLine);
+    this.put(VIA_IS);
+    this.copy(view, at[VIA] ?? 0, head.rportEnd);
+    this.put(EQUALS);
     this.decimal(port);
-    this.copy(bytes, head.rportEnd, end[VIA] ?? 0);
-    this.text(';received=');
+    this.copy(view, head.rportEnd, end[VIA] ?? 0);
+    this.put(RECEIVED_IS);
     this.text(host);
-    this.text('\r\nFrom: ');
-    this.copy(bytes, at[FROM] ?? 0, end[FROM] ?? 0);
-    this.text('\r\nTo: ');
-    this.copy(bytes, at[TO] ?? 0, end[TO] ?? 0);
+    this.put(FROM_IS);
+    this.copy(view, at[FROM] ?? 0, end[FROM] ?? 0);
+    this.put(TO_IS);
+    this.copy(view, at[TO] ?? 0, end[TO] ?? 0);
     if (head.to.tagAt === 0) {
-      this.text(';tag=');
-      this.text(tagFor(head));
+      this.put(TAG_IS);
+      this.put(tagFor(head));
     }
-    this.text('\r\nCall-ID: ');
-    this.copy(bytes, at[CALL_ID] ?? 0, end[CALL_ID] ?? 0);
-    this.text('\r\nCSeq: ');
-    this.copy(bytes, at[CSEQ] ?? 0, end[CSEQ] ?? 0);
-    this.text('\r\n');
+    this.put(CALL_ID_IS);
+    this.copy(view, at[CALL_ID] ?? 0, end[CALL_ID] ?? 0);
+    this.put(CSEQ_IS);
+    this.copy(view, at[CSEQ] ?? 0, end[CSEQ] ?? 0);
+    this.put(END_OF_LINE);
+  }
+
+  /** What is known beforehand. */
+  put(text: DataView): void {
+    this.copy(text, 0, text.byteLength);
   }
 
   /** ASCII. */
@@ -53,11 +61,8 @@ export class ExpressWriter {
     this.#at = at;
   }
 
-  copy(bytes: Uint8Array, from: number, to: number): void {
-    const slab = this.#slab;
-    let at = this.#at;
-    for (let i = from; i < to; i++) slab[at++] = bytes[i] ?? 0;
-    this.#at = at;
+  copy(bytes: DataView, from: number, to: number): void {
+    this.#at = copyBytes(this.#view, this.#at, bytes, from, to);
   }
 
   decimal(number: number): void {
@@ -73,13 +78,24 @@ export class ExpressWriter {
 
   /** Ends the head of an answer without body; its bytes. */
   end(): Buffer {
-    this.text('Content-Length: 0\r\n\r\n');
+    this.put(END);
     return this.#slab.subarray(this.#start, this.#at);
   }
 }
 
-/** As statelessTag() makes it of a parsed request. */
-export function tagFor({ bytes, at, end, branchAt, branchEnd, from, cseq }: ExpressHead): string {
+export const END_OF_LINE = bytesOf('\r\n');
+const VIA_IS = bytesOf('Via: ');
+const EQUALS = bytesOf('=');
+const RECEIVED_IS = bytesOf(';received=');
+const FROM_IS = bytesOf('\r\nFrom: ');
+const TO_IS = bytesOf('\r\nTo: ');
+const TAG_IS = bytesOf(';tag=');
+const CALL_ID_IS = bytesOf('\r\nCall-ID: ');
+const CSEQ_IS = bytesOf('\r\nCSeq: ');
+const END = bytesOf('Content-Length: 0\r\n\r\n');
+
+/** As statelessTag() makes it of a parsed request; good until the next one. */
+export function tagFor({ bytes, at, end, branchAt, branchEnd, from, cseq }: ExpressHead): DataView {
   tag.addAll(bytes, branchAt, branchEnd);
   tag.add(0x0a);
   tag.addAll(bytes, from.tagAt, from.tagEnd);

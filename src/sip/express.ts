@@ -3,8 +3,9 @@
  * the online table, without parsing them whole. A request that is in any way out of the ordinary is left to
  * parseMessage() and the handlers, which answer all, and these alike (held by test/unit/sip-express.test.ts).
  */
+import { bytesOf, equalBytes } from '../base/bytes.ts';
 import type { SipContext } from './context.ts';
-import { equalsBytes, equalsText, ipv4End } from './express-bytes.ts';
+import { ipv4End } from './express-bytes.ts';
 import type { IsOurs, UriPlace } from './express-head.ts';
 import { ExpressHead } from './express-head.ts';
 import { createRedirectLane, isAckOfStateless } from './express-redirect.ts';
@@ -12,30 +13,25 @@ import { createRegisterLane } from './express-register.ts';
 import { ExpressWriter } from './express-writer.ts';
 import type { Flow } from './flow.ts';
 
-const METHODS = ['REGISTER', 'OPTIONS', 'INVITE', 'ACK'] as const;
-
 /** `bytes`: one message, whole. False: nothing has been done, it is left to the others. */
 export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) => boolean {
   const { clock } = context.cases;
-  const domains = [...context.domains].map((domain) => Buffer.from(domain));
+  const domains = [...context.domains].map(bytesOf);
   const isOurs: IsOurs = (bytes, at, end) => {
-    for (const domain of domains) if (equalsBytes(domain, 0, domain.length, bytes, at, end)) return true;
+    for (const domain of domains) if (equalBytes(domain, 0, domain.byteLength, bytes, at, end)) return true;
     return false;
   };
-  const isHost = (bytes: Uint8Array, { hostAt, hostEnd }: UriPlace): boolean =>
-    isOurs(bytes, hostAt, hostEnd) || ipv4End(bytes, hostAt, hostEnd) === hostEnd;
+  const isHost = ({ bytes, view }: ExpressHead, { hostAt, hostEnd }: UriPlace): boolean =>
+    isOurs(view, hostAt, hostEnd) || ipv4End(bytes, hostAt, hostEnd) === hostEnd;
   const head = new ExpressHead();
   const writer = new ExpressWriter();
   const register = createRegisterLane(context, writer, isOurs);
   const redirect = createRedirectLane(context, writer, isOurs);
 
   return (bytes, flow) => {
-    const method = METHODS.find((name) => bytes[name.length] === SPACE && equalsText(bytes, 0, name.length, name));
-    if (method === undefined || !head.read(bytes, method)) return false;
-    if (!isHost(bytes, head.from) || !isHost(bytes, head.to)) return false;
-    if (method === 'REGISTER') return register(head, flow, clock.now());
-    if (method === 'ACK') return isAckOfStateless(context, head);
+    if (!head.read(bytes) || !isHost(head, head.from) || !isHost(head, head.to)) return false;
+    if (head.method === 'REGISTER') return register(head, flow, clock.now());
+    if (head.method === 'ACK') return isAckOfStateless(context, head);
     return redirect(head, flow, clock.now());
   };
 }
-const SPACE = 0x20;

@@ -1,3 +1,5 @@
+import { HEX_PAIRS, viewOn } from '../base/bytes.ts';
+
 /**
  * The To tag of an answer without state: the same for each retransmission of the request, for its CANCEL (RFC 3261
  * 8.2.7) and for its ACK. 64 bits of FNV-1a in two lanes: spreads well and costs little; nothing secret hangs on it.
@@ -28,22 +30,20 @@ export class TagHash {
     this.#b = b;
   }
 
-  /** The tag of what was added, 16 hexadecimal digits; begins anew. */
-  take(): string {
+  /** The tag of what was added, 16 hexadecimal digits, good until the next one is taken; begins anew. */
+  take(): DataView {
     writeHex(0, this.#a);
     writeHex(8, this.#b);
     this.#a = SEED_A;
     this.#b = SEED_B;
-    return digits.toString('latin1');
+    return view;
   }
 }
 
 const digits = Buffer.alloc(16);
+const view = viewOn(digits);
 function writeHex(at: number, word: number): void {
-  for (let i = 0; i < 8; i++) {
-    const digit = (word >>> (28 - 4 * i)) & 15;
-    digits[at + i] = digit < 10 ? 0x30 + digit : 0x57 + digit;
-  }
+  for (let i = 0; i < 4; i++) view.setUint16(at + 2 * i, HEX_PAIRS[(word >>> (24 - 8 * i)) & 255] ?? 0, true);
 }
 
 const hash = new TagHash();
@@ -51,5 +51,6 @@ const hash = new TagHash();
 /** Of a whole seed; a character a byte. */
 export function statelessTag(seed: string): string {
   for (let i = 0; i < seed.length; i++) hash.add(seed.charCodeAt(i));
-  return hash.take();
+  hash.take();
+  return digits.toString('latin1');
 }
