@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Address } from '../../src/base/model.ts';
 import type { Reply } from '../../src/udp/client-message.ts';
 import { ROOT } from './support-cli.ts';
-import type { TestClient, TestSession } from './support-node.ts';
+import type { HttpAnswer, TestClient, TestSession } from './support-node.ts';
 import { addressOf, http, isSession, nodeSettings, temporaryFolder } from './support-node.ts';
 
 const ADMIN_TOKEN = 'the admin token of the cluster';
@@ -28,7 +28,7 @@ export class NodeProcess {
   readonly #data = temporaryFolder();
   #child: ChildProcess | null = null;
   udp: Address = { host: '127.0.0.1', port: 0 };
-  #http = '';
+  http = '';
 
   constructor(name: string, settings: Record<string, string>) {
     this.name = name;
@@ -55,7 +55,7 @@ export class NodeProcess {
     await pause(50);
     const { udp, http: url } = JSON.parse(readFileSync(run, 'utf8')) as { udp: Address; http: string };
     this.udp = udp;
-    this.#http = url;
+    this.http = url;
   }
 
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
@@ -77,7 +77,7 @@ export class NodeProcess {
   async online(): Promise<string[]> {
     const uids: string[] = [];
     for (let after = ''; ;) {
-      const answer = await http(`${this.#http}/v1/admin/sessions?limit=1000${after}`, { token: ADMIN_TOKEN });
+      const answer = await http(`${this.http}/v1/admin/sessions?limit=1000${after}`, { token: ADMIN_TOKEN });
       const page = answer.json as { sessions: { uid: string }[]; next: string | null };
       uids.push(...page.sessions.map(({ uid }) => uid));
       if (page.next === null) return uids;
@@ -85,8 +85,9 @@ export class NodeProcess {
     }
   }
 
-  async admin(path: string, body?: object): Promise<Record<string, unknown>> {
-    return (await http(`${this.#http}/v1/admin/${path}`, { token: ADMIN_TOKEN, ...(body && { body }) })).json;
+  async admin(path: string, body?: object, method = body === undefined ? 'GET' : 'POST'): Promise<HttpAnswer['json']> {
+    const url = `${this.http}/v1/admin/${path}`;
+    return (await http(url, { token: ADMIN_TOKEN, method, ...(body && { body }) })).json;
   }
 }
 
