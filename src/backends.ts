@@ -51,6 +51,7 @@ function openOne(url: string, config: Config, ports: BackendPorts): Promise<Dire
     usersBase: config.ldapUsersBase,
     names: attributeNames(config),
     readOnly: config.ldapReadOnly,
+    ...(url === config.directory && { replicas: config.ldapReplicas }),
   });
 }
 

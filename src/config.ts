@@ -144,8 +144,15 @@ function contradictions(config: Values, derived: Config): string[] {
       problems.push(`${named(key)} must begin with sqlite:, ldap://, ldaps:// or mysql://`);
     }
   }
-  if (config.ldapStartTls && derived.directory.startsWith('ldaps://')) {
+  const ldap = [derived.directory, ...config.ldapReplicas];
+  if (config.ldapStartTls && ldap.some((url) => url.startsWith('ldaps://'))) {
     problems.push(`${named('ldapStartTls')} does not go with ldaps://`);
+  }
+  if (config.ldapReplicas.some((url) => !/^ldaps?:\/\/[^/]+\/?$/.test(url) || !URL.canParse(url))) {
+    problems.push(`${named('ldapReplicas')} must be addresses like ldap://host:port, without a base DN`);
+  }
+  if (config.ldapReplicas.length > 0 && !derived.directory.startsWith('ldap')) {
+    problems.push(`${named('ldapReplicas')} go with a directory in LDAP`);
   }
   if (config.nats !== '' && config.clusterKey === '') {
     problems.push(`${named('clusterKey')} must be set in a cluster, the same on every node`);

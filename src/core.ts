@@ -240,7 +240,10 @@ function locates(
     locateElsewhere: async (asker, target, trace) => counted(await locateElsewhere(deps, asker, target, trace)),
     locateAnywhere: async (asker, target, trace) => {
       const located = await locateElsewhere(deps, asker, target, trace);
-      return counted(owner === null ? located : await locateAtOwner(owner, located, asker, trace));
+      if (owner === null) return counted(located);
+      const again = async (uid: string): Promise<Located> =>
+        locateHere(deps.table, asker, uid, trace) ?? locateElsewhere(deps, asker, uid, trace, false);
+      return counted(await locateAtOwner(owner, located, again, asker, trace));
     },
   };
 }

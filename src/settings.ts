@@ -191,6 +191,14 @@ export const SETTINGS = {
     "the system's",
     'PEM file of the certificate authority for StartTLS and ldaps',
   ),
+  ldapReplicas: setting(
+    'ldap.replicas',
+    'LDAP_REPLICAS',
+    list,
+    [],
+    '',
+    'replicas of the LDAP directory, `ldap://host:port` each, that are read from where that may be a little old',
+  ),
   ldapUserFilter: setting(
     'ldap.user-filter',
     'LDAP_USER_FILTER',

@@ -103,14 +103,24 @@ export interface Finding {
   readonly remedy: string;
 }
 
+/**
+ * Whether an answer will do that may be a little old. A read that is given one may be answered by a replica, where the
+ * backend has any; what won't do is asked of the server that takes the writes. Any other read sees all that was written
+ * before it.
+ */
+export type Suffices<Answer extends readonly unknown[]> = (...answer: Answer) => boolean;
+
 export interface Directory {
   /** For people: kind and place, without any secret. */
   readonly description: string;
 
   /** The user and his location in one read, by the index on uid; null where there is none. */
-  find(uid: string): Promise<Entry | null>;
+  find(uid: string, suffices?: Suffices<[Entry | null]>): Promise<Entry | null>;
   /** Version and whereabouts of up to 500 users; who is missing from the map is missing from the directory. */
-  peek(uids: readonly string[]): Promise<ReadonlyMap<string, Glimpse>>;
+  peek(
+    uids: readonly string[],
+    suffices?: Suffices<[uid: string, glimpse: Glimpse | undefined]>,
+  ): Promise<ReadonlyMap<string, Glimpse>>;
   /** Whether this is his password: by the stored value, or by a bind where only that can tell. */
   checkPassword(user: User, password: string): Promise<boolean>;
   search(query: Query): Promise<Page>;
@@ -126,7 +136,10 @@ export interface Directory {
   /** Compare-and-set: written only where the stored epoch is `expectedEpoch` (0: never written before). */
   writeLocation(uid: string, location: Location, expectedEpoch: number): Promise<'written' | 'lost' | 'unknown'>;
 
-  /** Up to `limit` users whose location names this server, in the order of their uids, after that of `after`. */
+  /**
+   * Up to `limit` users whose location names this server, in the order of their uids, after that of `after`. May be a
+   * little old, as by a replica.
+   */
   owned(server: string, limit: number, after?: string): Promise<readonly Owned[]>;
 
   /** Messages that wait for users; null where this directory has no place for them. */

@@ -57,8 +57,8 @@ export function guarded(inner: Directory, options: GuardOptions): GuardedDirecto
   return {
     description: inner.description,
     health: () => breaker.health(),
-    find: (uid) => guard(() => inner.find(uid)),
-    peek: (uids) => guard(() => inner.peek(uids)),
+    find: (uid, suffices) => guard(() => inner.find(uid, suffices)),
+    peek: (uids, suffices) => guard(() => inner.peek(uids, suffices)),
     checkPassword: (user, password) => guard(() => inner.checkPassword(user, password)),
     search: (query) => guard(() => inner.search(query)),
     regions: () => guard(() => inner.regions()),

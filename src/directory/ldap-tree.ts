@@ -12,6 +12,7 @@ import { unavailable } from './ldap-pool.ts';
 /** RFC 4511 appendix A. */
 export const RESULT = {
   sizeLimitExceeded: 4,
+  referral: 10,
   noSuchAttribute: 16,
   undefinedAttributeType: 17,
   attributeOrValueExists: 20,
@@ -134,10 +135,13 @@ export function isResult(error: unknown, code: number): boolean {
   return error instanceof ResultCodeError && error.code === code;
 }
 
+const REFERRED = 'this LDAP server is a replica, which refers writes to its provider';
+
 /** What an error of the server or of the connection is to the callers of the directory. */
 export function asFailure(error: unknown): unknown {
   if (error instanceof VserverError) return error;
   if (!(error instanceof ResultCodeError)) return unavailable(error);
+  if (error.code === RESULT.referral) return new VserverError('READ_ONLY', REFERRED, { cause: error });
   if (READ_ONLY_CODES.includes(error.code)) return new VserverError('READ_ONLY', undefined, { cause: error });
   // OpenLDAP's word for an object class that it does not know is invalidAttributeSyntax.
   if (NO_PLACE_CODES.includes(error.code) || (error.code === 21 && error.message.startsWith('objectClass:'))) {

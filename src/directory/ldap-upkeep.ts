@@ -121,6 +121,10 @@ async function checkRights({ base, usersBase, names, pool, tree, users }: LdapCo
 
 function refused(subject: string, what: string, failure: unknown): Finding {
   if (isUnavailable(failure)) throw failure;
+  if (failure instanceof VserverError && isResult(failure.cause, RESULT.referral)) {
+    const remedy = 'name the provider in VSERVER_DIRECTORY, and this server in VSERVER_LDAP_REPLICAS';
+    return { level: 'error', subject, message: failure.message, remedy };
+  }
   const remedy =
     'give the bind DN write access to ou=servers, ou=config and the users, or set VSERVER_LDAP_READ_ONLY and VSERVER_STATE';
   return { level: 'error', subject, message: `${what} may not be written`, remedy };

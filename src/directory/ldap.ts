@@ -13,7 +13,10 @@ import { ldapImport } from './ldap-import.ts';
 import { missingClass, writeLocation } from './ldap-location.ts';
 import { ldapPool } from './ldap-pool.ts';
 import type { LdapPool } from './ldap-pool.ts';
+import { ldapReplicas } from './ldap-replicas.ts';
+import type { LdapSource } from './ldap-replicas.ts';
 import { asFailure, containerAttributes, equals, isResult, ldapTree, RESULT, toChange } from './ldap-tree.ts';
+import type { LdapTree } from './ldap-tree.ts';
 import { ldapUsers } from './ldap-users.ts';
 import { checkTree, treeEntries } from './ldap-upkeep.ts';
 import { checkStored } from './passwords.ts';
@@ -23,6 +26,8 @@ import { validateUser, validateVariable } from './validate.ts';
 export interface LdapOptions {
   /** `ldap://host:port/base-dn` or `ldaps://…`. */
   readonly url: string;
+  /** `ldap://host:port` or `ldaps://…` of servers with the same tree, that are only read from. */
+  readonly replicas?: readonly string[];
   readonly bindDn: string;
   readonly password: string;
   readonly startTls: boolean;
@@ -40,6 +45,9 @@ export interface LdapOptions {
   readonly connectionsMax?: number;
 }
 
+/** Of the deadline. */
+const REPLICA_SHARE = 4;
+
 /** Opens nothing yet: the first operation connects, so that a node starts while the server is down. */
 export function openLdap(options: LdapOptions): Promise<Directory> {
   const { log, clock, deadlineMs = 2_000, connectionsMax = 8 } = options;
@@ -49,9 +57,17 @@ export function openLdap(options: LdapOptions): Promise<Directory> {
   const usersBase =
     options.usersBase === undefined || options.usersBase === '' ? `ou=users,${base}` : options.usersBase;
   const names = { ...DEFAULT_ATTRIBUTE_NAMES, ...options.names };
-  const pool = ldapPool({ ...options, deadlineMs, connectionsMax });
-  const tree = ldapTree(pool, base, names);
-  const users = ldapUsers(tree, { usersBase, userFilter: options.userFilter ?? '', names, log, clock });
+  const open = (at: string, withinMs: number): LdapSource & { readonly tree: LdapTree } => {
+    const pool = ldapPool({ ...options, url: at, deadlineMs: withinMs, connectionsMax });
+    const tree = ldapTree(pool, base, names);
+    const users = ldapUsers(tree, { usersBase, userFilter: options.userFilter ?? '', names, log, clock });
+    return { name: `${new URL(at).protocol}//${new URL(at).host}`, pool, tree, users };
+  };
+  const provider = open(options.url, deadlineMs);
+  const { pool, tree, users } = provider;
+  // The provider is asked where they are late, and has to answer within the deadline of the whole.
+  const sources = (options.replicas ?? []).map((at) => open(at, deadlineMs / REPLICA_SHARE));
+  const replicas = ldapReplicas({ provider, replicas: sources, base, timers: options.timers, log });
   const context: LdapContext = { base, usersBase, names, pool, tree, users };
 
   /** A write, with the server's refusals as VserverErrors. */
@@ -66,9 +82,9 @@ export function openLdap(options: LdapOptions): Promise<Directory> {
 
   return Promise.resolve({
     description: `LDAP directory ${url.protocol}//${url.host}/${base}`,
-    find: (uid) => users.find(uid),
-    peek: (uids) => users.peek(uids),
-    owned: (server, limit, after) => users.owned(server, limit, after),
+    find: replicas.find,
+    peek: replicas.peek,
+    owned: (server, limit, after) => replicas.read((at) => at.owned(server, limit, after)),
     search: (query) => users.search(query),
     regions: () => users.regions(),
     checkPassword: (user, password) => checkPassword(pool, user, password),
@@ -89,8 +105,9 @@ export function openLdap(options: LdapOptions): Promise<Directory> {
         });
     },
     migrate: () => write(() => migrate(context)),
-    check: () => checkTree(context, options.readOnly === true),
+    check: async () => [...(await checkTree(context, options.readOnly === true)), ...(await replicas.check())],
     close() {
+      replicas.close();
       pool.close();
       return Promise.resolve();
     },

@@ -2,7 +2,7 @@
 import { isUid } from '../base/model.ts';
 import type { Region } from '../base/model.ts';
 import type { Clock } from '../base/ports.ts';
-import type { Directory, Entry } from '../directory/directory.ts';
+import type { Directory, Entry, Suffices } from '../directory/directory.ts';
 import { readNumber } from './numbers.ts';
 
 const REGIONS_AGE_MS_MAX = 60_000;
@@ -18,13 +18,16 @@ export class UserFinder {
     this.#clock = clock;
   }
 
-  /** An exact uid wins, then the longest country code; null where nobody is known by that name. */
-  async find(uidOrNumber: string): Promise<Entry | null> {
+  /**
+   * An exact uid wins, then the longest country code; null where nobody is known by that name. `suffices`: as for
+   * `Directory.find`.
+   */
+  async find(uidOrNumber: string, suffices?: Suffices<[Entry | null]>): Promise<Entry | null> {
     if (!isUid(uidOrNumber)) return null;
-    const exact = await this.#directory.find(uidOrNumber);
+    const exact = await this.#directory.find(uidOrNumber, suffices);
     if (exact !== null || !uidOrNumber.startsWith('0')) return exact;
     for (const { countryCode, uid } of readNumber(uidOrNumber, await this.#freshRegions())) {
-      const entry = await this.#directory.find(uid);
+      const entry = await this.#directory.find(uid, suffices);
       if (entry?.user.countryCode === countryCode) return entry;
     }
     return null;

@@ -84,14 +84,19 @@ export function locateHere(table: OnlineTable, asker: string, target: string, tr
 }
 const sight = new Sight();
 
-/** The answer by the directory; rejects with DIRECTORY_UNAVAILABLE. */
+/**
+ * The answer by the directory; rejects with DIRECTORY_UNAVAILABLE. `mayBeOld`: the user may be sought where he was a
+ * moment ago, as that node will tell.
+ */
 export async function locateElsewhere(
   deps: LocateDeps,
   asker: string,
   target: string,
   trace?: Trace,
+  mayBeOld = trace === undefined,
 ): Promise<Located> {
-  const entry = await deps.finder.find(target);
+  const suffices = (entry: Entry | null): boolean => entry !== null && isElsewhere(deps.servers, entry);
+  const entry = await deps.finder.find(target, mayBeOld ? suffices : undefined);
   if (entry === null) {
     trace?.(`directory: nobody is known as ${target}, neither by uid nor by number`);
     return { kind: 'unknown' };
@@ -108,6 +113,14 @@ export async function locateElsewhere(
 /** Whether somebody who is not the user himself belongs to the audience. */
 export function isAmong(audience: Audience, buddies: readonly string[], asker: string): boolean {
   return audience === 'all' || (audience === 'buddies' && buddies.includes(asker));
+}
+
+/**
+ * Whether the asker is sent to another node, which asks the directory anew where the user has left it meanwhile. That
+ * somebody is offline, or should be here, has to be the last word of the directory: he may just have logged in.
+ */
+function isElsewhere(servers: ServerImage, { location: { server, hidden } }: Entry): boolean {
+  return server !== null && !hidden && servers.other(server.name) !== undefined;
 }
 
 function byRecord(servers: ServerImage, entry: Entry, asker: string, trace?: Trace): Located {

@@ -88,7 +88,7 @@ export async function restoreSnapshot(path: string, deps: RestoreDeps): Promise<
 
 async function takeBack(batch: readonly Saved[], deps: RestoreDeps, counts: Counts, silent: number[]): Promise<void> {
   const nowS = Math.floor(deps.clock.now() / 1000);
-  const known = await glimpses(batch, deps.directory);
+  const known = await glimpses(batch, deps);
   for (const saved of batch) {
     const glimpse = known?.get(saved.profile.uid);
     // None: another node took this one for dead and cleared up; the sweep claims him again.
@@ -105,10 +105,14 @@ async function takeBack(batch: readonly Saved[], deps: RestoreDeps, counts: Coun
 
 async function glimpses(
   batch: readonly Saved[],
-  directory: Directory,
+  { directory, server }: RestoreDeps,
 ): Promise<ReadonlyMap<string, Glimpse> | undefined> {
+  const epochs = new Map(batch.map(({ profile, epoch }) => [profile.uid, epoch]));
   try {
-    return await directory.peek([...new Set(batch.map((saved) => saved.profile.uid))]);
+    return await directory.peek(
+      [...epochs.keys()],
+      (uid, glimpse) => glimpse?.server === server && glimpse.epoch === epochs.get(uid),
+    );
   } catch (error) {
     if (isUnavailable(error)) return undefined;
     throw error;

@@ -82,11 +82,20 @@ export class Sweep {
       else uids.push(uid);
     }
     if (uids.length === 0) return;
-    const glimpses = await directory.peek(uids);
+    const glimpses = await directory.peek(uids, (uid, glimpse) => this.#isAsHere(uid, glimpse));
     for (const uid of uids) {
       // A login that is under way knows better than what was read before it.
       if (!locks.isBusy(uid)) await this.#compare(uid, glimpses.get(uid));
     }
+  }
+
+  /** Whoever differs from what memory has is ended or read anew, so that must not be by what was long ago. */
+  #isAsHere(uid: string, glimpse: Glimpse | undefined): boolean {
+    const { users } = this.#deps.table;
+    const row = users.find(uid);
+    if (row < 0 || glimpse === undefined) return false;
+    if (glimpse.server !== this.#deps.name || glimpse.epoch !== users.epoch[row]) return false;
+    return users.stamp(row).version === digestOf(glimpse.version);
   }
 
   async #compare(uid: string, glimpse: Glimpse | undefined): Promise<void> {
@@ -112,7 +121,7 @@ export class Sweep {
     }
     if (table.users.stamp(row).version !== digestOf(glimpse.version)) {
       this.#deps.onChanged(uid);
-      const entry = await directory.find(uid);
+      const entry = await directory.find(uid, (old) => old?.version === glimpse.version);
       if (entry !== null) this.#takeOver(entry);
     }
   }

@@ -37,6 +37,12 @@ export interface Slapd {
 export interface SlapdOptions {
   readonly plain?: boolean;
   readonly cnConfig?: boolean;
+  /** It serves replicas. */
+  readonly isProvider?: boolean;
+  /** `ldap://127.0.0.1:port` of its provider: it is a replica. */
+  readonly replicaOf?: string;
+  /** To whom a replica refers writes. */
+  readonly refersTo?: string;
 }
 
 /**
@@ -57,7 +63,7 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
   const config =
     options.cnConfig === true
       ? writeCnConfig(folder, join(dirname(binary), 'slapadd'))
-      : writeConfig(folder, plain, suffix);
+      : writeConfig(folder, options, suffix);
   const [port, tlsPort] = [await freePort(), await freePort()];
   const urls = `ldap://127.0.0.1:${port}/ ldaps://127.0.0.1:${tlsPort}/`;
   let child: ChildProcess | undefined;
@@ -109,7 +115,8 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
   };
 }
 
-function writeConfig(folder: string, plain: boolean, suffix: string): string[] {
+function writeConfig(folder: string, options: SlapdOptions, suffix: string): string[] {
+  const plain = options.plain === true;
   const schemas = ['core', 'cosine', 'inetorgperson'].map((name) => `include /etc/ldap/schema/${name}.schema`);
   if (!plain) schemas.push(`include ${join(LDIF, 'vserver.schema')}`);
   const config = [
@@ -117,6 +124,7 @@ function writeConfig(folder: string, plain: boolean, suffix: string): string[] {
     `pidfile ${join(folder, 'slapd.pid')}`,
     'modulepath /usr/lib/ldap',
     'moduleload back_mdb',
+    ...(options.isProvider === true ? ['moduleload syncprov'] : []),
     `TLSCertificateFile ${join(folder, 'cert.pem')}`,
     `TLSCertificateKeyFile ${join(folder, 'key.pem')}`,
     plain ? `sizelimit ${PLAIN_SIZE_LIMIT}` : 'sizelimit unlimited',
@@ -133,12 +141,24 @@ function writeConfig(folder: string, plain: boolean, suffix: string): string[] {
     'index uid eq,pres,sub',
     ...(plain ? [] : ['index vsServer eq']),
     'index displayName,telephoneNumber,mail eq,sub',
+    'index entryCSN,entryUUID eq',
+    ...syncrepl(options),
     'access to attrs=userPassword by anonymous auth by * none',
     plain ? `access to * by dn.exact="${READER_DN}" read by * none` : 'access to * by * read',
+    // After the database, as overlays are.
+    ...(options.isProvider === true ? ['overlay syncprov', 'syncprov-sessionlog 10000'] : []),
   ];
   const file = join(folder, 'slapd.conf');
   writeFileSync(file, `${config.join('\n')}\n`, { mode: 0o600 });
   return ['-f', file];
+}
+
+/** RFC 4533, as OpenLDAP does it: all at first, and then each change when it is made. */
+function syncrepl({ replicaOf, refersTo }: SlapdOptions): string[] {
+  if (replicaOf === undefined) return [];
+  const bind = `bindmethod=simple binddn="${ROOT_DN}" credentials=${ROOT_PASSWORD}`;
+  const line = `syncrepl rid=001 provider=${replicaOf} ${bind} searchbase="${SUFFIX}" type=refreshAndPersist retry="1 +"`;
+  return [line, ...(refersTo === undefined ? [] : [`updateref ${refersTo}`])];
 }
 
 function writeCnConfig(folder: string, slapadd: string): string[] {
