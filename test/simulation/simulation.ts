@@ -4,6 +4,7 @@ import { GONE_MS } from '../../src/cluster/reconciler.ts';
 import type { Located } from '../../src/locator/locate.ts';
 import { STATUSES } from '../../src/base/model.ts';
 import { CLOSED, compose } from '../../src/presence/compose.ts';
+import type { Entry } from '../../src/directory/directory.ts';
 import { fakeDirectory } from '../support/fake-directory.ts';
 import { memoryWires } from '../support/wire.ts';
 import { History } from './history.ts';
@@ -46,6 +47,9 @@ class Simulation {
   #lost: SimNode | undefined;
   #isHealed = false;
   readonly #usersMax: readonly number[];
+  /** How far the replica is behind; 0: there is none. */
+  readonly #lagMs: number;
+  readonly #replicated = new Map<string, Entry | null>();
 
   constructor(seed: number) {
     const chance = chanceOf(seed);
@@ -55,9 +59,14 @@ class Simulation {
     const writeLocation = directory.writeLocation.bind(directory);
     directory.writeLocation = async (uid, location, expected) => {
       const written = await writeLocation(uid, location, expected);
-      if (written === 'written') history.wrote(uid, location, time.now);
+      if (written === 'written') {
+        history.wrote(uid, location, time.now);
+        this.#replicate(uid);
+      }
       return written;
     };
+    this.#lagMs = chance.pick([0, 0, 300, 4_000]);
+    if (this.#lagMs > 0) directory.replica = (uid) => this.#replicated.get(uid) ?? null;
     const busLoss = chance.pick([0, 0, 0.05, 0.3]);
     const wires = memoryWires(time.timers, (from, to) => this.#fate(busLoss, from, to));
     const shared: Shared = {
@@ -82,6 +91,7 @@ class Simulation {
       const blocked = user.uid === SHY ? [WATCHER] : [];
       const service = { ...user.service, devicesMax };
       directory.put({ ...user, service, lists: { ...user.lists, blocked } });
+      this.#replicated.set(user.uid, directory.row(user.uid));
     }
     this.#clients = Array.from({ length: DEVICES }, (_, i) => new SimClient(this.#world, `u${i % USERS}`, i + 1));
   }
@@ -104,6 +114,12 @@ class Simulation {
     await this.#heal();
     await time.advance(HEAL_MS + (this.#lost === undefined ? 0 : GONE_MS));
     this.#reckon();
+  }
+
+  #replicate(uid: string): void {
+    const { time, directory } = this.#world;
+    const entry = directory.row(uid);
+    time.after(this.#lagMs, () => this.#replicated.set(uid, entry));
   }
 
   #repeat(until: number, minMs: number, maxMs: number, run: () => void): void {
@@ -221,7 +237,9 @@ class Simulation {
         history.violations.push(`${uid}: ${node.name} said that he is online, and he was nowhere`);
       }
     } else if (located.kind === 'see-also') {
-      if (!named.has(located.server.name)) {
+      // By a replica he is sought where he was as long ago as it lags.
+      const namedBefore = history.named(uid, fromMs - this.#lagMs, time.now);
+      if (!namedBefore.has(located.server.name)) {
         history.violations.push(`${uid}: ${node.name} said ${located.server.name}, it was ${[...named].join()}`);
       }
     } else if (![...named].every((name) => name !== null && this.#isThere(name, uid, fromMs))) return;

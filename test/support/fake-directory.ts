@@ -19,6 +19,8 @@ export interface FakeDirectory extends Directory {
   down: boolean;
   /** While true every operation waits for `release`. */
   held: boolean;
+  /** What a replica that lags has of a user: answers reads that may be a little old. null: there is none. */
+  replica: ((uid: string) => Entry | null) | null;
   /** How many operations wait. */
   waiting(): number;
   /** Lets the operations that wait go on, oldest first; all of them, or the first `count`. */
@@ -33,6 +35,12 @@ export interface FakeDirectory extends Directory {
 export function testUser(user: Partial<User> & { uid: string }): User {
   const plain = userDefaults(user.uid);
   return { ...plain, secret: { ...plain.secret, password: 'secret' }, ...user };
+}
+
+function glimpseOf(entry: Entry | null | undefined): Glimpse | undefined {
+  if (entry === null || entry === undefined) return undefined;
+  const { epoch, server } = entry.location;
+  return { version: entry.version, epoch, server: server === null ? null : server.name };
 }
 
 export function fakeDirectory(): FakeDirectory {
@@ -63,6 +71,7 @@ export function fakeDirectory(): FakeDirectory {
     calls,
     down: false,
     held: false,
+    replica: null,
     waiting: () => held.length,
     release: (count = held.length) => held.splice(0, count).forEach((go) => go()),
     put(user) {
@@ -75,15 +84,18 @@ export function fakeDirectory(): FakeDirectory {
       return row === undefined ? null : entryOf(row);
     },
 
-    find: (uid) => enter('find', () => directory.row(uid)),
-    peek: (uids) =>
+    find: (uid, suffices) =>
+      enter('find', () => {
+        const old = suffices && directory.replica?.(uid);
+        return old !== undefined && suffices?.(old) === true ? old : directory.row(uid);
+      }),
+    peek: (uids, suffices) =>
       enter('peek', () => {
         const seen = new Map<string, Glimpse>();
         for (const uid of uids) {
-          const row = rows.get(uid);
-          if (row === undefined) continue;
-          const { epoch, server } = row.location;
-          seen.set(uid, { version: String(row.version), epoch, server: server === null ? null : server.name });
+          const old = suffices && glimpseOf(directory.replica?.(uid));
+          const glimpse = suffices?.(uid, old) === true ? old : glimpseOf(directory.row(uid));
+          if (glimpse !== undefined) seen.set(uid, glimpse);
         }
         return seen;
       }),

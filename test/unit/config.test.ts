@@ -101,6 +101,12 @@ describe('settings', () => {
     [{ VSERVER_NATS: 'nats://127.0.0.1' }, 'VSERVER_CLUSTER_KEY must be set in a cluster'],
     [{ VSERVER_ADMIN_TOKEN: 'short' }, 'VSERVER_ADMIN_TOKEN must have 16 characters at least'],
     [{ VSERVER_LDAP_START_TLS: 'on', VSERVER_DIRECTORY: 'ldaps://h/dc=x' }, 'VSERVER_LDAP_START_TLS does not go with'],
+    [{ VSERVER_LDAP_REPLICAS: 'ldap://r' }, 'VSERVER_LDAP_REPLICAS go with a directory in LDAP'],
+    [{ VSERVER_LDAP_REPLICAS: 'r1', VSERVER_DIRECTORY: 'ldap://h/dc=x' }, 'VSERVER_LDAP_REPLICAS must be addresses'],
+    [
+      { VSERVER_LDAP_REPLICAS: 'ldap://r/dc=x', VSERVER_DIRECTORY: 'ldap://h/dc=x' },
+      'VSERVER_LDAP_REPLICAS must be addresses',
+    ],
   ])('are refused where they make no sense: %j', (environment, complaint) => {
     const lines = refusal(environment);
     expect(lines).toHaveLength(1);
