@@ -1,5 +1,6 @@
 /** MESSAGE (RFC 3428) at the SIP edge: from a telephone into the flow, and from there to telephones. */
 import { describe, expect, it } from 'vitest';
+import { MESSAGES_MAX } from '../../src/directory/message-store.ts';
 import { MESSAGE_BODY_BYTES_MAX } from '../../src/messages/message-rules.ts';
 import { parseMessage, SipRequest } from '../../src/sip/message.ts';
 import { makeResponse } from '../../src/sip/response.ts';
@@ -125,6 +126,32 @@ describe('a MESSAGE', () => {
     await settle();
     expect(alice.answers.slice(-2).map(({ status }) => status)).toEqual([200, 200]);
     expect(got).toHaveLength(1);
+  });
+
+  it('without any text is a message too', async () => {
+    const { alice, got, bobRegisters } = await started();
+    await bobRegisters();
+    tell(alice, { body: '', headers: { 'Content-Type': null } });
+    await settle();
+    expect(alice.status).toBe(200);
+    expect(got.map(({ body }) => body.length)).toEqual([0]);
+  });
+
+  it('to somebody for whom 1,000 wait already is 480, until he has taken one', async () => {
+    const { alice, time, bobRegisters } = await started();
+    for (let i = 0; i < MESSAGES_MAX; i++) {
+      tell(alice);
+      await settle();
+      await time.advance(100);
+    }
+    expect(alice.status).toBe(202);
+    tell(alice);
+    await settle();
+    expect([alice.status, alice.last.reason]).toEqual([480, 'Too Many Messages Wait']);
+    await bobRegisters();
+    tell(alice);
+    await settle();
+    expect(alice.status).toBe(200);
   });
 
   it.each([415, 405, 488, 603])('that a telephone refuses by %i waits: 202', async (status) => {

@@ -2,52 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { userDefaults } from '../../src/base/model.ts';
 import { locateHere } from '../../src/locator/locate.ts';
 import { heard } from '../../src/login/presence.ts';
-import { readPidf, renderPidf } from '../../src/sip/pidf.ts';
+import { renderPidf } from '../../src/sip/pidf.ts';
 import { settle } from '../support/clock.ts';
 import { loggedIn, serverRecord } from '../support/flows.ts';
 import type { Ask, Phone, SipNode } from '../support/sip-node.ts';
-import { phone, sipNode } from '../support/sip-node.ts';
+import { phone } from '../support/sip-node.ts';
+import { refresh, started, subscribe, told } from '../support/sip-watching.ts';
 
 const plain = userDefaults('x');
-
-/** Alice has registered by SIP, Bob is logged in by the client protocol, Carol is offline. */
-async function started() {
-  const node = await sipNode();
-  for (const uid of ['alice', 'bob', 'carol']) node.directory.put({ uid });
-  const bob = await loggedIn(node, 'bob', { source: { host: '10.0.0.9', port: 4000 } });
-  const alice = await phone(node.network, 'alice');
-  alice.register();
-  await settle();
-  if (alice.status !== 200) throw new Error(`alice was answered ${alice.status}`);
-  return { node, alice, bob };
-}
-
-function subscribe(from: Phone, uid: string, headers: Ask['headers'] = {}, more: Ask = {}): void {
-  from.ask('SUBSCRIBE', {
-    uri: `sip:${uid}@vserver`,
-    callId: `sub-${uid}`,
-    ...more,
-    headers: { To: `<sip:${uid}@vserver>`, Contact: from.contact(), Event: 'presence', Expires: '600', ...headers },
-  });
-}
-
-/** Within the dialog that the last answer made. */
-function refresh(from: Phone, uid: string, headers: Ask['headers'] = {}, more: Ask = {}): void {
-  subscribe(
-    from,
-    uid,
-    { To: `<sip:${uid}@vserver>;tag=${from.last.toTag ?? ''}`, ...headers },
-    { uri: 'sip:10.0.0.1:5060', ...more },
-  );
-}
-
-/** What the phone was told, in its order. */
-function told(watcher: Phone): string[] {
-  return watcher.requests.map((one) => {
-    const { status = '?', note = '' } = readPidf(one.body) ?? {};
-    return [one.header('Subscription-State')?.replace(/expires=\d+/, 'n'), status, note].join(' ').trim();
-  });
-}
 
 const BUSY = renderPidf('alice@vserver', { status: 'busy', note: 'meeting' }).toString();
 
