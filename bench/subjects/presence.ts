@@ -47,13 +47,16 @@ export const presence: readonly Subject[] = [
 /** Each user is watched by the next ones. */
 async function subscribeAll(phones: Phones): Promise<void> {
   const requests = Array.from({ length: phones.users * WATCHERS }, (_, index) => {
-    const user = Math.floor(index / WATCHERS);
-    const from = uidOf((user + 1 + (index % WATCHERS)) % phones.users);
+    // A nonce-count is good once a user.
+    if (index % phones.users === 0) phones.round++;
+    const user = index % phones.users;
+    const from = uidOf((user + 1 + Math.floor(index / phones.users)) % phones.users);
     const to = uidOf(user);
+    const uri = `sip:${to}@${REALM}`;
     const lines =
-      `Contact: <sip:${from}@127.0.0.1:${phones.port}>\r\nEvent: presence\r\nExpires: 3600\r\n` +
+      `${authorize(phones, 'SUBSCRIBE', uri, from)}Contact: <sip:${from}@127.0.0.1:${phones.port}>\r\nEvent: presence\r\nExpires: 3600\r\n` +
       'Accept: application/pidf+xml\r\n';
-    return request(phones, { method: 'SUBSCRIBE', uri: `sip:${to}@${REALM}`, from, to, index }, lines);
+    return request(phones, { method: 'SUBSCRIBE', uri, from, to, index }, lines);
   });
   await send(phones, { requests, brings: 1 });
 }

@@ -28,8 +28,19 @@ export interface Credentials {
 /** `none`: no answer to a challenge of ours; `stale`: the nonce is not good (any more); `other`: for another request. */
 export type ReadCredentials = Credentials | 'none' | 'stale' | 'other';
 
-export function readCredentials(context: SipContext, { request, flow, cameMs, vouched }: Inbound): ReadCredentials {
-  const digest = digestOf(request, context.settings);
+/** What we are to a request: who answers it, or who sends it on (RFC 3261 22.2 and 22.3). */
+export type Role = 'server' | 'proxy';
+
+/** Phones that know our nonce from their registration prove by it, unasked, who calls. */
+const CREDENTIALS = { server: ['Authorization'], proxy: ['Proxy-Authorization', 'Authorization'] } as const;
+const CHALLENGES = { server: [401, 'WWW-Authenticate'], proxy: [407, 'Proxy-Authenticate'] } as const;
+
+export function readCredentials(
+  context: SipContext,
+  { request, flow, cameMs, vouched }: Inbound,
+  role: Role = 'server',
+): ReadCredentials {
+  const digest = digestOf(request, context.settings, role);
   if (digest === null) return 'none';
   const isVouched = vouched !== undefined;
   const source = sourceOf(flow.remote.host);
@@ -47,11 +58,13 @@ export function readCredentials(context: SipContext, { request, flow, cameMs, vo
 }
 
 /** The answer for our realm: a request may carry those for others too. */
-function digestOf(request: SipRequest, settings: SipSettings): DigestAnswer | null {
-  for (const value of request.headers('Authorization')) {
-    if (!/^digest\s/i.test(value)) continue;
-    const digest = readDigest(value);
-    if (digest?.realm === settings.realm && isTaken(digest.algorithm, settings.digest)) return digest;
+function digestOf(request: SipRequest, settings: SipSettings, role: Role): DigestAnswer | null {
+  for (const name of CREDENTIALS[role]) {
+    for (const value of request.headers(name)) {
+      if (!/^digest\s/i.test(value)) continue;
+      const digest = readDigest(value);
+      if (digest?.realm === settings.realm && isTaken(digest.algorithm, settings.digest)) return digest;
+    }
   }
   return null;
 }
@@ -69,15 +82,16 @@ function isSameUri(text: string, { requestUri, uri }: SipRequest): boolean {
 }
 
 /**
- * 401 with a new nonce, the same before anything is looked up, for known and unknown users alike. `stale`: what came
- * with the old one may have been right.
+ * 401 or 407 with a new nonce, the same before anything is looked up, for known and unknown users alike. `stale`: what
+ * came with the old one may have been right.
  */
-export function challenge(context: SipContext, inbound: Inbound, stale: boolean): void {
+export function challenge(context: SipContext, inbound: Inbound, stale: boolean, role: Role = 'server'): void {
   const nonce = context.nonces.issue(sourceOf(inbound.flow.remote.host), context.cases.clock.now());
   const { realm, digest } = context.settings;
   const values = digestChallenge(realm, nonce, stale, offeredTo(inbound.request.header('User-Agent') ?? '', digest));
-  const headers = values.map((value): ExtraHeader => ['WWW-Authenticate', value]);
-  answerStranger(context, inbound, 401, headers);
+  const [status, name] = CHALLENGES[role];
+  const headers = values.map((value): ExtraHeader => [name, value]);
+  answerStranger(context, inbound, status, headers);
 }
 
 /** Whether the credentials are those of one of the user's registrations here. */
@@ -117,7 +131,7 @@ export function markUsed(
     sessions.seqMaskHigh[row] = Math.max(used.count, sessions.seqMaskHigh[row] ?? 0);
     isKept = true;
   }
-  if (!isKept) spent.spend(used.uid, used.nonceMs, nowMs);
+  if (!isKept) spent.use(used.uid, used.nonceMs, used.count, nowMs);
 }
 
 export function credentialOf({ algorithm, isGood }: Credentials): Credential {

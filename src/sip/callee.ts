@@ -7,7 +7,7 @@ import { mayAskDirectory } from './caller.ts';
 import type { Inbound, SipContext } from './context.ts';
 import { isOurs } from './context.ts';
 import type { Uri } from './uri.ts';
-import { parseUri } from './uri.ts';
+import { nameOf, nameOfUri, parseUri } from './uri.ts';
 
 /** So often a call is forwarded at most. */
 export const FORWARDS_MAX = 5;
@@ -83,17 +83,6 @@ export function forwardTo(
   if (uri !== null && uri.scheme !== 'tel' && !isOurs(context, uri)) {
     return caller.mayCallOut ? { kind: 'uri', uri } : { kind: 'refused', status: 403 };
   }
-  const name = uri === null ? nameOf(to) : calledName(uri);
+  const name = uri === null ? nameOf(to) : nameOfUri(uri);
   return name === null ? { kind: 'refused', status: 404 } : findCallee(context, inbound, caller, name, trail);
-}
-
-/** The uid or number (`0`, country code, uid) that a URI asks for; null where it names only a host. */
-export function calledName(uri: Uri): string | null {
-  if (uri.scheme === 'other') return null;
-  const name = uri.scheme === 'tel' ? uri.number : uri.user;
-  return name === null ? null : nameOf(name);
-}
-
-function nameOf(text: string): string {
-  return /^\+\d+$/.test(text) ? `0${text.slice(1)}` : text;
 }

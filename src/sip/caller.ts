@@ -1,4 +1,4 @@
-/** Who sends a request: by the address from which he is registered, else by Digest (RFC 3261 22). */
+/** Who sends a request: by the flow over which he is registered, else by Digest (RFC 3261 22). */
 import { checkTicket, isAsker } from '../redirect/tickets.ts';
 import {
   admitAttempt,
@@ -10,19 +10,27 @@ import {
   readCredentials,
   useOf,
 } from './auth.ts';
-import type { Credentials } from './auth.ts';
+import type { Credentials, Role } from './auth.ts';
 import { bindingsOf } from './bindings.ts';
 import type { Inbound, SipContext, Waiting } from './context.ts';
-import { admitStranger, answerFailure, answerStranger, transactionOf } from './context.ts';
+import { admitStranger, answer, answerFailure, answerStranger, isOurs, transactionOf } from './context.ts';
+import type { Flow } from './flow.ts';
 import { TICKET_HEADER } from './forward-message.ts';
+import type { SipRequest } from './message.ts';
+import { nameOfUri } from './uri.ts';
 
 /** Who asks; '' is nobody known. */
 export interface Caller {
   readonly uid: string;
   readonly mayCallOut: boolean;
-  /** `address`: he sends from where he is registered, which a datagram can feign; `ticket`: another node vouches for him. */
-  readonly proof: 'digest' | 'address' | 'ticket' | 'none';
+  readonly proof: Proof;
 }
+
+/**
+ * How he proved it. `address`: a datagram from where he is registered, which anybody can feign; `repeat`: a Digest that was
+ * good before, which anybody can have copied from the wire; `ticket`: another node vouches for him; `none`: a stranger.
+ */
+type Proof = 'digest' | 'connection' | 'ticket' | 'address' | 'repeat' | 'none';
 
 const ANONYMOUS: Caller = { uid: '', mayCallOut: true, proof: 'none' };
 
@@ -31,34 +39,36 @@ export type ForCaller = (caller: Caller, waiting: Waiting) => Promise<void> | un
 
 /**
  * Does it for the caller once it is known who that is; everybody else is answered here. A failure is answered 503 or
- * 500. `mayBeAnonymous`: where the settings let strangers call, they need not say who they are.
+ * 500. As a proxy we take the word of other nodes, and that of strangers where the settings let them call.
  */
-export function withCaller(context: SipContext, inbound: Inbound, then: ForCaller, mayBeAnonymous = false): void {
+export function withCaller(context: SipContext, inbound: Inbound, then: ForCaller, role: Role = 'server'): void {
   if (context.waiting.size > 0 && context.waiting.has(transactionOf(inbound.request))) return;
-  const known = registeredCaller(context, inbound) ?? vouchedCaller(context, inbound);
-  if (known !== null) {
-    run(context, inbound, (waiting) => then(known, waiting));
-    return;
-  }
-  byCredentials(context, inbound, then, mayBeAnonymous);
-}
-
-/**
- * The same for what goes on in the caller's name: to come from the address where he is registered proves nothing where
- * the sender of a datagram can feign it.
- */
-export function withProvenCaller(context: SipContext, inbound: Inbound, then: ForCaller): void {
-  if (inbound.flow.isReliable) withCaller(context, inbound, then);
-  else if (!context.waiting.has(transactionOf(inbound.request))) byCredentials(context, inbound, then, false);
-}
-
-function byCredentials(context: SipContext, inbound: Inbound, then: ForCaller, mayBeAnonymous: boolean): void {
-  const credentials = readCredentials(context, inbound);
-  if (typeof credentials !== 'string') authenticate(context, inbound, credentials, then);
-  else if (mayBeAnonymous && context.settings.anonymous && credentials === 'none') {
+  const name = nameOfCaller(context, inbound.request);
+  const credentials = readCredentials(context, inbound, role);
+  const known =
+    registeredCaller(context, inbound, name, credentials === 'none') ??
+    (role === 'proxy' ? vouchedCaller(context, inbound) : null);
+  if (known !== null) run(context, inbound, (waiting) => then(known, waiting));
+  else if (role === 'proxy' && context.settings.anonymous && credentials === 'none') {
     if (admitStranger(context, inbound)) run(context, inbound, (waiting) => then(ANONYMOUS, waiting));
-  } else if (credentials === 'other') answerStranger(context, inbound, 400, [], 'Digest For Another Request');
-  else challenge(context, inbound, credentials === 'stale');
+  } else if (name === null) answerStranger(context, inbound, 403);
+  else if (credentials === 'other') answerStranger(context, inbound, 400, [], 'Digest For Another Request');
+  else if (typeof credentials === 'string') challenge(context, inbound, credentials === 'stale', role);
+  else authenticate(context, inbound, { credentials, name, role }, then);
+}
+
+/** The same for what lasts, or goes on in the caller's name: see isProven(). */
+export function withProvenCaller(context: SipContext, inbound: Inbound, then: ForCaller): void {
+  withCaller(context, inbound, (caller, waiting) =>
+    isProven(context, inbound, caller) ? then(caller, waiting) : undefined,
+  );
+}
+
+/** Whether nobody else can have sent it in the caller's name; challenges where somebody could. */
+export function isProven(context: SipContext, inbound: Inbound, { proof }: Caller, role: Role = 'server'): boolean {
+  if (proof !== 'address' && proof !== 'repeat') return true;
+  challenge(context, inbound, proof === 'repeat', role);
+  return false;
 }
 
 /** An address alone can be feigned, and asking the directory costs: then it is one of a stranger's requests. */
@@ -66,14 +76,36 @@ export function mayAskDirectory(context: SipContext, inbound: Inbound, { proof }
   return proof !== 'address' || admitStranger(context, inbound);
 }
 
-/** Who sends from the very address from which he is registered. */
-function registeredCaller({ cases }: SipContext, { request, flow }: Inbound): Caller | null {
-  const { uri } = request.from;
-  if ((uri.scheme !== 'sip' && uri.scheme !== 'sips') || uri.user === null) return null;
-  const { table } = cases;
-  const userRow = table.users.find(uri.user);
-  if (userRow < 0 || !table.rowsOf(userRow).some((row) => table.sessions.isWan(row, flow.remote))) return null;
-  return { uid: uri.user, mayCallOut: table.users.profile(userRow).mayCallOut, proof: 'address' };
+/**
+ * The uid or number that the From names; null where it is of another domain. Whoever was sent here by another node has
+ * the address of that in his From.
+ */
+function nameOfCaller(context: SipContext, { from: { uri } }: SipRequest): string | null {
+  if (uri.scheme === 'sip' || uri.scheme === 'sips') {
+    const isOfNode = isOurs(context, uri) || context.cases.servers.others().some(({ sip }) => sip?.host === uri.host);
+    if (!isOfNode) return null;
+  }
+  return nameOfUri(uri);
+}
+
+/** Who sends over the very connection, or from the very address, by which he is registered. */
+function registeredCaller(
+  context: SipContext,
+  { flow }: Inbound,
+  uid: string | null,
+  byAddress: boolean,
+): Caller | null {
+  if (uid === null || !(flow.isReliable || byAddress)) return null;
+  const { table } = context.cases;
+  const userRow = table.users.find(uid);
+  if (userRow < 0 || !table.rowsOf(userRow).some((row) => isFlowOf(context, row, flow))) return null;
+  const proof = flow.isReliable ? 'connection' : 'address';
+  return { uid, mayCallOut: table.users.profile(userRow).mayCallOut, proof };
+}
+
+/** Whether the flow is that of this session's registration, as far as it shows. */
+export function isFlowOf({ cases, flowOf }: SipContext, row: number, flow: Flow): boolean {
+  return flow.isReliable ? flowOf(row)?.id === flow.id : cases.table.sessions.isWan(row, flow.remote);
 }
 
 /** Whom another node has sent here by itself, with a ticket under the cluster key for this very callee. */
@@ -90,33 +122,76 @@ function vouchedCaller({ cases, clusterKey }: SipContext, { request }: Inbound):
   return { uid: from.uri.user, mayCallOut: true, proof: 'ticket' };
 }
 
-function authenticate(context: SipContext, inbound: Inbound, credentials: Credentials, then: ForCaller): void {
+interface Claim {
+  readonly credentials: Credentials;
+  /** Of the From. */
+  readonly name: string;
+  readonly role: Role;
+}
+
+function authenticate(context: SipContext, inbound: Inbound, claim: Claim, then: ForCaller): void {
+  const { credentials, name, role } = claim;
   const { uid } = credentials;
-  const { from } = inbound.request;
-  if ((from.uri.scheme !== 'sip' && from.uri.scheme !== 'sips') || from.uri.user !== uid) {
+  // His number ends with his uid (DIRECTORY.md section 1).
+  if (!name.endsWith(uid)) {
     answerStranger(context, inbound, 403);
     return;
   }
-  const { table, clock } = context.cases;
+  const { table } = context.cases;
   const bindings = bindingsOf(table, uid);
-  if (useOf(context, bindings, credentials, inbound.cameMs) === 'spent') {
-    challenge(context, inbound, true);
-  } else if (isVerifiedHere(context, bindings, credentials)) {
+  const use = useOf(context, bindings, credentials, inbound.cameMs);
+  if (use === 'spent') challenge(context, inbound, true, role);
+  else if (name === uid && isVerifiedHere(context, bindings, credentials)) {
     const rows = bindings.map(({ row }) => row);
     markUsed(context, rows, credentials, inbound.cameMs);
     const { mayCallOut } = table.users.profile(table.users.find(uid));
-    run(context, inbound, (waiting) => then({ uid, mayCallOut, proof: 'digest' }, waiting));
+    run(context, inbound, (waiting) => then({ uid, mayCallOut, proof: proofOf(use) }, waiting));
   } else if (admitStranger(context, inbound) && admitAttempt(context, inbound)) {
-    run(context, inbound, async (waiting) => {
-      const verdict = await context.cases.authenticate({ uid, credential: credentialOf(credentials) });
-      if (verdict.kind === 'denied') {
-        await deny(context, inbound, uid, verdict.reason);
-        return;
-      }
-      context.spent.spend(uid, credentials.nonceMs, clock.now());
-      await then({ uid, mayCallOut: verdict.mayCallOut, proof: 'digest' }, waiting);
-    });
+    run(context, inbound, (waiting) => authenticateByDirectory(context, inbound, claim, waiting, then));
   }
+}
+
+async function authenticateByDirectory(
+  context: SipContext,
+  inbound: Inbound,
+  { credentials, name, role }: Claim,
+  waiting: Waiting,
+  then: ForCaller,
+): Promise<void> {
+  const { cases } = context;
+  const { uid } = credentials;
+  const verdict = await cases.authenticate({ uid, credential: credentialOf(credentials) });
+  if (verdict.kind === 'denied') {
+    await deny(context, inbound, uid, verdict.reason);
+    return;
+  }
+  if (name !== uid && !(await isNumberOf(context, name, uid))) {
+    answer(inbound, 403);
+    return;
+  }
+  // Asked only now: another request may have come with the same count meanwhile.
+  const bindings = bindingsOf(cases.table, uid);
+  const use = useOf(context, bindings, credentials, inbound.cameMs);
+  if (use === 'spent') {
+    challenge(context, inbound, true, role);
+    return;
+  }
+  markUsed(
+    context,
+    bindings.map(({ row }) => row),
+    credentials,
+    inbound.cameMs,
+  );
+  await then({ uid, mayCallOut: verdict.mayCallOut, proof: proofOf(use) }, waiting);
+}
+
+async function isNumberOf({ cases }: SipContext, number: string, uid: string): Promise<boolean> {
+  const located = await cases.locateElsewhere(uid, number);
+  return located.kind !== 'unknown' && located.uid === uid;
+}
+
+function proofOf(use: 'fresh' | 'repeat'): Proof {
+  return use === 'fresh' ? 'digest' : 'repeat';
 }
 
 /** Retransmissions are absorbed until its end, and a CANCEL finds it. */

@@ -3,9 +3,9 @@ import { HOPS_MAX } from '../redirect/admission.ts';
 import { issueTicket } from '../redirect/tickets.ts';
 import { parseRegistration } from './bindings.ts';
 import type { Callee } from './callee.ts';
-import { calledName, findCallee, forwardTo } from './callee.ts';
+import { findCallee, forwardTo } from './callee.ts';
 import type { Caller } from './caller.ts';
-import { withCaller } from './caller.ts';
+import { isProven, withCaller } from './caller.ts';
 import type { Inbound, SipContext } from './context.ts';
 import { answer, answerStranger, HOPS, hopsOf, isOurs, sipAddress } from './context.ts';
 import { fork } from './fork.ts';
@@ -15,7 +15,7 @@ import type { SipRequest } from './message.ts';
 import { targetOfSession, targetOfUri } from './outgoing.ts';
 import { contactsOf, isPublic } from './redirect.ts';
 import { isLoop } from './routing.ts';
-import { escapeUser } from './uri.ts';
+import { escapeUser, nameOfUri } from './uri.ts';
 
 /** One request on its way. */
 interface Call {
@@ -31,7 +31,7 @@ export function onUserRequest(context: SipContext, inbound: Inbound): void {
   const { uri } = request;
   // 8.3: what the request requires is not for us; 16.3 step 5: but this is.
   const required = request.headers('Proxy-Require');
-  const name = calledName(uri);
+  const name = nameOfUri(uri);
   if (request.toTag !== undefined) answerStranger(context, inbound, 481);
   else if (request.maxForwards === 0) answerStranger(context, inbound, 483);
   else if (uri.scheme === 'other') answerStranger(context, inbound, 416);
@@ -55,7 +55,7 @@ export function onUserRequest(context: SipContext, inbound: Inbound): void {
           else perform(call, found);
         });
       },
-      true,
+      'proxy',
     );
   }
 }
@@ -73,6 +73,7 @@ function perform({ context, inbound, caller }: Call, found: Found): void {
     answer(inbound, found.status, found.headers);
     return;
   }
+  if (!isProven(context, inbound, caller, 'proxy')) return;
   let { callee } = found;
   fork(context, inbound, found.plan, (cause) => {
     const to = forwardingFor(callee, cause, inbound.request);

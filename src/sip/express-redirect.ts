@@ -7,6 +7,7 @@ import { FIELD_BYTE } from '../heartbeat/fields.ts';
 import { NETWORKS, STATUSES } from '../base/model.ts';
 import { TextPlace } from '../heartbeat/session-rows.ts';
 import { REGISTRATION_FIELD_BYTE } from './bindings.ts';
+import { isFlowOf } from './caller.ts';
 import type { SipContext } from './context.ts';
 import { sipAddress, waitingKey } from './context.ts';
 import { equalsText } from './express-bytes.ts';
@@ -15,7 +16,7 @@ import { readUri } from './express-head.ts';
 import type { ExpressWriter } from './express-writer.ts';
 import { END_OF_LINE, tagFor } from './express-writer.ts';
 import type { Flow } from './flow.ts';
-import { AUTHORIZATION, CALL_ID, PROXY_REQUIRE, REQUIRE, ROUTE } from './header-names.ts';
+import { AUTHORIZATION, CALL_ID, PROXY_AUTHORIZATION, PROXY_REQUIRE, REQUIRE, ROUTE } from './header-names.ts';
 
 const SIP = bytesOf('sip:');
 const MOVED = bytesOf('SIP/2.0 302 Moved Temporarily\r\n');
@@ -36,15 +37,15 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
   const text = new TextPlace();
 
   /** Whether the caller may ask: he sends from where he is registered, or strangers may. Spends a stranger's request. */
-  const isAdmitted = ({ bytes, at, from }: ExpressHead, flow: Flow, nowMs: number): boolean => {
+  const isAdmitted = ({ bytes, from }: ExpressHead, flow: Flow, nowMs: number): boolean => {
     const userRow = from.userAt === 0 ? -1 : users.findIn(bytes, from.userAt, from.userEnd);
     if (userRow >= 0) {
       let place = users.firstSession[userRow] ?? 0;
-      while (place !== 0 && !sessions.isWan(place - 1, flow.remote)) place = sessions.nextOfUser[place - 1] ?? 0;
+      while (place !== 0 && !isFlowOf(context, place - 1, flow)) place = sessions.nextOfUser[place - 1] ?? 0;
       if (place !== 0) return users.mayCallOut(userRow);
     }
     const { host } = flow.remote;
-    if (!settings.anonymous || at[AUTHORIZATION] !== 0 || requests.wait(host, nowMs) > 0) return false;
+    if (!settings.anonymous || requests.wait(host, nowMs) > 0) return false;
     requests.take(host, nowMs);
     return true;
   };
@@ -72,9 +73,11 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
   };
 
   return (head, flow, nowMs) => {
-    const { bytes, view, at, uriAt, uriEnd, to } = head;
+    const { bytes, view, at, uriAt, uriEnd, from, to } = head;
     if (settings.calls === 'proxy' || at[ROUTE] !== 0 || at[PROXY_REQUIRE] !== 0) return false;
     if (to.tagAt !== 0 || at[REQUIRE] !== 0) return false;
+    if (at[AUTHORIZATION] !== 0 || at[PROXY_AUTHORIZATION] !== 0) return false;
+    if (!isOurs(view, from.hostAt, from.hostEnd)) return false;
     if (readUri(head, uriAt, uriEnd, uri) !== uriEnd || uri.userAt === 0 || bytes[uri.userAt] === PLUS) return false;
     if (!isOurs(view, uri.hostAt, uri.hostEnd)) return false;
     const row = rowOf(head);

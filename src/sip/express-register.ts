@@ -73,7 +73,9 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
     const sinceMs = (nonceMs - (sessions.seqMaskLow[row] ?? 0)) | 0;
     if (sinceMs === 0 && keptCount > 0) return digest.count > keptCount;
     if (sinceMs < 0 && keptCount > 0) return false;
-    return nonceMs > spent.newest(table.uidOf(row), nowMs);
+    const newest = spent.newest(table.uidOf(row), nowMs);
+    if (newest === undefined || nonceMs > newest.issuedMs) return true;
+    return nonceMs === newest.issuedMs && digest.count > newest.count;
   };
 
   return (head, flow, nowMs) => {

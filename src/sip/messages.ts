@@ -19,8 +19,7 @@ import { answer, answerFailure, answerStranger, hold, isOurs, sipAddress, unsupp
 import type { SipRequest } from './message.ts';
 import { sendRequest, targetOfSession } from './outgoing.ts';
 import type { ExtraHeader } from './response.ts';
-import type { Uri } from './uri.ts';
-import { escapeUser } from './uri.ts';
+import { escapeUser, nameOfUri } from './uri.ts';
 
 const SUPPORTED: ReadonlySet<string> = new Set();
 /** RFC 3261 21.4.13. */
@@ -43,20 +42,13 @@ export function onMessage(context: SipContext, inbound: Inbound): void {
   const { request } = inbound;
   const { uri } = request;
   const missing = unsupported(request, SUPPORTED);
-  const to = recipientOf(uri);
+  const to = nameOfUri(uri);
   if (request.toTag !== undefined) answerStranger(context, inbound, 481);
   else if (request.maxForwards === 0) answerStranger(context, inbound, 483);
   else if (uri.scheme === 'other') answerStranger(context, inbound, 416);
   else if (to === null || (uri.scheme !== 'tel' && !isOurs(context, uri))) answerStranger(context, inbound, 404);
   else if (missing !== undefined) answerStranger(context, inbound, 420, [['Unsupported', missing]]);
   else withProvenCaller(context, inbound, (caller) => pass(context, hold(context, inbound), caller, to));
-}
-
-/** The uid or number (`0`, country code, uid); null where the URI names only a host. */
-function recipientOf(uri: Uri): string | null {
-  if (uri.scheme === 'other') return null;
-  const name = uri.scheme === 'tel' ? uri.number : uri.user;
-  return name !== null && /^\+\d+$/.test(name) ? `0${name.slice(1)}` : name;
 }
 
 async function pass(context: SipContext, inbound: Inbound, { uid, mayCallOut }: Caller, to: string): Promise<void> {

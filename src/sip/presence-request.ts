@@ -1,10 +1,10 @@
 /** What SUBSCRIBE and PUBLISH have in common: the user whose presence it is, and the event package. */
 import { HOPS_MAX } from '../redirect/admission.ts';
-import { calledName } from './callee.ts';
 import type { Inbound, SipContext } from './context.ts';
 import { answerStranger, hopsOf, isOurs, unsupported } from './context.ts';
 import type { SipRequest } from './message.ts';
 import { parseParams } from './syntax.ts';
+import { nameOfUri } from './uri.ts';
 
 const SUPPORTED: ReadonlySet<string> = new Set();
 
@@ -13,7 +13,7 @@ export function presentityOf(context: SipContext, inbound: Inbound): string | nu
   const { request } = inbound;
   const { uri } = request;
   const missing = unsupported(request, SUPPORTED);
-  const name = calledName(uri);
+  const name = nameOfUri(uri);
   if (request.maxForwards === 0) answerStranger(context, inbound, 483);
   else if (uri.scheme === 'other') answerStranger(context, inbound, 416);
   else if (name === null || (uri.scheme !== 'tel' && !isOurs(context, uri))) answerStranger(context, inbound, 404);

@@ -5,7 +5,7 @@
 import { createRecentMap } from '../base/recent-map.ts';
 import type { DigestAlgorithm } from '../login/digest.ts';
 import type { Flow } from './flow.ts';
-import type { NonceUse } from './spent-nonces.ts';
+import type { NonceUse, UsedNonce } from './spent-nonces.ts';
 
 export interface Relay {
   /** Name of the node that has the user. */
@@ -75,8 +75,14 @@ export function createRelays(): Relays {
 }
 
 /** What nonce and count are to a user of whom no session is here; `spentMs`: the time of the newest nonce he used. */
-export function relayNonceUse({ nonces }: Relay, spentMs: number, issuedMs: number, count: number): NonceUse {
+export function relayNonceUse(
+  { nonces }: Relay,
+  newest: UsedNonce | undefined,
+  issuedMs: number,
+  count: number,
+): NonceUse {
   const kept = nonces.get(issuedMs);
   if (kept !== undefined) return count > kept ? 'fresh' : 'spent';
-  return issuedMs > spentMs ? 'fresh' : 'spent';
+  if (newest === undefined || issuedMs > newest.issuedMs) return 'fresh';
+  return issuedMs === newest.issuedMs && count > newest.count ? 'fresh' : 'spent';
 }

@@ -1,7 +1,8 @@
 /**
  * Which nonces of a user are spent (RFC 7616 3.4.5 and 5.5: a nonce-count comes once). His registrations remember the
  * nonce they were last made with, and its count; an older nonce is refused, for it would have to be remembered too. What is
- * kept here is for those whose registration has ended: the time of the newest nonce that they used.
+ * kept here is the newest nonce that they used otherwise, by its time and count: for their calls over datagrams, and of those
+ * whose registration has ended.
  */
 import type { OnlineTable } from '../heartbeat/online.ts';
 
@@ -9,35 +10,50 @@ import type { OnlineTable } from '../heartbeat/online.ts';
 export const SIP_NONCE_VALID_MS = 300_000;
 const HALF_MAX = 250_000;
 
+/** A nonce stands here for all that were issued in its millisecond. */
+export interface UsedNonce {
+  readonly issuedMs: number;
+  /** The highest count that came with it; Infinity: none is good any more. */
+  readonly count: number;
+}
+
 export interface SpentNonces {
-  /** The user needs a newer nonce than this one from now on. */
+  /** The user needs a higher count of this nonce, or a newer one, from now on. */
+  use(uid: string, issuedMs: number, count: number, nowMs: number): void;
+  /** The user needs a newer nonce than this one. */
   spend(uid: string, issuedMs: number, nowMs: number): void;
   /** The same by what a session keeps of it. */
   spendKept(uid: string, kept: number, nowMs: number): void;
-  /** When the newest one was issued; 0 where none is known. */
-  newest(uid: string, nowMs: number): number;
+  newest(uid: string, nowMs: number): UsedNonce | undefined;
 }
 
 /** At most 2 × 250,000 users are kept: two halves, the older one is dropped as a whole. */
 export function createSpentNonces(): SpentNonces {
-  let current = new Map<string, number>();
-  let former = new Map<string, number>();
+  let current = new Map<string, UsedNonce>();
+  let former = new Map<string, UsedNonce>();
   let currentSinceMs = 0;
   const turn = (nowMs: number): void => {
     if (nowMs - currentSinceMs <= SIP_NONCE_VALID_MS && current.size < HALF_MAX) return;
-    former = nowMs - currentSinceMs > 2 * SIP_NONCE_VALID_MS ? new Map<string, number>() : current;
+    former = nowMs - currentSinceMs > 2 * SIP_NONCE_VALID_MS ? new Map<string, UsedNonce>() : current;
     current = new Map();
     currentSinceMs = nowMs;
   };
-  const newest = (uid: string, nowMs: number): number => {
+  const newest = (uid: string, nowMs: number): UsedNonce | undefined => {
     turn(nowMs);
-    return current.get(uid) ?? former.get(uid) ?? 0;
+    return current.get(uid) ?? former.get(uid);
+  };
+  const use = (uid: string, issuedMs: number, count: number, nowMs: number): void => {
+    const known = newest(uid, nowMs);
+    if (known !== undefined && (issuedMs < known.issuedMs || (issuedMs === known.issuedMs && count <= known.count)))
+      return;
+    current.set(uid, { issuedMs, count });
   };
   const spend = (uid: string, issuedMs: number, nowMs: number): void => {
-    if (issuedMs > newest(uid, nowMs)) current.set(uid, issuedMs);
+    use(uid, issuedMs, Infinity, nowMs);
   };
   return {
     newest,
+    use,
     spend,
     spendKept(uid, kept, nowMs) {
       const ageMs = (nowMs - kept) | 0;
@@ -57,17 +73,23 @@ export type NonceUse = 'fresh' | 'repeat' | 'spent';
 export function nonceUse(
   { sessions }: OnlineTable,
   rows: readonly number[],
-  spentMs: number,
+  newest: UsedNonce | undefined,
   issuedMs: number,
   count: number,
 ): NonceUse {
-  let isOlder = issuedMs <= spentMs;
+  const isNewest = issuedMs === newest?.issuedMs;
+  let isOlder = newest !== undefined && issuedMs < newest.issuedMs;
   for (const row of rows) {
     const kept = sessions.seqMaskLow[row] ?? 0;
     const keptCount = sessions.seqMaskHigh[row] ?? 0;
     const sinceMs = (issuedMs - kept) | 0;
-    if (sinceMs === 0 && keptCount > 0) return count > keptCount ? 'fresh' : count === keptCount ? 'repeat' : 'spent';
+    if (sinceMs === 0 && keptCount > 0) return useOfCount(count, keptCount);
     if (sinceMs < 0 && keptCount > 0) isOlder = true;
   }
-  return isOlder ? 'spent' : 'fresh';
+  if (isOlder) return 'spent';
+  return isNewest ? useOfCount(count, newest.count) : 'fresh';
+}
+
+function useOfCount(count: number, highest: number): NonceUse {
+  return count > highest ? 'fresh' : count === highest ? 'repeat' : 'spent';
 }

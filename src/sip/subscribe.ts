@@ -2,7 +2,7 @@
 import { HOPS_MAX } from '../redirect/admission.ts';
 import { SUBSCRIPTION_LIMITS } from '../presence/presence.ts';
 import type { Caller } from './caller.ts';
-import { mayAskDirectory, withCaller } from './caller.ts';
+import { mayAskDirectory, withCaller, withProvenCaller } from './caller.ts';
 import type { Inbound, SipContext, Waiting } from './context.ts';
 import { answer, answerStranger, hold, HOPS, hopsOf, ownUri, sipAddress } from './context.ts';
 import type { SipRequest } from './message.ts';
@@ -29,7 +29,7 @@ export function onSubscribe(context: SipContext, inbound: Inbound): void {
   }
   const target = presentityOf(context, inbound);
   if (target === null || !isAcceptable(context, inbound)) return;
-  withCaller(context, inbound, (caller, waiting) => locate(context, inbound, caller, waiting, target));
+  withProvenCaller(context, inbound, (caller, waiting) => locate(context, inbound, caller, waiting, target));
 }
 
 /** Answers where not. */

@@ -224,3 +224,15 @@ function canonicalHeader(header: string): string {
   const equals = header.indexOf('=');
   return `${header.slice(0, equals).toLowerCase()}=${unescape(header.slice(equals + 1)) ?? ''}`;
 }
+
+/** The uid or number (`0`, country code, uid) that a URI stands for; null where it names only a host. */
+export function nameOfUri(uri: Uri): string | null {
+  if (uri.scheme === 'other') return null;
+  const name = uri.scheme === 'tel' ? uri.number : uri.user;
+  return name === null ? null : nameOf(name);
+}
+
+/** The same for what stands there as text. */
+export function nameOf(text: string): string {
+  return /^\+\d+$/.test(text) ? `0${text.slice(1)}` : text;
+}

@@ -95,7 +95,7 @@ describe('known and unknown users', () => {
   it.each([
     ['REGISTER', false, '401'],
     ['REGISTER', true, '403'],
-    ['INVITE', false, '401'],
+    ['INVITE', false, '407'],
     ['INVITE', true, '403'],
   ] as const)('get the same answer to %s (with wrong credentials: %s): %s', async (method, credentials, status) => {
     const known = await ask(method, OFFLINE, credentials);

@@ -10,6 +10,7 @@ import {
   asksWithin,
   cancels,
   expects,
+  inviteIsChallenged,
   isAnswered,
   isRedirected,
   isRefused,
@@ -56,14 +57,22 @@ interface Phone extends Agent {
 
 type Part = readonly [phone: Phone, ...does: Step[]];
 
-/** The agents register one after the other, the caller last; all must come to the end of what they do. */
+/**
+ * The agents register one after the other, the caller last; all must come to the end of what they do. Over UDP the caller
+ * is two agents at one port: one registers, the other has credentials for its call.
+ */
 async function call(callees: readonly Part[], [caller, ...does]: Part): Promise<void> {
   const agents: Promise<string>[] = [];
   for (const [phone, ...theirs] of callees) {
     agents.push(sipp(node.sip, phone, registers(phone.contact), ...theirs));
     await expect.poll(() => node.core.table.count).toBe(agents.length);
   }
-  agents.push(sipp(node.sip, caller, registers(), ...does));
+  if ((caller.transport ?? 'udp') !== 'udp') agents.push(sipp(node.sip, caller, registers(), ...does));
+  else {
+    const phone = { ...caller, port: await freePort() };
+    expect(await sipp(node.sip, phone, registers())).toBe('');
+    agents.push(sipp(node.sip, { ...phone, credentialsFor: `${BOB}@${node.sip.host}:${node.sip.port}` }, ...does));
+  }
   expect(await Promise.all(agents)).toEqual(agents.map(() => ''));
 }
 
@@ -71,7 +80,10 @@ const rings = (): Step => steps(expects('INVITE'), responds(180));
 const answers = (): Step => steps(responds(200, WITH_SDP), expects('ACK'));
 const isCancelled = (): Step => steps(expects('CANCEL'), responds(200), respondsToInvite(487), expects('ACK'));
 const refuses = (status: number): Step => steps(expects('INVITE'), responds(status), expects('ACK'));
-const calls = (uid: string): Step => asks('INVITE', { to: uid, ...WITH_SDP });
+/** What is not sent on needs no proof, and neither does what comes over the connection of a registration. */
+const invites = (uid: string): Step => asks('INVITE', { to: uid, ...WITH_SDP });
+const calls = (uid: string): Step =>
+  steps(invites(uid), inviteIsChallenged(), asks('INVITE', { to: uid, ...WITH_SDP, isAuthorized: true }));
 const hangsUp = (): Step => steps(asksWithin('BYE'), expects(200));
 const isHungUp = (): Step => steps(expects('BYE'), responds(200));
 const asksAgain = (): Step => steps(asksWithin('INVITE', WITH_SDP), isAnswered({ body: 'm=audio' }));
@@ -111,7 +123,7 @@ describe('a call through the node (RFC 3261 16)', () => {
       ];
       const caller: Part = [
         { uid: ALICE, transport: from },
-        calls(BOB),
+        from === 'tcp' ? invites(BOB) : calls(BOB),
         expects(180),
         isAnswered({ body: 'm=audio' }),
         asksAgain(),
@@ -127,7 +139,7 @@ describe('a call through the node (RFC 3261 16)', () => {
   });
 
   it('to nobody: 404 who does not exist, 480 who is offline', async () => {
-    await call([], [{ uid: ALICE }, calls('10012345'), isRefused(404), calls(BOB), isRefused(480)]);
+    await call([], [{ uid: ALICE }, invites('10012345'), isRefused(404), invites(BOB), isRefused(480)]);
   });
 
   it('to who never answers ends with 408 (16.7 step 6, 17.1.1.2)', async () => {
@@ -244,7 +256,7 @@ describe('loops (16.3)', () => {
   it('of two who forward to each other end with 482', async () => {
     await set(BOB, { forwarding: { always: CAROL } });
     await set(CAROL, { forwarding: { always: BOB } });
-    await call([], [{ uid: ALICE }, calls(BOB), isRefused(482)]);
+    await call([], [{ uid: ALICE }, invites(BOB), isRefused(482)]);
   });
 
   it('of two who are busy and forward to each other: the caller is told so', async () => {
@@ -282,7 +294,7 @@ describe('a redirected call (8.3)', () => {
       [],
       [
         { uid: ALICE, transport: 'udp-anywhere' },
-        calls(BOB),
+        invites(BOB),
         isRedirected(),
         asks('INVITE', { to: BOB, uri: '[next_url]', ...WITH_SDP }),
         expects(180),

@@ -1,7 +1,7 @@
 /** SIPp agents watch and publish (RFC 6665, RFC 3856, RFC 3903). */
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fastTime } from '../support/fast-time.ts';
-import { endPrograms } from '../support/programs.ts';
+import { endPrograms, freePort } from '../support/programs.ts';
 import { sipp } from '../support/sipp.ts';
 import type { Agent } from '../support/sipp.ts';
 import { asks, asksWithin, expects, isChallenged, registers, responds, steps } from '../support/sipp-steps.ts';
@@ -27,19 +27,27 @@ async function succeeds(agent: Agent, ...does: Step[]): Promise<void> {
   expect(await sipp(node.sip, agent, ...does)).toBe('');
 }
 
-/** Of the user: PUBLISH must be proved, so its credentials are for that. */
-const asHimself = (uid: string): Agent => ({ uid, credentialsFor: `${uid}@${node.sip.host}:${node.sip.port}` });
+/** With credentials for what it asks of this user. */
+const asking = (uid: string, of: string): Agent => ({ uid, credentialsFor: `${of}@${node.sip.host}:${node.sip.port}` });
+
+/** The same, at the port where another agent has registered. */
+async function registered(uid: string, of: string): Promise<Agent> {
+  const port = await freePort();
+  await succeeds({ uid, port }, registers());
+  return { ...asking(uid, of), port };
+}
 
 const EVENT = 'Event: presence';
 const OPEN = '<basic>open</basic>';
 const CLOSED = '<basic>closed</basic>';
 const BUSY = '<rpid:busy/>';
 
+const asksToWatch = (uid: string, expiresS: number): Step => {
+  const request = { to: uid, headers: [EVENT, `Expires: ${expiresS}`] };
+  return steps(asks('SUBSCRIBE', request), isChallenged(), asks('SUBSCRIBE', { ...request, isAuthorized: true }));
+};
 const watches = (uid: string, expiresS = 600): Step =>
-  steps(
-    asks('SUBSCRIBE', { to: uid, headers: [EVENT, `Expires: ${expiresS}`] }),
-    expects(200, { Expires: `^ *${expiresS}$` }),
-  );
+  steps(asksToWatch(uid, expiresS), expects(200, { Expires: `^ *${expiresS}$` }));
 const goesOnWatching = (expiresS: number): Step =>
   steps(
     asksWithin('SUBSCRIBE', { headers: [EVENT, `Expires: ${expiresS}`] }),
@@ -51,8 +59,7 @@ const isTold = (state: string, body: string, more: Checks = {}): Step =>
 describe('SUBSCRIBE', () => {
   it('makes a subscription that is told of at once, refreshed, and ended', async () => {
     await succeeds(
-      { uid: ALICE },
-      registers(),
+      await registered(ALICE, BOB),
       watches(BOB),
       isTold('active;expires=600', CLOSED, { Event: 'presence', 'Content-Type': 'application/pidf.xml' }),
       goesOnWatching(900),
@@ -66,8 +73,7 @@ describe('SUBSCRIBE', () => {
 
   it('tells that the other one comes', async () => {
     const watcher = succeeds(
-      { uid: ALICE },
-      registers(),
+      await registered(ALICE, BOB),
       watches(BOB),
       isTold('active', CLOSED),
       isTold('active', OPEN),
@@ -80,40 +86,40 @@ describe('SUBSCRIBE', () => {
   });
 
   it('with an Expires of 0 asks once', async () => {
-    await succeeds({ uid: ALICE }, registers(), watches(ALICE, 0), isTold('terminated;reason=timeout', OPEN));
+    await succeeds(await registered(ALICE, ALICE), watches(ALICE, 0), isTold('terminated;reason=timeout', OPEN));
   });
 
-  it('of who is not known by his address is challenged', async () => {
-    const request = { to: BOB, headers: [EVENT, 'Expires: 600'] };
-    await succeeds(
-      { uid: ALICE, credentialsFor: `${BOB}@${node.sip.host}:${node.sip.port}` },
-      asks('SUBSCRIBE', request),
-      isChallenged(),
-      asks('SUBSCRIBE', { ...request, isAuthorized: true }),
-      expects(200),
-      isTold('active', CLOSED),
-    );
+  it('of who is registered nowhere is told nothing else', async () => {
+    await succeeds(asking(ALICE, BOB), watches(BOB), isTold('active', CLOSED));
+  });
+
+  it('of a password that is wrong, or of an unknown user, is refused', async () => {
+    await succeeds({ ...asking(ALICE, BOB), password: 'wrong' }, asksToWatch(BOB, 600), expects(403));
+    await succeeds(asking(ALICE, UNKNOWN), asksToWatch(UNKNOWN, 600), expects(404));
   });
 
   it.each([
     ['too short a time', BOB, [EVENT, 'Expires: 59'], 423, { 'Min-Expires': '60' }],
     ['another package', BOB, ['Event: dialog', 'Expires: 600'], 489, { 'Allow-Events': 'presence' }],
     ['another format', BOB, [EVENT, 'Accept: text/plain'], 406, { Accept: 'application/pidf.xml' }],
-    ['an unknown user', UNKNOWN, [EVENT, 'Expires: 600'], 404, {}],
   ] as const)('with %s is refused', async (_what, to, headers, status, checks) => {
     await succeeds({ uid: ALICE }, registers(), asks('SUBSCRIBE', { to, headers }), expects(status, checks));
   });
 
   it('of a watcher who never answers ends with his first NOTIFY, and no other', async () => {
-    await succeeds({ uid: BOB }, registers(), watches(ALICE), expects('NOTIFY'));
+    await succeeds(await registered(BOB, ALICE), watches(ALICE), expects('NOTIFY'));
     const other = succeeds(
-      { uid: ALICE },
-      registers(),
+      await registered(ALICE, ALICE),
       watches(ALICE),
       isTold('active', OPEN),
+      isTold('active', CLOSED),
+    );
+    await expect.poll(() => node.core.cases.presence.subscriptions.count).toBe(2);
+    await succeeds(
+      { uid: ALICE },
+      registers(),
       asks('REGISTER', { headers: ['Contact: *', 'Expires: 0'], isAuthorized: true }),
       expects(200),
-      isTold('active', CLOSED),
     );
     await other;
     await expect.poll(() => node.core.cases.presence.subscriptions.count).toBe(1);
@@ -141,7 +147,7 @@ describe('PUBLISH', () => {
 
   it('is published, refreshed, modified and removed by the tag of the answer before (4.1)', async () => {
     await succeeds(
-      asHimself(ALICE),
+      asking(ALICE, ALICE),
       publishes(600, [PIDF], document('<r:busy/>')),
       isPublished(600, 'first'),
       publishes(900, [ifMatch('first')]),
@@ -160,7 +166,7 @@ describe('PUBLISH', () => {
   it('is what watchers are told, until it is removed', async () => {
     const watchesHimself = { headers: [EVENT, 'Expires: 600'] };
     await succeeds(
-      asHimself(ALICE),
+      asking(ALICE, ALICE),
       asks('SUBSCRIBE', watchesHimself),
       isChallenged(),
       asks('SUBSCRIBE', { ...watchesHimself, isAuthorized: true }),
@@ -182,13 +188,13 @@ describe('PUBLISH', () => {
     ['nothing', [], [], 400],
     ['a tag that was never given', ['SIP-If-Match: abcdefgh'], [], 412],
   ] as const)('of %s is refused', async (_what, headers, body, status) => {
-    await succeeds(asHimself(ALICE), publishes(600, headers, body), expects(status));
+    await succeeds(asking(ALICE, ALICE), publishes(600, headers, body), expects(status));
   });
 
   it('of somebody else is refused', async () => {
     const request = { to: ALICE, headers: [EVENT, 'Expires: 600', PIDF], body: document('<r:busy/>') };
     await succeeds(
-      { uid: BOB, credentialsFor: `${ALICE}@${node.sip.host}:${node.sip.port}` },
+      asking(BOB, ALICE),
       asks('PUBLISH', request),
       isChallenged(),
       asks('PUBLISH', { ...request, isAuthorized: true }),

@@ -177,6 +177,10 @@ export class Phone {
   /** What the node asked of it, the last last; answered with this status, 0: not at all. */
   readonly requests: SipRequest[] = [];
   answersWith = 200;
+  /** Proves who it is unasked, by the nonce of its registration, with each request outside of a dialog. */
+  proves = true;
+  /** Whether it has that nonce. */
+  #isRegistered = false;
   transport = 'UDP';
   nonce = '';
   nc = 0;
@@ -212,7 +216,8 @@ export class Phone {
     }
     if (message?.kind !== 'response') throw new Error(`no response: ${bytes.toString()}`);
     this.answers.push(message);
-    const nonce = /nonce="([^"]*)"/.exec(message.header('WWW-Authenticate') ?? '')?.[1];
+    const challenge = message.header('WWW-Authenticate') ?? message.header('Proxy-Authenticate') ?? '';
+    const nonce = /nonce="([^"]*)"/.exec(challenge)?.[1];
     if (nonce !== undefined) [this.nonce, this.nc] = [nonce, 0];
     this.#waiting.shift()?.(message);
   }
@@ -235,6 +240,7 @@ export class Phone {
       To: own,
       'Call-ID': ask.callId ?? `${this.uid}-${this.at.port}`,
       CSeq: `${ask.cseq ?? ++this.cseq} ${method}`,
+      ...(this.#isProved(method, ask) ? { Authorization: this.digest(method, { uri: ask.uri ?? 'sip:vserver' }) } : {}),
       ...ask.headers,
       'Content-Length': String(Buffer.byteLength(ask.body ?? '')),
     };
@@ -243,6 +249,11 @@ export class Phone {
     );
     const head = `${method} ${ask.uri ?? 'sip:vserver'} SIP/2.0\r\n${lines.join('')}\r\n`;
     this.raw(typeof ask.body === 'object' ? Buffer.concat([Buffer.from(head), ask.body]) : head + (ask.body ?? ''));
+  }
+
+  #isProved(method: string, { headers = {} }: Ask): boolean {
+    if (!this.proves || !this.#isRegistered || method === 'REGISTER' || method === 'ACK') return false;
+    return headers['Authorization'] === undefined && !/;tag=/.test(String(headers['To']));
   }
 
   /** The request that came last, of this method where one is named. */
@@ -299,6 +310,7 @@ export class Phone {
   /** REGISTER with credentials; asks for a nonce where it has none. */
   register(ask: Ask = {}, secret: Secret = {}): void {
     if (this.nonce === '') this.ask('REGISTER', { headers: { Contact: this.contact() } });
+    this.#isRegistered = true;
     const headers = { Contact: this.contact(), ...ask.headers, Authorization: this.digest('REGISTER', secret) };
     this.ask('REGISTER', { ...ask, headers });
   }

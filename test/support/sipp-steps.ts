@@ -86,14 +86,14 @@ export function asks(method: string, ask: Ask = {}): Step {
   };
 }
 
-/** 401; `isAuthorized` of the next request answers it. */
-export function isChallenged(): Step {
-  return () => '<recv response="401" auth="true" />';
+/** `isAuthorized` of the next request answers it. */
+export function isChallenged(status: 401 | 407 = 401): Step {
+  return () => `<recv response="${status}" auth="true" />`;
 }
 
-/** The same of an INVITE. */
+/** The same of an INVITE, which is for a proxy. */
 export function inviteIsChallenged(): Step {
-  return steps(isChallenged(), ofInvite('ACK', '[peer_tag_param]'));
+  return steps(isChallenged(407), ofInvite('ACK', '[peer_tag_param]'));
 }
 
 /** A request within the dialog, over the route that was recorded. */

@@ -243,7 +243,7 @@ describe('a user of another node', () => {
       'x',
     ]) {
       ask(text);
-      expect(other.status).toBe(401);
+      expect(other.status).toBe(407);
     }
     ask(ticket('zoe', 'bob', 'here'));
     expect(bob.heardMethods).toEqual(['INVITE']);

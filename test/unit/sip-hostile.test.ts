@@ -60,7 +60,7 @@ describe('a source that may be feigned', () => {
     for (let i = 0; i < 1_000; i++) {
       const one = await phone(node.network, 'alice', { host: `192.0.${i >> 8}.${i & 255}`, port: 5060 });
       one.ask('INVITE', { uri: 'sip:alice@vserver' });
-      expect(one.status).toBe(401);
+      expect(one.status).toBe(407);
     }
     expect(kept(node)).toEqual(NOTHING);
     expect(node.directory.calls).toEqual([]);
@@ -83,6 +83,7 @@ describe('a source that may be feigned', () => {
     alice.register();
     await node.time.advance(2_000);
     node.directory.held = true;
+    alice.proves = false;
     for (let i = 0; i < 1_000; i++) alice.ask('INVITE', { uri: 'sip:bob@vserver' });
     expect(kept(node)).toMatchObject({ waiting: 10, transactions: 0, timers: 0 });
     expect(node.directory.waiting()).toBe(10);
@@ -111,7 +112,7 @@ describe('a failed login by INVITE', () => {
       one.ask('INVITE', { uri });
       call();
       await node.time.advance(199);
-      expect(one.status).toBe(401);
+      expect(one.status).toBe(407);
       await node.time.advance(1);
       expect(one.status).toBe(403);
       const source = formatAddress(one.at);

@@ -197,6 +197,7 @@ describe('who sends a MESSAGE', () => {
   it('proves it, also from the address where he is registered: a datagram can feign that', async () => {
     const { alice, directory } = await started();
     directory.calls.length = 0;
+    alice.proves = false;
     alice.ask('MESSAGE', { body: 'forged', uri: 'sip:bob@vserver', headers: { To: '<sip:bob@vserver>' } });
     await settle();
     expect(alice.status).toBe(401);

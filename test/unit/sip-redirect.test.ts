@@ -185,7 +185,7 @@ describe('a caller who is not registered here', () => {
     directory.calls.length = 0;
     one.ask('INVITE', to(uid));
     await settle();
-    expect(one.status).toBe(401);
+    expect(one.status).toBe(407);
     expect(directory.calls).toEqual([]);
   });
 
@@ -193,7 +193,7 @@ describe('a caller who is not registered here', () => {
     const { network } = await started();
     const thief = await phone(network, 'alice');
     thief.ask('INVITE', to('bob'));
-    expect(thief.status).toBe(401);
+    expect(thief.status).toBe(407);
   });
 
   it('proves who he is by Digest', async () => {
