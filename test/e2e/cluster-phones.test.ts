@@ -9,8 +9,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vite
 import type { Address } from '../../src/base/model.ts';
 import type { NatsServer } from '../support/nats.ts';
 import { startNats } from '../support/nats.ts';
-import { endPhones, startBaresip, startLinphone } from '../support/phones.ts';
+import { startBaresip, startLinphone } from '../support/phones.ts';
 import type { PhoneTransport } from '../support/phones.ts';
+import { endPrograms } from '../support/programs.ts';
 import { writeTone } from '../support/tones.ts';
 import { ensureBuilt } from './support-cli.ts';
 import { NodeProcess } from './support-cluster.ts';
@@ -45,7 +46,7 @@ beforeEach(async () => {
   }, POLL);
 }, 60_000);
 afterEach(async () => {
-  await endPhones();
+  await endPrograms();
   await Promise.all(nodes.map((one) => one.end()));
   await nats.stop();
 });
