@@ -8,6 +8,7 @@ import type { SipResponse } from './message.ts';
 import { parseMessage } from './message.ts';
 import { T1 } from './transaction.ts';
 import type { Transaction } from './transaction.ts';
+import type { ClientRequest } from './transactions.ts';
 
 /** More than three minutes (16.6 step 11), again from each provisional response on. */
 export const TIMER_C_MS = 181_000;
@@ -26,10 +27,14 @@ export interface Branch {
   cancel(): void;
 }
 
-/** `bytes`: a request whose top Via is ours. null: with what we added it is too long, or has too many headers. */
-export function openBranch(context: SipContext, bytes: Buffer, flow: Flow, user: BranchUser): Branch | null {
-  const request = parseMessage(bytes);
-  if (!(request instanceof SipRequest)) return null;
+/** `bytes`: the request as text, whose top Via is ours. */
+export function openBranch(
+  context: SipContext,
+  request: ClientRequest,
+  bytes: Buffer,
+  flow: Flow,
+  user: BranchUser,
+): Branch {
   const { timers, transactions } = context;
   const isInvite = request.method === 'INVITE';
   let timer: Timer | undefined;
@@ -48,9 +53,9 @@ export function openBranch(context: SipContext, bytes: Buffer, flow: Flow, user:
   };
   const sendCancel = (): void => {
     cancelled = 'sent';
-    const cancel = parseMessage(makeCancel(request));
-    if (!(cancel instanceof SipRequest)) throw new Error('malformed CANCEL');
-    transactions.openClient(cancel, Buffer.from(cancel.text, 'latin1'), flow, {});
+    const invite = tx.sent === null ? null : parseMessage(tx.sent);
+    if (!(invite instanceof SipRequest)) throw new Error('malformed INVITE of our own');
+    transactions.openClient({ method: 'CANCEL', branch: request.branch }, makeCancel(invite), flow, {});
     // 9.1: the answer to the INVITE may never come.
     wait(64 * T1, () => {
       tx.end('timeout');

@@ -15,6 +15,7 @@ import type { SipResponse } from './message.ts';
 import type { Target } from './outgoing.ts';
 import { viaOf } from './outgoing.ts';
 import type { ExtraHeader } from './response.ts';
+import { viaLines } from './response.ts';
 import { loopHash } from './routing.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -61,12 +62,16 @@ export function fork(context: SipContext, inbound: Inbound, plan: Plan, instead?
 
 class Fork {
   readonly #context: SipContext;
-  readonly #inbound: Inbound;
+  /** null when it is over: an answered INVITE is kept for long, because others may answer it too. */
+  #inbound: Inbound | null;
   readonly #transaction: Transaction;
-  readonly #instead: Instead | undefined;
+  readonly #isInvite: boolean;
+  /** As they came: for the request that is sent on, and for its responses. */
+  readonly #vias: string;
   readonly #loopHash: string;
-  readonly #attempts: Attempt[] = [];
-  readonly #finals: Final[] = [];
+  #instead: Instead | undefined;
+  #attempts: Attempt[] = [];
+  #finals: Final[] = [];
   #plan: Plan;
   #groups: (readonly ForkTarget[])[];
   /** Where the finals of this plan begin. */
@@ -88,6 +93,8 @@ class Fork {
     this.#plan = plan;
     this.#groups = [...plan.groups];
     this.#instead = instead;
+    this.#isInvite = inbound.request.method === 'INVITE';
+    this.#vias = viaLines(inbound.request);
     this.#loopHash = loopHash(inbound.request);
     const held = hold(context, inbound, {
       onCancel: () => {
@@ -105,8 +112,9 @@ class Fork {
     this.#tryNext();
   }
 
-  get #isInvite(): boolean {
-    return this.#inbound.request.method === 'INVITE';
+  get #call(): Inbound {
+    if (this.#inbound === null) throw new Error('the request is over');
+    return this.#inbound;
   }
 
   #tryNext(): void {
@@ -133,10 +141,17 @@ class Fork {
       this.#finals.push({ status: 503, response: null });
       return;
     }
+    const { method } = this.#call.request;
+    const branchId = `${this.#context.ids.branch()}.${this.#loopHash}`;
+    const bytes = this.#requestFor(target, branchId);
+    if (bytes === null) {
+      this.#finals.push({ status: 513, response: null });
+      return;
+    }
     // Its final response may come before openBranch() returns.
     const attempt: Attempt = { branch: undefined, isOver: false, isGivenUp: false };
     this.#attempts.push(attempt);
-    const branch = openBranch(this.#context, this.#requestFor(target), flow, {
+    const branch = openBranch(this.#context, { method, branch: branchId }, bytes, flow, {
       onProvisional: (response) => {
         this.#rings = true;
         if (!this.#isOver) this.#relay(response);
@@ -146,32 +161,27 @@ class Fork {
         this.#onFinal({ status, response });
       },
     });
-    if (branch === null) {
-      attempt.isOver = true;
-      this.#finals.push({ status: 513, response: null });
-      return;
-    }
     attempt.branch = branch;
     if (this.#isCancelled || this.#isOver) branch.cancel();
   }
 
-  #requestFor({ uri, flow, route, more = '' }: ForkTarget): Buffer {
-    const { settings, ids } = this.#context;
-    const { request, flow: callerFlow } = this.#inbound;
-    const via = viaOf(this.#context, flow, `${ids.branch()}.${this.#loopHash}`);
+  #requestFor({ uri, flow, route, more = '' }: ForkTarget, branch: string): Buffer | null {
+    const { settings } = this.#context;
+    const { request, flow: callerFlow } = this.#call;
+    const via = viaOf(this.#context, flow, branch);
     const isRecorded = RECORDED.has(request.method) && request.toTag === undefined;
     const recordRoute = isRecorded ? [this.#side(flow), this.#side(callerFlow)] : [];
-    return forwardRequest(request, { uri, via, recordRoute, route, more }, settings.realm);
+    return forwardRequest(request, { uri, via, vias: this.#vias, recordRoute, route, more }, settings.realm);
   }
 
   /** A Record-Route for each side, because they may use different transports; each names the flow of its side. */
   #side(flow: Flow): string {
     const { tokens } = this.#context;
-    return `<${ownUri(this.#context, flow, ';lr', tokens.make(flow, this.#inbound.request.callId))}>`;
+    return `<${ownUri(this.#context, flow, ';lr', tokens.make(flow, this.#call.request.callId))}>`;
   }
 
   #relay(response: SipResponse, more = ''): void {
-    this.#transaction.respond(response.status, relayResponse(this.#inbound.request, response, more));
+    this.#transaction.respond(response.status, relayResponse(this.#vias, response, more));
   }
 
   #onFinal(final: Final): void {
@@ -222,8 +232,17 @@ class Fork {
   }
 
   #end(): void {
-    this.#isOver = true;
+    this.#isOver = this.#isLast = true;
     this.#dropGroups();
+    this.#release();
+  }
+
+  /** What of it is only of use while it is under way. */
+  #release(): void {
+    this.#inbound = null;
+    this.#instead = undefined;
+    this.#attempts = [];
+    this.#finals = [];
   }
 
   /** Goes on where nothing of this group is awaited any more. */
@@ -283,16 +302,18 @@ class Fork {
   #finish(): void {
     const best = bestOf(this.#finals);
     this.#isOver = true;
-    if (this.#isCancelled) answer(this.#inbound, 487);
-    else if (this.#ownAnswer !== null) answer(this.#inbound, this.#ownAnswer.status, this.#ownAnswer.headers);
+    const call = this.#call;
+    if (this.#isCancelled) answer(call, 487);
+    else if (this.#ownAnswer !== null) answer(call, this.#ownAnswer.status, this.#ownAnswer.headers);
     else if (best.response !== null && best.status !== 503) {
       this.#relay(best.response, otherChallenges(best, this.#finals));
-    } else if (best.response !== null) answer(this.#inbound, 500);
-    else if (best.status === 513) answer(this.#inbound, 513);
-    else if (best.status !== 408) answer(this.#inbound, 480);
-    else if (this.#isInvite) answer(this.#inbound, 408);
+    } else if (best.response !== null) answer(call, 500);
+    else if (best.status === 513) answer(call, 513);
+    else if (best.status !== 408) answer(call, 480);
+    else if (this.#isInvite) answer(call, 408);
     // RFC 4320 4.2: the caller of another method has given up by himself.
     else this.#transaction.end('timeout');
+    this.#release();
   }
 }
 

@@ -11,8 +11,9 @@ import {
   VIA,
 } from './header-names.ts';
 import type { SipHead } from './head.ts';
+import { HEADERS_MAX } from './head.ts';
 import type { SipRequest, SipResponse } from './message.ts';
-import { viaLines } from './response.ts';
+import { MESSAGE_BYTES_MAX } from './message.ts';
 import { encodeUtf8 } from './syntax.ts';
 import { formatVia } from './via.ts';
 
@@ -22,6 +23,8 @@ export interface Hop {
   readonly uri: string;
   /** Value of our Via. */
   readonly via: string;
+  /** The Via lines below it: viaLines() of the request. */
+  readonly vias: string;
   /** Values of our Record-Route, the next hop's side first. */
   readonly recordRoute: readonly string[];
   /** Values of Route from the next hop on. */
@@ -33,26 +36,30 @@ export interface Hop {
 const MAX_FORWARDS_USUAL = 70;
 /** Between nodes: who the caller is (redirect/tickets.ts). Never sent on as it came. */
 export const TICKET_HEADER = 'VS-Ticket';
+/** Via, Max-Forwards, Content-Length and a ticket. */
+const OWN_LINES = 4;
 
-/** The request for the next hop. The answer to a challenge of `realm`, which is ours, goes no further; null: it does. */
-export function forwardRequest(request: SipRequest, hop: Hop, realm: string | null): Buffer {
-  const { text, fields, body } = request;
-  let head = `${request.method} ${hop.uri} SIP/2.0\r\nVia: ${hop.via}\r\n${viaLines(request)}`;
-  head += `Max-Forwards: ${(request.maxForwards ?? MAX_FORWARDS_USUAL + 1) - 1}\r\n`;
-  for (const value of hop.recordRoute) head += `Record-Route: ${value}\r\n`;
-  for (const value of hop.route) head += `Route: ${encodeUtf8(value)}\r\n`;
+/**
+ * The request for the next hop. The answer to a challenge of `realm`, which is ours, goes no further; null: it does. null
+ * is answered where with what we add it is too long, or has too many headers.
+ */
+export function forwardRequest(request: SipRequest, hop: Hop, realm: string | null): Buffer | null {
+  const { recordRoute, route } = hop;
+  if (request.fields.length / 4 + recordRoute.length + route.length + OWN_LINES > HEADERS_MAX) return null;
+  let head =
+    `${request.method} ${hop.uri} SIP/2.0\r\nVia: ${hop.via}\r\n${hop.vias}` +
+    `Max-Forwards: ${(request.maxForwards ?? MAX_FORWARDS_USUAL + 1) - 1}\r\n`;
+  for (const value of recordRoute) head += `Record-Route: ${value}\r\n`;
+  for (const value of route) head += `Route: ${encodeUtf8(value)}\r\n`;
   head += hop.more ?? '';
   const ours = realm === null ? null : `realm="${realm}"`;
-  for (let i = 0; i < fields.length; i += 4) {
-    const number = fields[i] ?? 0;
-    if (number === VIA || number === ROUTE || number === MAX_FORWARDS || number === CONTENT_LENGTH) continue;
-    const line = text.slice(fields[i + 1], fields[i + 3]);
-    const isAnswer = number === AUTHORIZATION || number === PROXY_AUTHORIZATION;
-    if (isAnswer && ours !== null && line.includes(ours)) continue;
-    if (number === 0 && isTicket(line)) continue;
-    head += `${line}\r\n`;
-  }
-  return joined(head, body);
+  head += linesWithout(request, (number, line) => {
+    if (number === VIA || number === ROUTE || number === MAX_FORWARDS || number === CONTENT_LENGTH) return true;
+    if (number === AUTHORIZATION || number === PROXY_AUTHORIZATION) return ours !== null && line().includes(ours);
+    return number === 0 && isTicket(line());
+  });
+  const bytes = joined(head, request.body);
+  return bytes.length > MESSAGE_BYTES_MAX ? null : bytes;
 }
 
 function isTicket(line: string): boolean {
@@ -60,19 +67,34 @@ function isTicket(line: string): boolean {
 }
 
 /**
- * The response for whoever sent the request: its Vias are those of the request as it came, whatever the other end made
- * of them. `more`: header lines besides its own.
+ * The response for whoever sent the request: its Vias are those of the request as it came (`vias`: viaLines() of it),
+ * whatever the other end made of them. `more`: header lines besides its own.
  */
-export function relayResponse(request: SipRequest, response: SipResponse, more = ''): Buffer {
-  const { text, fields, body } = response;
-  let head = `${text.slice(0, text.indexOf('\n')).trimEnd()}\r\n${viaLines(request)}`;
-  for (let i = 0; i < fields.length; i += 4) {
-    const number = fields[i];
-    if (number === VIA || number === CONTENT_LENGTH) continue;
-    head += `${text.slice(fields[i + 1], fields[i + 3])}\r\n`;
-  }
-  return joined(head + more, body);
+export function relayResponse(vias: string, response: SipResponse, more = ''): Buffer {
+  const { text, body } = response;
+  const line = text.slice(0, text.indexOf('\n')).trimEnd();
+  const kept = linesWithout(response, (number) => number === VIA || number === CONTENT_LENGTH);
+  return joined(`${line}\r\n${vias}${kept}${more}`, body);
 }
+
+/** The header lines as they stand, but for those that are dropped. Neighbours are copied at once. */
+function linesWithout({ text, fields }: SipHead, isDropped: (number: number, line: () => string) => boolean): string {
+  let lines = '';
+  let from = -1;
+  let to = -1;
+  for (let i = 0; i < fields.length; i += 4) {
+    const start = fields[i + 1] ?? 0;
+    const end = fields[i + 3] ?? 0;
+    if (isDropped(fields[i] ?? 0, () => text.slice(start, end))) continue;
+    if (start !== to + LINE_END) {
+      if (from >= 0) lines += `${text.slice(from, to)}\r\n`;
+      from = start;
+    }
+    to = end;
+  }
+  return from < 0 ? lines : `${lines}${text.slice(from, to)}\r\n`;
+}
+const LINE_END = 2;
 
 function joined(head: string, body: Buffer): Buffer {
   const whole = `${head}Content-Length: ${body.length}\r\n\r\n`;

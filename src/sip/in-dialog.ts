@@ -11,6 +11,7 @@ import type { Flow } from './flow.ts';
 import { forwardRequest } from './forward-message.ts';
 import type { SipRequest } from './message.ts';
 import { viaOf } from './outgoing.ts';
+import { viaLines } from './response.ts';
 import type { Routed } from './routing.ts';
 import { isLoop, loopHash, takeRoutes } from './routing.ts';
 
@@ -75,7 +76,9 @@ function pass(context: SipContext, inbound: Inbound, { uri, rest }: Routed, flow
   const { request } = inbound;
   if (request.method === 'ACK') {
     const via = viaOf(context, flow, `${context.ids.branch()}.${loopHash(request)}`);
-    flow.send(forwardRequest(request, { uri, via, recordRoute: [], route: rest }, context.settings.realm));
+    const hop = { uri, via, vias: viaLines(request), recordRoute: [], route: rest };
+    const bytes = forwardRequest(request, hop, context.settings.realm);
+    if (bytes !== null) flow.send(bytes);
     return;
   }
   const groups = [[{ uri, flow, route: rest }]];

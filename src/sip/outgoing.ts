@@ -4,8 +4,9 @@ import { sameAddress } from '../base/address.ts';
 import type { SipContext } from './context.ts';
 import { sipAddress } from './context.ts';
 import type { Flow } from './flow.ts';
+import { HEADERS_MAX } from './head.ts';
 import type { SipResponse } from './message.ts';
-import { parseMessage, SipRequest } from './message.ts';
+import { MESSAGE_BYTES_MAX } from './message.ts';
 import { parseRegistration } from './bindings.ts';
 import { parseNameAddr } from './name-addr.ts';
 import type { ExtraHeader } from './response.ts';
@@ -82,8 +83,9 @@ export function sendRequest(context: SipContext, target: Target, request: OwnReq
     outcome.onFinal(503, null);
     return;
   }
+  const branch = context.ids.branch();
   const fields: ExtraHeader[] = [
-    ['Via', viaOf(context, flow, context.ids.branch())],
+    ['Via', viaOf(context, flow, branch)],
     ...route.map((value): ExtraHeader => ['Route', value]),
     ['Max-Forwards', '70'],
     ['From', from],
@@ -95,8 +97,7 @@ export function sendRequest(context: SipContext, target: Target, request: OwnReq
   ];
   const head = `${method} ${uri} SIP/2.0\r\n${fields.map(fieldLine).join('')}\r\n`;
   const bytes = Buffer.concat([Buffer.from(head, 'latin1'), body ?? EMPTY]);
-  const parsed = parseMessage(bytes);
-  if (!(parsed instanceof SipRequest)) {
+  if (bytes.length > MESSAGE_BYTES_MAX || fields.length > HEADERS_MAX) {
     outcome.onFinal(513, null);
     return;
   }
@@ -106,7 +107,7 @@ export function sendRequest(context: SipContext, target: Target, request: OwnReq
     isOver = true;
     outcome.onFinal(status, response);
   };
-  context.transactions.openClient(parsed, bytes, flow, {
+  context.transactions.openClient({ method, branch }, bytes, flow, {
     onResponse: (response) => {
       if (response.status >= 200) end(response.status, response);
       else outcome.onProvisional?.(response);

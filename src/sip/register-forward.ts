@@ -16,6 +16,7 @@ import type { SipResponse } from './message.ts';
 import { viaOf } from './outgoing.ts';
 import { sendOn } from './register-answer.ts';
 import type { Relay, Relayed } from './relays.ts';
+import { viaLines } from './response.ts';
 import { escapeUser } from './uri.ts';
 
 /** An owner who does not answer for so long has lost his user. */
@@ -85,12 +86,14 @@ function signedRegister(
   const hop = {
     uri: request.requestUri,
     via: viaOf(context, context.flows.flowTo(sip), context.ids.branch()),
+    vias: viaLines(request),
     recordRoute: [],
     route: [],
     more: `Path: ${pathOf(context, flow)}\r\n`,
   };
   // The owner checks the answer to our challenge.
   const bytes = forwardRequest(request, hop, null);
+  if (bytes === null) return null;
   const signed = context.statements.sign(bytes, name, { kind: 'register', source: flow.remote, hops });
   const parsed = signed.length > DATAGRAM_BYTES_MAX ? null : parseMessage(signed);
   return parsed instanceof SipRequest ? parsed : null;
@@ -109,7 +112,7 @@ function sendBack(context: SipContext, { request, flow }: Inbound, response: Sip
   // What it asks for comes to us first (RFC 3608 6.3).
   const isRegistered = response.status < 300 && response.headers('Contact').length > 0;
   const route = isRegistered ? `Service-Route: <${ownUri(context, flow, ';lr')}>\r\n` : '';
-  flow.send(relayResponse(request, response, route));
+  flow.send(relayResponse(viaLines(request), response, route));
 }
 
 /** The connection of a phone has ended, and so have its registrations. */
@@ -150,7 +153,8 @@ function ask(context: SipContext, request: SipRequest, flow: Flow): Promise<SipR
       resolve(response);
     };
     let silence: Timer | undefined = undefined as Timer | undefined;
-    const transaction = context.transactions.openClient(request, bytes, flow, {
+    const { method, topVia } = request;
+    const transaction = context.transactions.openClient({ method, branch: topVia.branch }, bytes, flow, {
       onResponse: (response) => {
         if (response.status >= 200) end(response);
       },

@@ -36,8 +36,12 @@ function resendAndWait(tx: Transaction): void {
 }
 
 function take(tx: Transaction, response: SipResponse): void {
+  const { user } = tx;
   if (response.status < 200) tx.move('proceeding');
-  else tx.enter('completed');
-  tx.user.onResponse?.(response);
+  else {
+    tx.enter('completed');
+    tx.release();
+  }
+  user.onResponse?.(response);
   if (tx.state === 'completed') tx.lingerFor('K', T4);
 }

@@ -1,5 +1,6 @@
 /** The INVITE client transaction (RFC 3261 17.1.1, RFC 6026 7.2). */
-import type { SipRequest, SipResponse } from './message.ts';
+import type { SipResponse } from './message.ts';
+import { parseMessage, SipRequest } from './message.ts';
 import { T1 } from './transaction.ts';
 import type { States, Transaction } from './transaction.ts';
 import { formatVia } from './via.ts';
@@ -40,15 +41,18 @@ export const INVITE_CLIENT: States = {
 };
 
 function take(tx: Transaction, response: SipResponse): void {
+  const { user } = tx;
   if (response.status < 200) tx.enter('proceeding');
   else if (isSuccess(response)) {
     tx.enter('accepted');
+    tx.sendsNoMore();
     tx.startTimer('M', 64 * T1);
   } else {
     tx.enter('completed');
-    tx.send(makeAck(tx.request, response));
+    tx.send(makeAck(tx.sent, response));
+    tx.release();
   }
-  tx.user.onResponse?.(response);
+  user.onResponse?.(response);
   if (tx.state === 'completed') tx.lingerFor('D', TIMER_D_MS);
 }
 
@@ -57,7 +61,9 @@ function isSuccess({ status }: SipResponse): boolean {
 }
 
 /** The ACK to 300–699: of this transaction, with the To of the response (RFC 3261 17.1.1.3). */
-export function makeAck(invite: SipRequest, response: SipResponse): Buffer {
+function makeAck(sent: Buffer | null, response: SipResponse): Buffer {
+  const invite = sent === null ? null : parseMessage(sent);
+  if (!(invite instanceof SipRequest)) throw new Error('malformed INVITE of our own');
   const routes = invite.headers('Route').map((route) => `Route: ${route}\r\n`);
   return Buffer.from(
     `ACK ${invite.requestUri} SIP/2.0\r\n` +

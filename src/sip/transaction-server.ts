@@ -24,6 +24,7 @@ function respond(tx: Transaction, { status, bytes }: TransactionEvent & { type: 
   if (status < 200) tx.enter('proceeding');
   else {
     tx.enter('completed');
+    tx.release();
     tx.lingerFor('J', 64 * T1);
   }
 }

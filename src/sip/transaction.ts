@@ -1,4 +1,5 @@
 /** What the four state machines of RFC 3261 17 share: a state, named timers, a flow to send on, one end. */
+import type { Place } from '../base/oldest-first.ts';
 import type { Timer, Timers } from '../base/ports.ts';
 import type { Flow } from './flow.ts';
 import type { SipRequest, SipResponse } from './message.ts';
@@ -15,7 +16,7 @@ export type TransactionEvent =
   | { readonly type: 'start' }
   /** A retransmission of the request, to a server transaction. */
   | { readonly type: 'request' }
-  | { readonly type: 'ack'; readonly request: SipRequest }
+  | { readonly type: 'ack' }
   /** The server's own response. */
   | { readonly type: 'respond'; readonly status: number; readonly bytes: Buffer }
   /** A response from the other end, to a client transaction. */
@@ -33,48 +34,65 @@ export type States = Readonly<Partial<Record<StateName, (tx: Transaction, event:
 export interface TransactionUser {
   /** Client: every response that is no retransmission (of 2xx to an INVITE: each one, RFC 6026 7.2). */
   onResponse?(response: SipResponse): void;
-  /** Server: an ACK to a 2xx that has the branch of its INVITE (RFC 6026 7.1). */
-  onAck?(request: SipRequest): void;
   /** Server: the INVITE is cancelled; that was answered 200 (RFC 3261 9.2). */
   onCancel?(): void;
-  /** Once, last. */
+  /** Last, where it ends without a final response: afterwards nobody waits for it. */
   onEnd?(reason: EndReason): void;
+}
+
+/** The table in which transactions stand. */
+export interface TransactionTable {
+  readonly timers: Timers;
+  /** All is said: what is left is to answer retransmissions. */
+  lingers(tx: Transaction): void;
+  /** What a transaction keeps has become so many bytes longer, or shorter. */
+  grown(bytes: number): void;
+  /** Takes it out. */
+  forget(tx: Transaction): void;
 }
 
 export interface TransactionParts {
   readonly states: States;
   readonly first: StateName;
-  readonly request: SipRequest;
+  /** By which it is found. */
+  readonly key: string;
+  /** Server: what is to be answered. */
+  readonly request: SipRequest | null;
   /** Client: the request as it is sent. */
   readonly bytes: Buffer | null;
   readonly flow: Flow;
-  readonly timers: Timers;
   readonly user: TransactionUser;
-  /** All is said: what is left is to answer retransmissions. */
-  readonly lingers: () => void;
-  /** What it keeps has become so many bytes longer, or shorter. */
-  readonly grown: (bytes: number) => void;
-  /** Takes the transaction out of its table. */
-  readonly forget: () => void;
 }
 
+/** Where a client sends its request again, or a server its response. */
+const RESENDS: ReadonlySet<TimerName> = new Set(['A', 'E', 'G']);
+const NOBODY: TransactionUser = {};
+
 export class Transaction {
-  readonly request: SipRequest;
+  readonly key: string;
   readonly flow: Flow;
-  readonly user: TransactionUser;
-  readonly #parts: TransactionParts;
-  readonly #timers = new Map<TimerName, Timer>();
+  /** Where it stands among the others, for its table. */
+  place: Place<Transaction> | undefined;
+  readonly #table: TransactionTable;
+  readonly #states: States;
+  /** Released with the final response: many transactions only linger, and long. */
+  #request: SipRequest | null;
+  #user: TransactionUser;
+  #resends: Timer | undefined;
+  #ends: Timer | undefined;
   #state: StateName | 'terminated';
   /** What is sent again: the client's request or ACK, the server's last response. */
   #last: Buffer | null;
   /** Milliseconds of the pause that runs between two retransmissions. */
   pauseMs = T1;
 
-  constructor(parts: TransactionParts) {
-    this.request = parts.request;
+  constructor(table: TransactionTable, parts: TransactionParts) {
+    this.key = parts.key;
     this.flow = parts.flow;
-    this.user = parts.user;
-    this.#parts = parts;
+    this.#table = table;
+    this.#states = parts.states;
+    this.#request = parts.request;
+    this.#user = parts.user;
     this.#state = parts.first;
     this.#last = parts.bytes;
   }
@@ -83,8 +101,22 @@ export class Transaction {
     return this.#state;
   }
 
+  /** Server: null when it has its final response. */
+  get request(): SipRequest | null {
+    return this.#request;
+  }
+
+  get user(): TransactionUser {
+    return this.#user;
+  }
+
+  /** Client: the request as it was sent. */
+  get sent(): Buffer | null {
+    return this.#last;
+  }
+
   handle(event: TransactionEvent): void {
-    if (this.#state !== 'terminated') this.#parts.states[this.#state]?.(this, event);
+    if (this.#state !== 'terminated') this.#states[this.#state]?.(this, event);
   }
 
   /** Server: sends this response. In a state that sends no more, nothing happens. */
@@ -101,18 +133,30 @@ export class Transaction {
   /** As enter(), but the timers run on. */
   move(state: StateName): void {
     this.#state = state;
-    if (state === 'completed' || state === 'accepted') this.#parts.lingers();
+    if (state === 'completed' || state === 'accepted') this.#table.lingers(this);
+  }
+
+  /** It has its final response: nobody waits for anything any more. */
+  release(): void {
+    if (this.#request !== null && this.#state !== 'terminated') this.#table.grown(-sizeOf(this.#request));
+    this.#request = null;
+    this.#user = NOBODY;
+  }
+
+  /** Nothing is sent again. */
+  sendsNoMore(): void {
+    if (this.#last !== null) this.#table.grown(-this.#last.length);
+    this.#last = null;
   }
 
   /** Bytes that are kept as long as it runs. */
   get size(): number {
-    const { text, body } = this.request;
-    return text.length + body.length + (this.#last?.length ?? 0);
+    return (this.#request === null ? 0 : sizeOf(this.#request)) + (this.#last?.length ?? 0);
   }
 
   /** `bytes` is what resend() sends from now on. */
   send(bytes: Buffer): void {
-    if (this.#state !== 'terminated') this.#parts.grown(bytes.length - (this.#last?.length ?? 0));
+    if (this.#state !== 'terminated') this.#table.grown(bytes.length - (this.#last?.length ?? 0));
     this.#last = bytes;
     this.flow.send(bytes);
   }
@@ -121,13 +165,17 @@ export class Transaction {
     if (this.#last !== null) this.flow.send(this.#last);
   }
 
+  /** One that sends again and one other run at the same time. */
   startTimer(name: TimerName, delayMs: number): void {
-    this.#timers.get(name)?.cancel();
-    const timer = this.#parts.timers.after(delayMs, () => {
-      this.#timers.delete(name);
+    const isResend = RESENDS.has(name);
+    (isResend ? this.#resends : this.#ends)?.cancel();
+    const timer = this.#table.timers.after(delayMs, () => {
+      if (isResend) this.#resends = undefined;
+      else this.#ends = undefined;
       this.handle({ type: 'timer', name });
     });
-    this.#timers.set(name, timer);
+    if (isResend) this.#resends = timer;
+    else this.#ends = timer;
   }
 
   /** The timer that ends the transaction: over a reliable transport, which repeats nothing, at once. */
@@ -140,12 +188,20 @@ export class Transaction {
     if (this.#state === 'terminated') return;
     this.#state = 'terminated';
     this.#cancelTimers();
-    this.#parts.forget();
-    this.user.onEnd?.(reason);
+    this.#table.forget(this);
+    const user = this.#user;
+    this.release();
+    user.onEnd?.(reason);
   }
 
   #cancelTimers(): void {
-    for (const timer of this.#timers.values()) timer.cancel();
-    this.#timers.clear();
+    this.#resends?.cancel();
+    this.#ends?.cancel();
+    this.#resends = this.#ends = undefined;
   }
+}
+
+/** The text holds the body too, which is kept besides. */
+function sizeOf({ text, body }: SipRequest): number {
+  return text.length + body.length;
 }

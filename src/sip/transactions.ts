@@ -2,12 +2,12 @@
  * The transactions that run (RFC 3261 17). Nothing is kept here for a request until openServer() is called, which is
  * for requests that were authenticated: before, the server answers without state.
  */
-import { createOldestFirst } from '../base/oldest-first.ts';
+import { leave, OldestFirst } from '../base/oldest-first.ts';
 import type { Timers } from '../base/ports.ts';
 import type { Flow } from './flow.ts';
 import type { SipRequest, SipResponse } from './message.ts';
 import { Transaction } from './transaction.ts';
-import type { TransactionParts, TransactionUser } from './transaction.ts';
+import type { TransactionParts, TransactionTable, TransactionUser } from './transaction.ts';
 import { CLIENT } from './transaction-client.ts';
 import { INVITE_CLIENT } from './transaction-invite-client.ts';
 import { INVITE_SERVER } from './transaction-invite-server.ts';
@@ -22,6 +22,11 @@ export interface TransactionLimits {
 
 const LIMITS: TransactionLimits = { count: 20_000, bytes: 64 * 2 ** 20 };
 
+export interface ClientRequest {
+  readonly method: string;
+  readonly branch: string;
+}
+
 export interface Transactions {
   /** True where the request belongs to a server transaction, which has dealt with it: a retransmission, or an ACK. */
   receiveRequest(request: SipRequest): boolean;
@@ -34,8 +39,8 @@ export interface Transactions {
   receiveResponse(response: SipResponse): boolean;
   /** For a request that receiveRequest() did not know and that is no ACK. */
   openServer(request: SipRequest, flow: Flow, user: TransactionUser): Transaction;
-  /** Sends the request; `bytes` is the same as text. Its top Via is ours, with a branch that is unique. No ACK. */
-  openClient(request: SipRequest, bytes: Buffer, flow: Flow, user: TransactionUser): Transaction;
+  /** Sends the request in `bytes`. Its top Via is ours, with this branch, which is unique. No ACK. */
+  openClient(request: ClientRequest, bytes: Buffer, flow: Flow, user: TransactionUser): Transaction;
   /** The INVITE that this CANCEL means (RFC 3261 9.2). */
   inviteOf(cancel: SipRequest): Transaction | undefined;
   /** Ends the transactions on a connection that has ended. */
@@ -48,39 +53,46 @@ export interface Transactions {
 /** Where there is no room for a new one, it takes that of the oldest that lingers, or else of the oldest. */
 export function createTransactions(timers: Timers, limits = LIMITS): Transactions {
   const running = new Map<string, Transaction>();
-  const unfinished = createOldestFirst<Transaction>();
+  const unfinished = new OldestFirst<Transaction>();
   /** Those that only answer retransmissions. */
-  const lingering = createOldestFirst<Transaction>();
+  const lingering = new OldestFirst<Transaction>();
   /** Of the flows that can close. */
   const onFlow = new Map<string, Set<Transaction>>();
   let bytes = 0;
 
   const dropOldest = (): void => (lingering.oldest() ?? unfinished.oldest())?.end('dropped');
 
-  const open = (key: string, parts: Omit<TransactionParts, 'timers' | 'lingers' | 'grown' | 'forget'>): Transaction => {
+  const table: TransactionTable = {
+    timers,
+    lingers(tx) {
+      leave(tx.place);
+      tx.place = lingering.add(tx);
+    },
+    grown(by) {
+      bytes += by;
+    },
+    forget(tx) {
+      running.delete(tx.key);
+      leave(tx.place);
+      bytes -= tx.size;
+      if (!tx.flow.isReliable) return;
+      const others = onFlow.get(tx.flow.id);
+      others?.delete(tx);
+      if (others?.size === 0) onFlow.delete(tx.flow.id);
+    },
+  };
+
+  const open = (parts: TransactionParts): Transaction => {
+    const { key, flow } = parts;
     // Two with the same key can't be told apart; the later one is the one that its user knows to be new.
     running.get(key)?.end('dropped');
     if (running.size >= limits.count) dropOldest();
-    const { id, isReliable } = parts.flow;
-    const forget = (): void => {
-      running.delete(key);
-      leave();
-      bytes -= tx.size;
-      const others = onFlow.get(id);
-      others?.delete(tx);
-      if (others?.size === 0) onFlow.delete(id);
-    };
-    const lingers = (): void => {
-      leave();
-      leave = lingering.add(tx);
-    };
-    const grown = (by: number): void => void (bytes += by);
-    const tx = new Transaction({ ...parts, timers, lingers, grown, forget });
+    const tx = new Transaction(table, parts);
     bytes += tx.size;
     while (bytes > limits.bytes && running.size > 0) dropOldest();
     running.set(key, tx);
-    let leave = unfinished.add(tx);
-    if (isReliable) onFlow.set(id, (onFlow.get(id) ?? new Set()).add(tx));
+    tx.place = unfinished.add(tx);
+    if (flow.isReliable) onFlow.set(flow.id, (onFlow.get(flow.id) ?? new Set()).add(tx));
     tx.handle({ type: 'start' });
     return tx;
   };
@@ -89,23 +101,27 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
     receiveRequest(request) {
       const isAck = request.method === 'ACK';
       const tx = running.get(serverKey(request, isAck ? 'INVITE' : request.method));
-      tx?.handle(isAck ? { type: 'ack', request } : { type: 'request' });
+      tx?.handle({ type: isAck ? 'ack' : 'request' });
       return tx !== undefined;
     },
     mayKnow: (method, branch, sentBy) =>
       !branch.startsWith(BRANCH_COOKIE) || running.has(branchKey(method, branch, sentBy)),
     receiveResponse(response) {
-      const tx = running.get(clientKey(response));
+      const tx = running.get(clientKey(response.cseq.method, response.topVia.branch));
       tx?.handle({ type: 'response', response });
       return tx !== undefined;
     },
-    openServer: (request, flow, user) => {
-      const machine = request.method === 'INVITE' ? INVITE_SERVER_START : SERVER_START;
-      return open(serverKey(request, request.method), { ...machine, request, bytes: null, flow, user });
+    openServer(request, flow, user) {
+      const isInvite = request.method === 'INVITE';
+      const states = isInvite ? INVITE_SERVER : SERVER;
+      const first = isInvite ? 'proceeding' : 'trying';
+      return open({ states, first, key: serverKey(request, request.method), request, bytes: null, flow, user });
     },
-    openClient: (request, bytes, flow, user) => {
-      const machine = request.method === 'INVITE' ? INVITE_CLIENT_START : CLIENT_START;
-      return open(clientKey(request), { ...machine, request, bytes, flow, user });
+    openClient({ method, branch }, bytes, flow, user) {
+      const isInvite = method === 'INVITE';
+      const states = isInvite ? INVITE_CLIENT : CLIENT;
+      const first = isInvite ? 'calling' : 'trying';
+      return open({ states, first, key: clientKey(method, branch), request: null, bytes, flow, user });
     },
     inviteOf: (cancel) => running.get(serverKey(cancel, 'INVITE')),
     flowClosed(flow) {
@@ -119,11 +135,6 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
     },
   };
 }
-
-const INVITE_SERVER_START = { states: INVITE_SERVER, first: 'proceeding' } as const;
-const SERVER_START = { states: SERVER, first: 'trying' } as const;
-const INVITE_CLIENT_START = { states: INVITE_CLIENT, first: 'calling' } as const;
-const CLIENT_START = { states: CLIENT, first: 'trying' } as const;
 
 /** RFC 3261 17.2.3. An ACK looks for its INVITE, and so does the search for what a CANCEL means. */
 function serverKey(request: SipRequest, method: string): string {
@@ -140,6 +151,6 @@ function branchKey(method: string, branch: string, sentBy: string): string {
 }
 
 /** RFC 3261 17.1.3. */
-function clientKey({ topVia, cseq }: SipRequest | SipResponse): string {
-  return `client ${cseq.method} ${topVia.branch}`;
+function clientKey(method: string, branch: string): string {
+  return `client ${method} ${branch}`;
 }
