@@ -20,6 +20,7 @@ import { AUTHORIZATION, CONTACT, EXPIRES, PATH, REQUIRE, SUPPORTED } from './hea
 import { EXPIRES_MAX } from './message.ts';
 import { dateOf } from './register-answer.ts';
 import { hasSuccessor } from './registrar.ts';
+import { isBeyond } from './spent-nonces.ts';
 
 export function createRegisterLane(context: SipContext, writer: ExpressWriter, isOurs: IsOurs): ExpressLane {
   const { cases, settings, spent } = context;
@@ -73,9 +74,7 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
     const sinceMs = (nonceMs - (sessions.seqMaskLow[row] ?? 0)) | 0;
     if (sinceMs === 0 && keptCount > 0) return digest.count > keptCount;
     if (sinceMs < 0 && keptCount > 0) return false;
-    const newest = spent.newest(table.uidOf(row), nowMs);
-    if (newest === undefined || nonceMs > newest.issuedMs) return true;
-    return nonceMs === newest.issuedMs && digest.count > newest.count;
+    return isBeyond(spent.newest(table.uidOf(row), nowMs), nonceMs, digest.count);
   };
 
   return (head, flow, nowMs) => {

@@ -6,6 +6,7 @@ import { createRecentMap } from '../base/recent-map.ts';
 import type { DigestAlgorithm } from '../login/digest.ts';
 import type { Flow } from './flow.ts';
 import type { NonceUse, UsedNonce } from './spent-nonces.ts';
+import { isBeyond } from './spent-nonces.ts';
 
 export interface Relay {
   /** Name of the node that has the user. */
@@ -83,6 +84,5 @@ export function relayNonceUse(
 ): NonceUse {
   const kept = nonces.get(issuedMs);
   if (kept !== undefined) return count > kept ? 'fresh' : 'spent';
-  if (newest === undefined || issuedMs > newest.issuedMs) return 'fresh';
-  return issuedMs === newest.issuedMs && count > newest.count ? 'fresh' : 'spent';
+  return isBeyond(newest, issuedMs, count) ? 'fresh' : 'spent';
 }

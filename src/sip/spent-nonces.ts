@@ -43,10 +43,7 @@ export function createSpentNonces(): SpentNonces {
     return current.get(uid) ?? former.get(uid);
   };
   const use = (uid: string, issuedMs: number, count: number, nowMs: number): void => {
-    const known = newest(uid, nowMs);
-    if (known !== undefined && (issuedMs < known.issuedMs || (issuedMs === known.issuedMs && count <= known.count)))
-      return;
-    current.set(uid, { issuedMs, count });
+    if (isBeyond(newest(uid, nowMs), issuedMs, count)) current.set(uid, { issuedMs, count });
   };
   const spend = (uid: string, issuedMs: number, nowMs: number): void => {
     use(uid, issuedMs, Infinity, nowMs);
@@ -60,6 +57,12 @@ export function createSpentNonces(): SpentNonces {
       if (ageMs >= 0 && ageMs <= SIP_NONCE_VALID_MS) spend(uid, nowMs - ageMs, nowMs);
     },
   };
+}
+
+/** Whether the user has not used this nonce with so high a count yet, and none that is newer. */
+export function isBeyond(newest: UsedNonce | undefined, issuedMs: number, count: number): boolean {
+  if (newest === undefined || issuedMs > newest.issuedMs) return true;
+  return issuedMs === newest.issuedMs && count > newest.count;
 }
 
 /** `repeat`: the very count that came last; `spent`: an older count, or an older nonce. */
