@@ -51,7 +51,7 @@ function valuesOf({ ours, reference }: Row): readonly number[] {
 
 /** Bytes and milliseconds are, requests a second are not. */
 function isLessBetter({ goal, unit }: Row): boolean {
-  return goal === null ? /^(bytes|us|ms|s)\b/.test(unit) : 'valueMax' in goal;
+  return goal === null ? /^(bytes|us|ms|s)\b/.test(unit) : !('ratioMin' in goal);
 }
 
 function verdictOf(before: readonly number[], after: readonly number[], isLess: boolean): Verdict {

@@ -23,6 +23,7 @@ export interface Client {
   readonly port: number;
   /** Challenge, proof, Welcome. Rejects where the server answers otherwise. */
   login(uid: string, headers?: Headers): Promise<Session>;
+  heartbeat(session: Session): Promise<void>;
   logout(session: Session): Promise<void>;
   close(): Promise<void>;
 }
@@ -79,6 +80,12 @@ export async function openClient(serverPort: number): Promise<Client> {
       send();
     });
 
+  const tell = async (session: Session, verb: RequestVerb): Promise<void> => {
+    const id = nextId();
+    const reply = await ask(id, signed(session, verb, '', id));
+    if (reply.verb !== 'Ok') throw unexpected(reply);
+  };
+
   return {
     port: socket.address().port,
     async login(uid, headers = LOGIN_HEADERS) {
@@ -95,11 +102,8 @@ export async function openClient(serverPort: number): Promise<Client> {
       const key = Buffer.from(sessionKey(verifier, nonce, cnonce), 'hex');
       return { uid, cookie: welcome.headers.get('cookie') ?? '', key, seq: 0 };
     },
-    async logout(session) {
-      const id = nextId();
-      const reply = await ask(id, signed(session, 'Logout', '', id));
-      if (reply.verb !== 'Ok') throw unexpected(reply);
-    },
+    heartbeat: (session) => tell(session, 'Heartbeat'),
+    logout: (session) => tell(session, 'Logout'),
     async close() {
       socket.close();
       await once(socket, 'close');

@@ -15,10 +15,12 @@ import { messages } from './subjects/messages.ts';
 import { online } from './subjects/online.ts';
 import { presence } from './subjects/presence.ts';
 import { sip } from './subjects/sip.ts';
+import { storm } from './subjects/storm.ts';
 
 const SUBJECTS: readonly Subject[] = [
   ...datagrams,
   ...logins,
+  ...storm,
   ...config,
   ...sip,
   ...messages,

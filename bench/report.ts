@@ -1,7 +1,7 @@
 /** What was measured, as rows of a table: medians of several runs, and ratios within the same run of the program. */
 
-/** What is to be reached: a ratio to the reference, or where there is none a value not to be passed. */
-export type Goal = { readonly ratioMin: number } | { readonly valueMax: number };
+/** What is to be reached: a ratio to the reference, or one not to be passed, or where there is none such a value. */
+export type Goal = { readonly ratioMin: number } | { readonly ratioMax: number } | { readonly valueMax: number };
 
 export interface Row {
   readonly subject: string;
@@ -30,7 +30,8 @@ export function ratioOf({ ours, reference }: Row): number | null {
 export function isReached(row: Row): boolean | null {
   if (row.goal === null) return null;
   if ('valueMax' in row.goal) return median(row.ours) < row.goal.valueMax;
-  return (ratioOf(row) ?? 0) >= row.goal.ratioMin;
+  const ratio = ratioOf(row) ?? Number.NaN;
+  return 'ratioMax' in row.goal ? ratio <= row.goal.ratioMax : ratio >= row.goal.ratioMin;
 }
 
 /**
@@ -85,7 +86,8 @@ function spread(values: readonly number[]): string {
 
 function goalText(goal: Goal | null): string {
   if (goal === null) return '–';
-  return 'valueMax' in goal ? `under ${goal.valueMax}` : `${goal.ratioMin} or more`;
+  if ('valueMax' in goal) return `under ${goal.valueMax}`;
+  return 'ratioMax' in goal ? `${goal.ratioMax} or less` : `${goal.ratioMin} or more`;
 }
 
 export function format(value: number): string {

@@ -126,7 +126,7 @@ export function openSqlite(folder: string): Promise<Backend> {
   });
 }
 
-async function openMariadb(folder: string): Promise<Backend> {
+export async function openMariadb(folder: string): Promise<Backend> {
   const server = await startMariadb();
   let databases = 0;
   return {

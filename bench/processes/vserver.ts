@@ -10,6 +10,7 @@ answer(
   {
     ports: () => ({ udp: node.udp.port, sip: node.sip.port, http: Number(new URL(node.http).port) }),
     online: () => node.core.table.count,
+    peakBytes: () => 1024 * process.resourceUsage().maxRSS,
     // Logouts are written behind the client's back.
     settled: () => node.core.outbox.flush(),
   },
