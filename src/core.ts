@@ -8,6 +8,8 @@ import type { Bus } from './bus/bus.ts';
 import { NO_BUS } from './bus/bus.ts';
 import { joinTalk } from './cluster/cluster.ts';
 import { joinPresenceTalk } from './cluster/presence-talk.ts';
+import type { UserTalk } from './cluster/user-talk.ts';
+import { joinUserTalk, tellChanged } from './cluster/user-talk.ts';
 import { Reconciler } from './cluster/reconciler.ts';
 import type { Config } from './config.ts';
 import { turnSettings } from './config.ts';
@@ -35,6 +37,7 @@ import type { EndReason } from './login/session-ends.ts';
 import { SessionEnds } from './login/session-ends.ts';
 import { Sweep } from './login/sweep.ts';
 import type { UseCases } from './login/use-cases.ts';
+import type { BuddyAction } from './presence/buddies.ts';
 import { changeBuddy, listsOf } from './presence/buddies.ts';
 import type { FarUsers } from './presence/far-users.ts';
 import { Presence } from './presence/presence.ts';
@@ -101,17 +104,12 @@ export async function createCore(
   const ends = new SessionEnds({ table, servers, later: outbox, clock, onEnd });
   const locks = new UidLocks();
   const others = joinTalk({ bus, servers, table, ends, locks, log, realm: config.realm });
-  const far =
-    bus === NO_BUS ? null : joinPresenceTalk({ bus, presence, table, servers, directory, clock, timers, log });
+  const talk = { bus, presence, table, servers, directory, clock, timers, log };
+  const far = bus === NO_BUS ? null : joinPresenceTalk(talk);
   const cache = records(directory, clock);
-  const sweep = new Sweep({
-    ...{ table, directory, ends, locks, clock, log, counters },
-    name: me.name,
-    onChanged: (uid) => {
-      cache.forget(uid);
-    },
-    onPresence,
-  });
+  const onChanged = cache.forget.bind(cache);
+  const sweepDeps = { table, directory, ends, locks, clock, log, counters, onChanged, onPresence };
+  const sweep = new Sweep({ ...sweepDeps, name: me.name });
   const reconciler = new Reconciler({ directory, table, servers, locks, clock, log, counters });
   const variables = systemVariables({
     directory,
@@ -126,7 +124,10 @@ export async function createCore(
   };
   const locateDeps = { table, servers, finder: new UserFinder(directory, clock) };
   const devices = { table, ends, clock, onPresence };
-  const watched = watching({ presence, devices, random, sweep, directory, locks }, config.usersMax);
+  const { watched, elsewhere, refresh } = watching(
+    { bus, servers, onChanged, presence, devices, random, sweep, directory, locks },
+    config.usersMax,
+  );
   const owner = config.locateMode === 'full' ? others : null;
   const messages = createMessages({
     ...{ directory, table, clock, timers, log, counters },
@@ -152,7 +153,8 @@ export async function createCore(
     messages,
   };
   const admin = new Admin({
-    ...{ directory, table, ends, sweep },
+    ...{ directory, table, ends, elsewhere, refresh },
+    name: me.name,
     realm: config.realm,
     refreshVariables: () => variables.refresh(),
   });
@@ -195,6 +197,10 @@ function sessionCases(
 }
 
 interface WatchingDeps {
+  readonly bus: Bus;
+  readonly servers: ServerImage;
+  /** A record that may be held elsewhere (a cache) changed. */
+  readonly onChanged: (uid: string) => void;
   readonly presence: Presence;
   readonly devices: PresenceDeps;
   readonly random: Random;
@@ -203,22 +209,40 @@ interface WatchingDeps {
   readonly locks: UidLocks;
 }
 
-function watching(
-  { presence, devices, random, sweep, directory, locks }: WatchingDeps,
-  usersMax: number,
-): Pick<UseCases, 'presence' | 'publications' | 'buddy' | 'lists'> {
-  const buddies = { directory, locks, refresh: (uid: string) => sweep.refresh(uid) };
-  return {
-    presence,
-    publications: new Publications({
-      ...{ table: devices.table, random, usersMax },
-      setDevice: (row, update) => {
-        said(devices, row, update);
-      },
-    }),
-    buddy: (uid, action, other) => changeBuddy(buddies, uid, action, other),
-    lists: (uid) => listsOf(buddies, uid),
+interface Watching {
+  readonly watched: Pick<UseCases, 'presence' | 'publications' | 'publishElsewhere' | 'buddy' | 'lists'>;
+  readonly elsewhere: UserTalk;
+  /** A record has changed through this node: it takes effect at once, wherever the user is. */
+  readonly refresh: (uid: string) => Promise<void>;
+}
+
+function watching(deps: WatchingDeps, usersMax: number): Watching {
+  const { bus, presence, devices, random, sweep, directory, locks } = deps;
+  const { table, ends, clock } = devices;
+  const publications = new Publications({
+    ...{ table, random, usersMax },
+    setDevice: (row, update) => {
+      said(devices, row, update);
+    },
+  });
+  const elsewhere = joinUserTalk({
+    ...{ bus, servers: deps.servers, directory, table, ends, clock, publications },
+    refresh: (uid) => sweep.refresh(uid),
+    forget: deps.onChanged,
+  });
+  const refresh = async (uid: string): Promise<void> => {
+    await sweep.refresh(uid);
+    tellChanged(bus, uid);
   };
+  const buddies = { directory, locks, refresh };
+  const watched = {
+    presence,
+    publications,
+    publishElsewhere: elsewhere.publish,
+    buddy: (uid: string, action: BuddyAction, other: string) => changeBuddy(buddies, uid, action, other),
+    lists: (uid: string) => listsOf(buddies, uid),
+  };
+  return { watched, elsewhere, refresh };
 }
 
 /** `owner`: asks the node that has the user; null where the client is sent there. */

@@ -3,9 +3,8 @@ import { VserverError } from '../base/errors.ts';
 import type { User } from '../base/model.ts';
 import type { Directory, Page, Query, UserChanges } from '../directory/directory.ts';
 import { hashPassword, verifiers } from '../directory/passwords.ts';
-import type { OnlineTable } from '../heartbeat/online.ts';
-import type { EndReason, SessionEnds } from '../login/session-ends.ts';
-import type { Sweep } from '../login/sweep.ts';
+import type { Device, OnlineTable } from '../heartbeat/online.ts';
+import type { SessionEnds } from '../login/session-ends.ts';
 
 const PASSWORD_LENGTH_MAX = 256;
 
@@ -20,11 +19,23 @@ export async function secretFor(uid: string, realm: string, password: string): P
   return { password: await hashPassword(password), ...verifiers(uid, realm, password) };
 }
 
+/** Users of other nodes. `server`: the name of the node that has the user; null: none that runs. */
+export interface AdminElsewhere {
+  /** 0 sessions where that node does not answer. Rejects with DIRECTORY_UNAVAILABLE. */
+  kick(uid: string): Promise<{ readonly server: string | null; readonly sessions: number }>;
+  /** None where that node does not answer; their rows are none of this node's. Rejects with DIRECTORY_UNAVAILABLE. */
+  devices(uid: string): Promise<{ readonly server: string | null; readonly devices: readonly Device[] }>;
+}
+
 export interface AdminDeps {
   readonly directory: Directory;
   readonly table: OnlineTable;
   readonly ends: SessionEnds;
-  readonly sweep: Sweep;
+  readonly elsewhere: AdminElsewhere;
+  /** Name of this node. */
+  readonly name: string;
+  /** The user's record has changed: what is held of it, here or elsewhere, is read anew. */
+  readonly refresh: (uid: string) => Promise<void>;
   readonly realm: string;
   /** Reads the system variables anew. */
   readonly refreshVariables: () => Promise<void>;
@@ -59,22 +70,31 @@ export class Admin {
 
   /** Rejects with NO_SUCH_USER, INVALID_RECORD. */
   async change(uid: string, changes: UserChanges, password?: string): Promise<void> {
-    const { directory, realm, sweep } = this.#deps;
+    const { directory, realm, refresh } = this.#deps;
     const all = password === undefined ? changes : { ...changes, secret: await secretFor(uid, realm, password) };
     if ((await directory.change(uid, all)) === 'unknown') throw new VserverError('NO_SUCH_USER');
-    await sweep.refresh(uid);
+    await refresh(uid);
   }
 
   /** Rejects with NO_SUCH_USER. */
   async remove(uid: string): Promise<void> {
-    const { directory, sweep } = this.#deps;
+    const { directory, refresh } = this.#deps;
     if ((await directory.remove(uid)) === 'unknown') throw new VserverError('NO_SUCH_USER');
-    await sweep.refresh(uid);
+    await refresh(uid);
   }
 
-  /** Ends all sessions of the user here; answers how many. */
-  kick(uid: string, reason: EndReason = 'kicked'): number {
-    return this.#deps.ends.endAll(uid, reason);
+  /** Ends all sessions of the user, wherever he is; answers how many and where. Rejects with DIRECTORY_UNAVAILABLE. */
+  async kick(uid: string): Promise<{ readonly server: string | null; readonly sessions: number }> {
+    const { ends, elsewhere, name } = this.#deps;
+    const sessions = ends.endAll(uid, 'kicked');
+    return sessions > 0 ? { server: name, sessions } : elsewhere.kick(uid);
+  }
+
+  /** The user's devices, wherever he is, and where. Rejects with DIRECTORY_UNAVAILABLE. */
+  async devices(uid: string): Promise<{ readonly server: string | null; readonly devices: readonly Device[] }> {
+    const { table, elsewhere, name } = this.#deps;
+    const userRow = table.users.find(uid);
+    return userRow >= 0 ? { server: name, devices: table.devices(userRow) } : elsewhere.devices(uid);
   }
 
   variable(name: string): Promise<string | null> {

@@ -97,21 +97,23 @@ export function addSessions(program: Command): void {
   const command = program
     .command('sessions')
     .argument('[uid]', 'only those of this user')
-    .description('List who is online on the running node.')
+    .description('List who is online on the running node, or the sessions of one user, wherever he is.')
     .option('--limit <n>', 'at most so many, up to 1000', '100')
     .option('--after <place>', 'go on where the page before ended')
     .addHelpText('after', `\nExamples:\n  vserver sessions\n  vserver sessions 10017676 --json\n\n${EXIT_CODES_HELP}`);
   act<{ limit: string; after?: string }>(command, async ({ terminal, config }, [uid], { limit, after }) => {
     const query = new URLSearchParams({ limit, ...(after === undefined ? {} : { after }) });
     const path = uid === undefined ? `?${query.toString()}` : `/${encodeURIComponent(uid)}`;
-    const page = await needNode(config()).call<{ sessions: Session[]; next: string | null }>(
+    const page = await needNode(config()).call<{ sessions: Session[]; next: string | null; server?: string | null }>(
       'GET',
       `/v1/admin/sessions${path}`,
     );
     const columns = ['uid', 'status', 'network', 'wan', 'loginAt', 'seenAt', 'instance'] as const;
     const rows = page.sessions.map((session) => columns.map((column) => session[column] ?? ''));
     const more = page.next === null ? '' : `\nMore: vserver sessions --after ${page.next}`;
-    terminal.answer(page, rows.length === 0 ? 'Nobody is online here.' : table(columns, rows) + more);
+    const nobody = uid === undefined ? 'Nobody is online here.' : `No sessions of ${uid}.`;
+    const where = typeof page.server !== 'string' ? '' : `\nServer: ${page.server}`;
+    terminal.answer(page, (rows.length === 0 ? nobody : table(columns, rows) + more) + where);
   });
 }
 

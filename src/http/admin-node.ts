@@ -32,7 +32,8 @@ const SESSION = closed(
   },
   [],
 );
-const SESSIONS = closed({ sessions: { type: 'array', items: SESSION }, next: { type: ['string', 'null'] } }, []);
+const MAYBE = { type: ['string', 'null'] } as const;
+const SESSIONS = closed({ sessions: { type: 'array', items: SESSION }, next: MAYBE, server: MAYBE }, []);
 
 const STATUS = closed(
   {
@@ -86,16 +87,15 @@ export function adminNode(app: FastifyInstance, deps: HttpDeps): void {
     {
       schema: {
         ...ADMIN,
-        summary: 'The sessions of a user here',
+        summary: 'The sessions of a user, whichever server has him',
         params: UID_PARAMS,
         response: { 200: SESSIONS, ...PROBLEMS },
       },
     },
-    (request, reply) => {
+    async (request) => {
       const uid = readUid(request.params.uid);
-      const userRow = uses.table.users.find(uid);
-      const devices = userRow < 0 ? [] : uses.table.devices(userRow);
-      return reply.send({ sessions: devices.map((device) => sessionText(uid, device)), next: null });
+      const { server, devices } = await deps.admin.devices(uid);
+      return { sessions: devices.map((device) => sessionText(uid, device)), next: null, server };
     },
   );
 

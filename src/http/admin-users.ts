@@ -119,11 +119,11 @@ function actionRoutes(app: FastifyInstance, admin: Admin): void {
     {
       schema: {
         ...ADMIN,
-        summary: 'End all sessions of the user here',
+        summary: 'End all sessions of the user, whichever server has him (0: it does not answer, or there is none)',
         params: UID_PARAMS,
-        response: { 200: closed({ sessions: INTEGER }, []), ...PROBLEMS },
+        response: { 200: closed({ sessions: INTEGER, server: { type: ['string', 'null'] } }, []), ...PROBLEMS },
       },
     },
-    (request, reply) => reply.send({ sessions: admin.kick(readUid(request.params.uid)) }),
+    (request) => admin.kick(readUid(request.params.uid)),
   );
 }

@@ -8,7 +8,7 @@ import type { ServerImage } from '../redirect/servers.ts';
 import type { DeviceText } from '../heartbeat/session-rows.ts';
 import type { BuddyAction, BuddyOutcome } from '../presence/buddies.ts';
 import type { Presence } from '../presence/presence.ts';
-import type { Publications } from '../presence/publications.ts';
+import type { Publications, PublishOutcome, PublishRequest } from '../presence/publications.ts';
 import type { Messages } from '../messages/messages.ts';
 import type { Authenticated, LoginOutcome, LoginRequest } from './login.ts';
 
@@ -49,6 +49,11 @@ export interface UseCases {
   /** Who is told of whom. */
   readonly presence: Presence;
   readonly publications: Publications;
+  /**
+   * Publishes for a user who is not here: at the node that has him, or here where there is none. Rejects with
+   * DIRECTORY_UNAVAILABLE, OVERLOADED.
+   */
+  readonly publishElsewhere: (request: PublishRequest) => Promise<PublishOutcome>;
   /** Rejects with NO_SUCH_USER, NOT_FOUND, CONFLICT, TOO_LONG, DIRECTORY_UNAVAILABLE, READ_ONLY. */
   buddy(uid: string, action: BuddyAction, other: string): Promise<BuddyOutcome>;
   /** The user's lists as the directory has them. Rejects with NO_SUCH_USER, DIRECTORY_UNAVAILABLE. */

@@ -1,6 +1,6 @@
 /**
  * Users who are watched here and online on other nodes. The directory says which node has them, that node what they say
- * of themselves, and their records who may see it: see decisions/0013.
+ * of themselves, and their records who may see it: see decisions/0015.
  *
  * Whatever is lost is found again: all of them are looked up anew within a minute.
  */

@@ -1,5 +1,5 @@
 /** PUBLISH of one's own presence (RFC 3903): what the phone says is its user's status for everybody, while it lasts. */
-import type { Published } from '../presence/publications.ts';
+import type { Published, PublishOutcome } from '../presence/publications.ts';
 import { withProvenCaller } from './caller.ts';
 import type { Inbound, SipContext } from './context.ts';
 import { answer, answerStranger, hold } from './context.ts';
@@ -22,15 +22,15 @@ export function onPublish(context: SipContext, inbound: Inbound): void {
   }
   withProvenCaller(context, inbound, (caller) => {
     // Only for oneself.
-    if (caller.uid !== uid) answer(inbound, 403);
-    else publish(context, inbound, uid, Math.min(expires, EXPIRES_MAX_S));
+    if (caller.uid === uid) return publish(context, inbound, uid, Math.min(expires, EXPIRES_MAX_S));
+    answer(inbound, 403);
     return undefined;
   });
 }
 
-function publish(context: SipContext, inbound: Inbound, uid: string, expiresS: number): void {
+function publish(context: SipContext, inbound: Inbound, uid: string, expiresS: number): Promise<void> | undefined {
   const { request, flow } = inbound;
-  const { publications, clock } = context.cases;
+  const { publications, publishElsewhere, table, clock } = context.cases;
   const document = documentOf(request);
   const ifMatch = request.headers('SIP-If-Match');
   if (typeof document === 'number') {
@@ -38,19 +38,27 @@ function publish(context: SipContext, inbound: Inbound, uid: string, expiresS: n
   } else if (ifMatch.length > 1 || (ifMatch.length === 0 && document === null)) answer(inbound, 400);
   else {
     const [tag = ''] = ifMatch;
-    const outcome = publications.publish(
-      { uid, from: flow.remote, ifMatch: tag, published: document, expiresS },
-      Math.floor(clock.now() / 1000),
-    );
-    if (outcome.kind === 'no-match') answer(inbound, 412);
-    else if (outcome.kind === 'no-room') answer(inbound, 503, [['Retry-After', String(RETRY_AFTER_S)]]);
-    else {
-      // A retransmission must get this tag again, and not make another.
-      answer(hold(context, inbound), 200, [
-        ['SIP-ETag', outcome.etag],
-        ['Expires', String(outcome.expiresS)],
-      ]);
+    const wanted = { uid, from: flow.remote, ifMatch: tag, published: document, expiresS };
+    if (table.users.find(uid) < 0) {
+      // The phone may be registered elsewhere by way of this node.
+      return publishElsewhere(wanted).then((outcome) => {
+        answerOutcome(context, inbound, outcome);
+      });
     }
+    answerOutcome(context, inbound, publications.publish(wanted, Math.floor(clock.now() / 1000)));
+  }
+  return undefined;
+}
+
+function answerOutcome(context: SipContext, inbound: Inbound, outcome: PublishOutcome): void {
+  if (outcome.kind === 'no-match') answer(inbound, 412);
+  else if (outcome.kind === 'no-room') answer(inbound, 503, [['Retry-After', String(RETRY_AFTER_S)]]);
+  else {
+    // A retransmission must get this tag again, and not make another.
+    answer(hold(context, inbound), 200, [
+      ['SIP-ETag', outcome.etag],
+      ['Expires', String(outcome.expiresS)],
+    ]);
   }
 }
 

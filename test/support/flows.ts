@@ -2,7 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { createCounters } from '../../src/base/counters.ts';
 import type { Bus } from '../../src/bus/bus.ts';
+import { NO_BUS } from '../../src/bus/bus.ts';
 import { joinPresenceTalk } from '../../src/cluster/presence-talk.ts';
+import { joinUserTalk } from '../../src/cluster/user-talk.ts';
 import type { Address, Location, ServerRecord } from '../../src/base/model.ts';
 import { OnlineTable } from '../../src/heartbeat/online.ts';
 import type { LoginDeps, LoginOutcome, LoginRequest } from '../../src/login/login.ts';
@@ -18,6 +20,7 @@ import { UserFinder } from '../../src/locator/find-user.ts';
 import type { BuddyAction } from '../../src/presence/buddies.ts';
 import { changeBuddy, listsOf } from '../../src/presence/buddies.ts';
 import { Presence } from '../../src/presence/presence.ts';
+import type { PublishRequest } from '../../src/presence/publications.ts';
 import { Publications } from '../../src/presence/publications.ts';
 import { ServerImage } from '../../src/redirect/servers.ts';
 import { manualTime } from './clock.ts';
@@ -128,7 +131,12 @@ export function flows(
       said({ table, ends, clock, onPresence }, row, update);
     },
   });
-  const buddies = { directory, locks, refresh: (uid: string) => sweep.refresh(uid) };
+  const refresh = (uid: string): Promise<void> => sweep.refresh(uid);
+  const buddies = { directory, locks, refresh };
+  const elsewhere = joinUserTalk({
+    ...{ bus: bus ?? NO_BUS, servers, directory, table, ends, publications, clock, refresh },
+    forget: () => undefined,
+  });
   const finder = new UserFinder(directory, clock);
   const messages = createMessages({
     ...{ table, finder, clock, timers: time.timers, log: silentLog, counters },
@@ -154,12 +162,16 @@ export function flows(
     onPresence,
     presence,
     far,
+    bus,
+    refresh,
+    elsewhere,
     publications,
     /** What of the use cases is the same for every edge. */
     presenceCases: {
       presence,
       publications,
       buddy: (uid: string, action: BuddyAction, other: string) => changeBuddy(buddies, uid, action, other),
+      publishElsewhere: (request: PublishRequest) => elsewhere.publish(request),
       lists: (uid: string) => listsOf({ directory }, uid),
     },
     /** As core.ts does: whoever has logged in is told of. */

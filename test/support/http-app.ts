@@ -53,7 +53,7 @@ export async function httpApp(options: HttpAppOptions = {}) {
       ...options.settings,
     },
     uses: useCases(node, documents, () => state.rendered++),
-    admin: new Admin({ ...node, ...node.deps, refreshVariables: () => Promise.resolve() }),
+    admin: new Admin({ ...node, ...node.deps, name: 'here', refreshVariables: () => Promise.resolve() }),
     directory: node.directory,
     nonces: createNonces(randomBytes(32)),
     requests: limit(options.requestsASecond ?? 0, 1_000),

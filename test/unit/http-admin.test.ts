@@ -134,8 +134,8 @@ describe('users', () => {
     app.directory.put({ uid: 'u' });
     await app.loggedIn('u', { instance: 'a' });
     await app.loggedIn('u', { instance: 'b' });
-    expect((await admin('POST', 'users/u/kick')).json()).toEqual({ sessions: 2 });
-    expect((await admin('POST', 'users/u/kick')).json()).toEqual({ sessions: 0 });
+    expect((await admin('POST', 'users/u/kick')).json()).toEqual({ sessions: 2, server: 'here' });
+    expect((await admin('POST', 'users/u/kick')).json()).toEqual({ sessions: 0, server: null });
   });
 
   test('bodies that are none are refused', async () => {
@@ -179,7 +179,7 @@ describe('the node', () => {
     const one = await admin('GET', 'sessions/b');
     expect(one.json()).toMatchObject({ sessions: [{ uid: 'b', instance: 'i-b', wan: '127.0.0.1:0' }], next: null });
     expect(one.body).not.toContain('cookie');
-    expect((await admin('GET', 'sessions/nobody')).json()).toEqual({ sessions: [], next: null });
+    expect((await admin('GET', 'sessions/nobody')).json()).toEqual({ sessions: [], next: null, server: null });
   });
 
   test('status, servers and stop', async () => {

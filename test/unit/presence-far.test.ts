@@ -5,77 +5,13 @@ import type { Status } from '../../src/base/model.ts';
 import { userDefaults } from '../../src/base/model.ts';
 import { createBus } from '../../src/bus/bus.ts';
 import { heard } from '../../src/login/presence.ts';
-import { manualTime } from '../support/clock.ts';
-import { fakeDirectory } from '../support/fake-directory.ts';
+import { cluster, KEY } from '../support/cluster-flows.ts';
 import type { Flows } from '../support/flows.ts';
-import { flows, loggedIn } from '../support/flows.ts';
+import { loggedIn } from '../support/flows.ts';
 import { silentLog } from '../support/silent-log.ts';
-import type { Fate } from '../support/wire.ts';
-import { memoryWires } from '../support/wire.ts';
 
-const KEY = 'the key of this cluster';
 const plain = userDefaults('x');
 const INTEREST_MS = 150_000;
-
-interface Node extends Flows {
-  readonly name: string;
-  isRunning: boolean;
-  /** What its watchers were told, in order: `watcher sees presentity status note`. */
-  readonly told: string[];
-  /** Subscriptions of phones that were ended: watcher and reason. */
-  readonly ended: { watcher: string; reason: string }[] & Flows['ended'];
-  watch(watcher: string, presentity: string): number;
-}
-
-/** Nodes that know each other, each second, as long as they run. */
-function cluster(names: readonly string[], fate?: Fate) {
-  const time = manualTime();
-  const directory = fakeDirectory();
-  const wires = memoryWires(time.timers, fate);
-  const nodes = names.map((name): Node => {
-    const random = { bytes: (length: number) => randomBytes(length) };
-    const bus = createBus({ wire: wires.plug(name), clusterKey: KEY, name, clock: time.clock, random, log: silentLog });
-    const node = flows({ name, directory, time, bus });
-    const told: string[] = [];
-    const endings: { watcher: string; reason: string }[] = [];
-    const { presence } = node;
-    presence.attach('sip', {
-      notify(row, { status, note }) {
-        const { subscriptions } = presence;
-        told.push(`${subscriptions.watcherOf(row)} sees ${subscriptions.presentityOf(row)} ${status} ${note}`.trim());
-        presence.notified(row);
-      },
-      ended: (row, reason) => void endings.push({ watcher: presence.subscriptions.watcherOf(row), reason }),
-    });
-    const watch = (watcher: string, presentity: string): number => {
-      const endsS = node.nowS() + 3_600;
-      const row = presence.subscribe({ watcher, presentity, edge: 'sip', ref: 0, endsS });
-      presence.introduce(row);
-      return row;
-    };
-    return Object.assign(node, { name, isRunning: true, told, watch, ended: endings as never });
-  });
-  const second = (): void => {
-    for (const node of nodes) {
-      if (!node.isRunning) continue;
-      for (const other of nodes) if (other !== node && other.isRunning) node.servers.hear(other.servers.own());
-      node.presence.turn(node.nowS());
-      void node.far?.step();
-    }
-  };
-  second();
-  time.timers.every(1_000, second);
-  const node = (i: number): Node => {
-    const one = nodes[i];
-    if (one === undefined) throw new Error('no such node');
-    return one;
-  };
-  const asked = (kind: string): number =>
-    wires.sent.filter(
-      ({ bytes }) => (JSON.parse(Buffer.from(bytes).toString().slice(44)) as { kind: string }).kind === kind,
-    ).length;
-  return { time, directory, wires, nodes, node, asked };
-}
 
 /** Logs in there, and the node that had him before is told, as cluster.ts does. */
 async function moved(from: Flows, to: Flows, uid: string, status: Status): Promise<void> {
