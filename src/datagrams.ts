@@ -3,7 +3,7 @@ import { loadBatchCalls } from './base/batch-calls.ts';
 import { VserverError } from './base/errors.ts';
 import type { Datagrams, Log } from './base/ports.ts';
 import { batchDatagrams } from './base/system-batch.ts';
-import { systemDatagrams } from './base/system.ts';
+import { systemDatagrams } from './base/system-dgram.ts';
 import type { Config } from './config.ts';
 import { SETTINGS } from './settings.ts';
 

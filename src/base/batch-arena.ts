@@ -5,8 +5,6 @@ import type { Address } from './model.ts';
 
 /** Datagrams a batch; each has a slot. */
 export const BATCH = 64;
-/** No datagram is longer (RFC 768). */
-export const DATAGRAM_BYTES_MAX = 65_535;
 /** sizeof(struct sockaddr_in6), the longer one. */
 export const NAME_BYTES_MAX = 28;
 const AF_INET = 2;

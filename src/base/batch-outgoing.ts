@@ -1,9 +1,10 @@
 /** Datagrams that wait to be sent by one system call, in the order in which they came. */
 import { isIP } from 'node:net';
-import { BATCH, createArena, DATAGRAM_BYTES_MAX, nameBytes, writeName } from './batch-arena.ts';
+import { BATCH, createArena, nameBytes, writeName } from './batch-arena.ts';
 import type { ReadName } from './batch-arena.ts';
 import { EAGAIN, EINTR, ENOBUFS } from './batch-calls.ts';
 import type { BatchCalls } from './batch-calls.ts';
+import { DATAGRAM_BYTES_MAX } from './dgram.ts';
 import type { Address } from './model.ts';
 
 export interface Outgoing {

@@ -5,6 +5,8 @@ import { canonicalHost } from './address.ts';
 import type { Address } from './model.ts';
 import type { Log } from './ports.ts';
 
+/** No datagram is longer (RFC 768). */
+export const DATAGRAM_BYTES_MAX = 65_535;
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 
 /** Addresses are numeric: the system's resolver would cost a turn of the loop a datagram to find that out. */
@@ -35,6 +37,10 @@ export function addressOf({ address, port }: { readonly address: string; readonl
 /** A dual-stack socket knows IPv4 peers by their mapped addresses. */
 export function dgramHost(host: string, six: boolean): string {
   return six && !host.includes(':') ? `::ffff:${host}` : host;
+}
+
+export function rethrow(error: unknown): never {
+  throw error;
 }
 
 export function closeSocket(socket: Socket): Promise<void> {

@@ -7,19 +7,19 @@ import { isIP, isIPv6 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { formatAddress } from './address.ts';
 import type { Arena, ReadName } from './batch-arena.ts';
-import {
-  BATCH,
-  createArena,
-  createNameReader,
-  DATAGRAM_BYTES_MAX,
-  NAME_BYTES_MAX,
-  nameBytes,
-  writeName,
-} from './batch-arena.ts';
+import { BATCH, createArena, createNameReader, NAME_BYTES_MAX, nameBytes, writeName } from './batch-arena.ts';
 import type { BatchCalls } from './batch-calls.ts';
 import { EAGAIN, EINTR } from './batch-calls.ts';
 import { createOutgoing } from './batch-outgoing.ts';
-import { addressOf, closeSocket, createNumericSocket, dgramHost, prepareSocket } from './dgram.ts';
+import {
+  DATAGRAM_BYTES_MAX,
+  addressOf,
+  closeSocket,
+  createNumericSocket,
+  dgramHost,
+  prepareSocket,
+  rethrow,
+} from './dgram.ts';
 import type { Address } from './model.ts';
 import type { DatagramHandler, Datagrams, DatagramSocket, Log } from './ports.ts';
 
@@ -173,8 +173,4 @@ function adoptDescriptor(calls: BatchCalls, fd: number, six: boolean): Socket {
 function failure(syscall: string, errno: number, detail = ''): Error {
   const code = getSystemErrorName(errno);
   return Object.assign(new Error(`${syscall} ${code}${detail}`), { code, errno, syscall });
-}
-
-function rethrow(error: unknown): never {
-  throw error;
 }

@@ -1,11 +1,8 @@
-/** The real clock, timers, randomness and plain datagrams; only the system-*.ts files beside it touch the real world too. */
+/** The real clock, timers and randomness; only the system-*.ts files beside it touch the real world too. */
 import { randomBytes } from 'node:crypto';
-import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { canonicalHost } from './address.ts';
-import { addressOf, closeSocket, createNumericSocket, dgramHost, prepareSocket } from './dgram.ts';
-import type { Address } from './model.ts';
-import type { Clock, DatagramHandler, Datagrams, DatagramSocket, Log, Random, Timer, Timers } from './ports.ts';
+import type { Clock, Random, Timer, Timers } from './ports.ts';
 
 export const systemClock: Clock = { now: () => Date.now() };
 
@@ -53,43 +50,4 @@ export function systemAddresses(): readonly string[] {
     .flatMap((interfaces) => interfaces ?? [])
     .filter((one) => one.family === 'IPv4' || one.scopeid === 0)
     .map(({ address }) => canonicalHost(address));
-}
-
-/** Plain `dgram` sockets: one system call a datagram. */
-export function systemDatagrams(log: Log): Datagrams {
-  return { bind: (at, onDatagram) => bindDatagrams(at, onDatagram, log) };
-}
-
-async function bindDatagrams(at: Address, onDatagram: DatagramHandler, log: Log): Promise<DatagramSocket> {
-  const six = isIPv6(at.host);
-  const socket = createNumericSocket(six);
-  await new Promise<void>((resolve, reject) => {
-    socket.once('error', reject);
-    socket.bind(at.port, at.host, () => {
-      socket.off('error', reject);
-      resolve();
-    });
-  }).catch((error: unknown) => {
-    socket.close();
-    throw error;
-  });
-  prepareSocket(socket, log);
-  socket.on('message', (bytes, peer) => {
-    onDatagram(bytes, addressOf(peer));
-  });
-  let isOpen = true;
-  return {
-    local: addressOf(socket.address()),
-    send: (bytes, to) => {
-      // An answer that comes when the node has stopped is too late: what dgram throws then would end the process,
-      // and so would port 0.
-      if (!isOpen || to.port === 0) return;
-      // A failed send is a lost datagram. Without a callback nobody is told, which saves another turn of the loop.
-      socket.send(bytes, to.port, dgramHost(to.host, six));
-    },
-    close: () => {
-      isOpen = false;
-      return closeSocket(socket);
-    },
-  };
 }

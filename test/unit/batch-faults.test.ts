@@ -4,7 +4,7 @@ import { EAGAIN, ENOBUFS } from '../../src/base/batch-calls.ts';
 import type { BatchCalls } from '../../src/base/batch-calls.ts';
 import type { DatagramSocket } from '../../src/base/ports.ts';
 import { batchDatagrams } from '../../src/base/system-batch.ts';
-import { systemDatagrams } from '../../src/base/system.ts';
+import { systemDatagrams } from '../../src/base/system-dgram.ts';
 import { openDatagrams } from '../../src/datagrams.ts';
 import { batchCalls, isBatchPlatform } from '../support/batch-calls.ts';
 import { silentLog } from '../support/silent-log.ts';

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Address } from '../../src/base/model.ts';
 import type { DatagramHandler, Datagrams, DatagramSocket } from '../../src/base/ports.ts';
 import { batchDatagrams } from '../../src/base/system-batch.ts';
-import { systemDatagrams } from '../../src/base/system.ts';
+import { systemDatagrams } from '../../src/base/system-dgram.ts';
 import { batchCalls, isBatchPlatform } from '../support/batch-calls.ts';
 import { silentLog } from '../support/silent-log.ts';
 
