@@ -25,6 +25,9 @@ export interface Client {
   login(uid: string, headers?: Headers): Promise<Session>;
   heartbeat(session: Session): Promise<void>;
   logout(session: Session): Promise<void>;
+  locate(session: Session, uid: string): Promise<Reply>;
+  /** As a client that was sent here from another node. */
+  locateByTicket(uid: string, ticket: string): Promise<Reply>;
   close(): Promise<void>;
 }
 
@@ -38,6 +41,7 @@ export const LOGIN_HEADERS: Headers = {
 };
 /** The answer to a Hello or Login must not be longer than the request. */
 export const PAD = 'x'.repeat(120);
+const TICKET_PAD = 'x'.repeat(600);
 const ANSWER_MS_MAX = 1_000;
 const TRIES_MAX = 4;
 
@@ -104,6 +108,14 @@ export async function openClient(serverPort: number): Promise<Client> {
     },
     heartbeat: (session) => tell(session, 'Heartbeat'),
     logout: (session) => tell(session, 'Logout'),
+    locate(session, uid) {
+      const id = nextId();
+      return ask(id, signed(session, 'Locate', uid, id));
+    },
+    locateByTicket(uid, ticket) {
+      const id = nextId();
+      return ask(id, encode('Locate', uid, id, { ticket, pad: TICKET_PAD }));
+    },
     async close() {
       socket.close();
       await once(socket, 'close');

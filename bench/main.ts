@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { formatTable, isReached, median, ratioOf } from './report.ts';
 import type { Row } from './report.ts';
 import type { Subject } from './subject.ts';
+import { cluster } from './subjects/cluster.ts';
 import { config } from './subjects/config.ts';
 import { datagrams } from './subjects/datagrams.ts';
 import { imports } from './subjects/imports.ts';
@@ -25,6 +26,7 @@ const SUBJECTS: readonly Subject[] = [
   ...sip,
   ...messages,
   ...presence,
+  ...cluster,
   ...imports,
   ...online,
 ];

@@ -55,7 +55,7 @@ vsValue: http://www.example.com/account
 `;
 
 /** A user as a provider keeps him: name, password, one telephone number, mail, country, two buddies, a SIP account. */
-function userRecord(index: number): string {
+function userRecord(index: number, more: string): string {
   const uid = uidOf(index);
   return `dn: uid=${uid},ou=china,ou=users,dc=netbbq,dc=com
 objectClass: inetOrgPerson
@@ -70,18 +70,19 @@ mail: user${uid}@example.com
 co: China
 vsBuddy: ${uidOf(index + 1)}
 vsBuddy: ${uidOf(index + 2)}
-vsVoipAccount: {"n":0,"type":"SIP","enabled":true,"servers":"192.0.2.10:5060","
+${more}vsVoipAccount: {"n":0,"type":"SIP","enabled":true,"servers":"192.0.2.10:5060","
  e164":"86${uid}","outbound":"","property":"codec=g711","ttl":"3600","passwor
  d":"sip-${uid}"}
 
 `;
 }
 
-export async function writeUsers(file: string, count: number): Promise<void> {
+/** `more`: further lines of each record. */
+export async function writeUsers(file: string, count: number, more = ''): Promise<void> {
   const stream = createWriteStream(file);
   stream.write(TREE);
   for (let index = 0; index < count; index++) {
-    if (!stream.write(userRecord(index))) await once(stream, 'drain');
+    if (!stream.write(userRecord(index, more))) await once(stream, 'drain');
   }
   stream.end();
   await once(stream, 'finish');
@@ -157,7 +158,7 @@ function openLdap(folder: string): Promise<Backend> {
   });
 }
 
-function settings(data: string, directory: string): Record<string, string> {
+export function settings(data: string, directory: string): Record<string, string> {
   return {
     VSERVER_DATA: data,
     VSERVER_DIRECTORY: directory,
@@ -175,7 +176,7 @@ function nothing(): Promise<void> {
 }
 
 /** Imports the file through the program; milliseconds. */
-export async function importUsers(place: Place, file: string): Promise<number> {
+export async function importUsers(place: Pick<Place, 'env'>, file: string): Promise<number> {
   const child = await startChild('import', { cores: '0-1', env: place.env });
   try {
     const { ms, failed } = await child.ask<{ ms: number; failed: number }>('import', { file });

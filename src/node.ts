@@ -146,7 +146,7 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
   });
   const { udp, udpAlt, http, sip, sipTls } = opened;
   const { pid } = process;
-  const running = { pid, processStart: startOfProcess(pid), http, udp, startedAt: core.servers.me.startedAt };
+  const running = { pid, processStart: startOfProcess(pid), http, udp, sip, startedAt: core.servers.me.startedAt };
   writeFileSync(runFilePath(config.data), `${JSON.stringify(running)}\n`, { mode: 0o600 });
   log.info({ http, udp, sip, directory: directory.description, version: VERSION }, 'vserver runs');
   const { adminToken } = secrets;

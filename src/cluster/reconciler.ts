@@ -14,6 +14,8 @@ import type { ServerImage } from '../redirect/servers.ts';
 const PAGE = 500;
 /** A step a second: a million users take eight minutes. */
 const PAGES_A_STEP = 4;
+/** As many as the directory reads and writes together. */
+const AT_ONCE = 64;
 const DOUBTS_A_STEP = 200;
 const DOUBTS_MAX = 100_000;
 /** By then a write that was given up has come through, or never will. */
@@ -107,7 +109,10 @@ export class Reconciler {
     const { directory, servers, table } = this.#deps;
     const page = await directory.owned(pass.server, PAGE, pass.after);
     const isOwn = pass.server === servers.me.name;
-    for (const { uid } of page) if (!isOwn || table.users.find(uid) < 0) await this.#check(pass, uid);
+    const missing = page.filter(({ uid }) => !isOwn || table.users.find(uid) < 0);
+    for (let i = 0; i < missing.length; i += AT_ONCE) {
+      await Promise.all(missing.slice(i, i + AT_ONCE).map(({ uid }) => this.#check(pass, uid)));
+    }
     pass.after = page.at(-1)?.uid;
     if (page.length === PAGE) return;
     this.#cleared.add(pass.server);

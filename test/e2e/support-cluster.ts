@@ -28,6 +28,7 @@ export class NodeProcess {
   readonly #data = temporaryFolder();
   #child: ChildProcess | null = null;
   udp: Address = { host: '127.0.0.1', port: 0 };
+  sip: Address = { host: '127.0.0.1', port: 0 };
   http = '';
 
   constructor(name: string, settings: Record<string, string>) {
@@ -42,6 +43,7 @@ export class NodeProcess {
       ...process.env,
       ...nodeSettings({ ...this.#settings, VSERVER_DATA: this.#data }),
       ...{ VSERVER_NAME: this.name, VSERVER_ADMIN_TOKEN: ADMIN_TOKEN, VSERVER_UDP_PORT: String(this.udp.port) },
+      VSERVER_SIP_PORT: String(this.sip.port),
     };
     this.#child = spawn(process.execPath, [join(ROOT, 'dist', 'main.js'), 'start'], {
       cwd: ROOT,
@@ -53,8 +55,13 @@ export class NodeProcess {
       await pause(50);
     }
     await pause(50);
-    const { udp, http: url } = JSON.parse(readFileSync(run, 'utf8')) as { udp: Address; http: string };
+    const {
+      udp,
+      sip,
+      http: url,
+    } = JSON.parse(readFileSync(run, 'utf8')) as { udp: Address; sip: Address; http: string };
     this.udp = udp;
+    this.sip = sip;
     this.http = url;
   }
 
@@ -91,12 +98,25 @@ export class NodeProcess {
   }
 }
 
-async function within<T>(reply: Promise<T>): Promise<T | null> {
+export async function within<T>(reply: Promise<T>): Promise<T | null> {
   return Promise.race([reply.catch(() => null), pause(REPLY_MS).then(() => null)]);
 }
 
+export interface ClusterPhone {
+  readonly uid: string;
+  /** When a node last said that the session is good, epoch milliseconds. */
+  readonly confirmedAtMs: number;
+  /** Locates that were asked, and those without an answer. */
+  readonly locates: { readonly asked: number; readonly unanswered: number; readonly refused: number };
+  /** `target`: whom it looks for, a Locate with each heartbeat. */
+  begin(target: string): void;
+  /** Logs in at the next node, without a word to the one where it is. */
+  move(): void;
+  end(): Promise<void>;
+}
+
 /** A softphone: a heartbeat a second; what does not answer is left for the next node. */
-export class Phone {
+export class Phone implements ClusterPhone {
   readonly uid: string;
   readonly #client: TestClient;
   readonly #nodes: readonly NodeProcess[];
@@ -104,9 +124,7 @@ export class Phone {
   #next: number;
   #isOn = true;
   #loop: Promise<void> | null = null;
-  /** When a node last said that the session is good, epoch milliseconds. */
   confirmedAtMs = 0;
-  /** Locates that were asked, and those without an answer. */
   readonly locates = { asked: 0, unanswered: 0, refused: 0 };
 
   constructor(client: TestClient, uid: string, nodes: readonly NodeProcess[], number: number) {
@@ -116,7 +134,6 @@ export class Phone {
     this.#next = number % nodes.length;
   }
 
-  /** `target`: whom it looks for, a Locate with each heartbeat. */
   begin(target: string): void {
     this.#loop = (async () => {
       await pause(Math.random() * HEARTBEAT_MS);
@@ -127,6 +144,11 @@ export class Phone {
         await pause(this.#session === null ? 100 : HEARTBEAT_MS);
       }
     })();
+  }
+
+  move(): void {
+    this.#session = null;
+    this.#next = (this.#next + 1) % this.#nodes.length;
   }
 
   async end(): Promise<void> {
