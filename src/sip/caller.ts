@@ -100,7 +100,7 @@ function registeredCaller(
   const userRow = table.users.find(uid);
   if (userRow < 0 || !table.rowsOf(userRow).some((row) => isFlowOf(context, row, flow))) return null;
   const proof = flow.isReliable ? 'connection' : 'address';
-  return { uid, mayCallOut: table.users.profile(userRow).mayCallOut, proof };
+  return { uid, mayCallOut: table.users.mayCallOut(userRow), proof };
 }
 
 /** Whether the flow is that of this session's registration, as far as it shows. */
@@ -144,7 +144,7 @@ function authenticate(context: SipContext, inbound: Inbound, claim: Claim, then:
   else if (name === uid && isVerifiedHere(context, bindings, credentials)) {
     const rows = bindings.map(({ row }) => row);
     markUsed(context, rows, credentials, inbound.cameMs);
-    const { mayCallOut } = table.users.profile(table.users.find(uid));
+    const mayCallOut = table.users.mayCallOut(table.users.find(uid));
     run(context, inbound, (waiting) => then({ uid, mayCallOut, proof: proofOf(use) }, waiting));
   } else if (admitStranger(context, inbound) && admitAttempt(context, inbound)) {
     run(context, inbound, (waiting) => authenticateByDirectory(context, inbound, claim, waiting, then));

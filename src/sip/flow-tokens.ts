@@ -5,6 +5,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { ADDRESS_BYTES, readAddress, writeAddress } from '../base/address.ts';
+import { macOf } from '../login/proof.ts';
 import type { Flow } from './flow.ts';
 
 export interface FlowTokens {
@@ -21,7 +22,8 @@ interface WaysOut {
   findConnection(id: string): Flow | undefined;
 }
 
-const MAC_BYTES = 10;
+/** Hexadecimal digits: 80 bits. */
+const MAC_CHARACTERS = 20;
 const DATAGRAMS = 0;
 const CONNECTION = 1;
 const TOKEN_CHARACTERS_MAX = 120;
@@ -33,35 +35,37 @@ const TOKEN_CHARACTERS_MAX = 120;
 export function createFlowTokens(clusterKey: string, start: string, flows: () => WaysOut): FlowTokens {
   // The prefix keeps tokens apart from all else that is made with the cluster key.
   const key = createHmac('sha256', clusterKey).update('sip flow').digest();
-  const macOf = (signed: Uint8Array, callId: string): Buffer =>
-    createHmac('sha256', key)
-      .update(signed)
-      .update(signed[0] === CONNECTION ? `\n${start}\n${callId}` : `\n${callId}`)
-      .digest()
-      .subarray(0, MAC_BYTES);
+  const macFor = (signed: Buffer, callId: string): string => {
+    const more = signed[0] === CONNECTION ? `\n${start}\n${callId}` : `\n${callId}`;
+    return macOf(key, Buffer.from(signed.toString('latin1') + more, 'latin1')).slice(0, MAC_CHARACTERS);
+  };
 
   /** Is no Call-ID. */
   const path = '\npath';
 
   const tokens: Pick<FlowTokens, 'make' | 'read'> = {
     make(flow, callId) {
-      const id = flow.isReliable ? Buffer.from(flow.id) : null;
-      const signed = Buffer.alloc(1 + (id?.length ?? ADDRESS_BYTES));
-      signed[0] = id === null ? DATAGRAMS : CONNECTION;
-      if (id === null) writeAddress(signed, 1, flow.remote);
-      else signed.set(id, 1);
-      return Buffer.concat([signed, macOf(signed, callId)]).toString('base64url');
+      const signed = signedOf(flow);
+      return signed.toString('base64url') + macFor(signed, callId);
     },
     read(token, callId) {
-      if (token.length > TOKEN_CHARACTERS_MAX) return 'forged';
-      const bytes = Buffer.from(token, 'base64url');
-      if (bytes.length <= 1 + MAC_BYTES) return 'forged';
-      const signed = bytes.subarray(0, bytes.length - MAC_BYTES);
-      if (!timingSafeEqual(bytes.subarray(signed.length), macOf(signed, callId))) return 'forged';
+      const signedEnd = token.length - MAC_CHARACTERS;
+      if (signedEnd <= 0 || token.length > TOKEN_CHARACTERS_MAX) return 'forged';
+      const signed = Buffer.from(token.slice(0, signedEnd), 'base64url');
+      const mac = Buffer.from(token.slice(signedEnd), 'latin1');
+      if (!timingSafeEqual(mac, Buffer.from(macFor(signed, callId), 'latin1'))) return 'forged';
       if (signed[0] === CONNECTION) return flows().findConnection(signed.toString('utf8', 1)) ?? 'closed';
       const remote = readAddress(signed, 1);
       return remote === null ? 'forged' : flows().flowTo(remote);
     },
   };
   return { ...tokens, makePath: (flow) => tokens.make(flow, path), readPath: (token) => tokens.read(token, path) };
+}
+
+function signedOf(flow: Flow): Buffer {
+  if (flow.isReliable) return Buffer.concat([Buffer.of(CONNECTION), Buffer.from(flow.id)]);
+  const signed = Buffer.alloc(1 + ADDRESS_BYTES);
+  signed[0] = DATAGRAMS;
+  writeAddress(signed, 1, flow.remote);
+  return signed;
 }

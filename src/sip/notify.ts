@@ -33,11 +33,11 @@ export function createNotifier(context: SipContext): Outlet {
 
   return {
     notify(row, seen) {
-      const tag = dialogs.get(row)?.localTag;
+      const serial = dialogs.serial(row);
       const leftS = presence.subscriptions.endsSOf(row) - Math.floor(clock.now() / 1000);
       send(row, seen, `active;expires=${Math.max(0, leftS)}`, (status) => {
         // The row may belong to another subscription by now.
-        if (tag !== undefined && dialogs.get(row)?.localTag !== tag) return;
+        if (serial !== 0 && dialogs.serial(row) !== serial) return;
         if (!isOver(status)) presence.notified(row, status >= 300);
         else {
           dialogs.remove(row);

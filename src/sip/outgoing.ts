@@ -84,23 +84,20 @@ export function sendRequest(context: SipContext, target: Target, request: OwnReq
     return;
   }
   const branch = context.ids.branch();
-  const fields: ExtraHeader[] = [
-    ['Via', viaOf(context, flow, branch)],
-    ...route.map((value): ExtraHeader => ['Route', value]),
-    ['Max-Forwards', '70'],
-    ['From', from],
-    ['To', to],
-    ['Call-ID', callId],
-    ['CSeq', `${cseq} ${method}`],
-    ...headers,
-    ['Content-Length', String(body?.length ?? 0)],
-  ];
-  const head = `${method} ${uri} SIP/2.0\r\n${fields.map(fieldLine).join('')}\r\n`;
-  const bytes = Buffer.concat([Buffer.from(head, 'latin1'), body ?? EMPTY]);
-  if (bytes.length > MESSAGE_BYTES_MAX || fields.length > HEADERS_MAX) {
+  let head = `${method} ${uri} SIP/2.0\r\n${fieldLine('Via', viaOf(context, flow, branch))}`;
+  for (const value of route) head += fieldLine('Route', value);
+  head += `Max-Forwards: 70\r\n${fieldLine('From', from)}${fieldLine('To', to)}${fieldLine('Call-ID', callId)}`;
+  head += `CSeq: ${cseq} ${method}\r\n`;
+  for (const [name, value] of headers) head += fieldLine(name, value);
+  head += `Content-Length: ${body?.length ?? 0}\r\n\r\n`;
+  const length = head.length + (body?.length ?? 0);
+  if (length > MESSAGE_BYTES_MAX || route.length + headers.length + OWN_HEADERS > HEADERS_MAX) {
     outcome.onFinal(513, null);
     return;
   }
+  const bytes = Buffer.allocUnsafe(length);
+  bytes.write(head, 'latin1');
+  if (body !== undefined) bytes.set(body, head.length);
   let isOver = false;
   const end = (status: number, response: SipResponse | null): void => {
     if (isOver) return;
@@ -117,10 +114,11 @@ export function sendRequest(context: SipContext, target: Target, request: OwnReq
     },
   });
 }
-const EMPTY = Buffer.alloc(0);
+/** Via, Max-Forwards, From, To, Call-ID, CSeq and Content-Length. */
+const OWN_HEADERS = 7;
 
-function fieldLine([name, value]: ExtraHeader): string {
-  if (/[\r\n]/.test(value)) throw new Error(`line end in ${name}`);
+function fieldLine(name: string, value: string): string {
+  if (value.includes('\n') || value.includes('\r')) throw new Error(`line end in ${name}`);
   return `${name}: ${encodeUtf8(value)}\r\n`;
 }
 

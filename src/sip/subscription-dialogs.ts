@@ -41,6 +41,9 @@ export class SubscriptionDialogs {
   #text = new Uint32Array(CAPACITY);
   #sent = new Uint32Array(CAPACITY);
   #heard = new Uint32Array(CAPACITY);
+  /** Tells a dialog from the one that had its row before. */
+  #serial = new Uint32Array(CAPACITY);
+  #lastSerial = 0;
 
   /** `heard`: CSeq of the SUBSCRIBE. */
   put(row: number, dialog: Dialog, heard: number): void {
@@ -48,7 +51,10 @@ export class SubscriptionDialogs {
     const { callId, localTag, remoteTag, to, from, target, route, eventId, entity, flowId } = dialog;
     // Header values may hold any character, so none of them could separate the fields.
     const fields: Fields = [callId, localTag, remoteTag, to, from, target, route, eventId, entity, flowId];
-    if (!this.has(row)) this.#sent[row] = 0;
+    if (!this.has(row)) {
+      this.#sent[row] = 0;
+      this.#serial[row] = ++this.#lastSerial;
+    }
     this.#texts.free(this.#text[row] ?? 0);
     this.#text[row] = this.#texts.put(Buffer.from(JSON.stringify(fields)));
     this.#heard[row] = heard;
@@ -65,6 +71,11 @@ export class SubscriptionDialogs {
     const fields = JSON.parse(this.#texts.text(ref)) as Fields;
     const [callId, localTag, remoteTag, to, from, target, route, eventId, entity, flowId] = fields;
     return { callId, localTag, remoteTag, to, from, target, route, eventId, entity, flowId };
+  }
+
+  /** The same as long as the dialog lasts, and no other's; 0 where there is none. */
+  serial(row: number): number {
+    return this.has(row) ? (this.#serial[row] ?? 0) : 0;
   }
 
   /** CSeq of the last request that the subscriber sent in it. */
@@ -88,6 +99,7 @@ export class SubscriptionDialogs {
     this.#text = doubled(this.#text);
     this.#sent = doubled(this.#sent);
     this.#heard = doubled(this.#heard);
+    this.#serial = doubled(this.#serial);
   }
 }
 
