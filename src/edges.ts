@@ -63,6 +63,8 @@ const FAILED_LOGINS_A_MINUTE = 20;
 /** The same for 50 requests a second. */
 const REQUESTS_A_SECOND_MIN = 50;
 
+const SIP_TURN_MS = 1_000;
+
 /** Rejects with SETTINGS where an address is taken or not ours; what was opened by then is closed. */
 export async function openEdges(options: EdgesOptions): Promise<Edges> {
   const { config, ports, core, secrets } = options;
@@ -222,7 +224,9 @@ async function openSip(
       },
     }),
   );
+  const turns = ports.timers.every(SIP_TURN_MS, sip.turn);
   closers.push(async () => {
+    turns.cancel();
     sip.stop();
     await transports.close();
   });

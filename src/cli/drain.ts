@@ -60,7 +60,8 @@ export function progressText(first: number, left: number, elapsedMs: number): st
 }
 
 const HELP = `
-Clients are sent elsewhere in the answers to their heartbeats, phones when they refresh their registration.
+Clients are sent elsewhere in the answers to their heartbeats. SIP phones are registered at another node by this one, which
+stays on the way to them until it stops, and are told to go there (302) when they refresh their registration.
 
 Examples:
   vserver drain && vserver stop

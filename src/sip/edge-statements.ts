@@ -8,14 +8,27 @@ import { seal, unseal } from '../bus/envelope.ts';
 import { createReplayGuard } from '../bus/replay-guard.ts';
 import type { Address } from '../base/model.ts';
 import type { Clock, Random } from '../base/ports.ts';
+import type { DigestAlgorithm } from '../login/digest.ts';
 import { EDGE } from './header-names.ts';
 import type { SipRequest } from './message.ts';
 
 export const EDGE_HEADER = 'VS-Edge';
 
-export interface EdgeStatement {
+export type EdgeStatement = RegisterStatement | HandOverStatement;
+
+interface RegisterStatement extends Way {
   /** `closed`: the connection behind the Path is no more. */
   readonly kind: 'register' | 'closed';
+}
+
+interface HandOverStatement extends Way {
+  /** By a node that is drained: the phone was registered there. */
+  readonly kind: 'handed-over';
+  /** Of the Digest by which it was. */
+  readonly algorithm: DigestAlgorithm;
+}
+
+interface Way {
   /** Where the phone is, as the edge sees it. */
   readonly source: Address;
   /** How often the request was sent on, this time included. */
@@ -23,9 +36,7 @@ export interface EdgeStatement {
 }
 
 /** A statement, and the name of the node that made it. */
-export interface Vouched extends EdgeStatement {
-  readonly edge: string;
-}
+export type Vouched = EdgeStatement & { readonly edge: string };
 
 export interface EdgeStatements {
   /** The request with the statement; `to`: name of the node that it is for. */

@@ -9,6 +9,7 @@ import type { Credentials } from './auth.ts';
 import { deny } from './auth.ts';
 import type { Inbound, SipContext } from './context.ts';
 import { answer, ownUri, sipAddress } from './context.ts';
+import type { EdgeStatement } from './edge-statements.ts';
 import type { Flow } from './flow.ts';
 import { forwardRequest, relayResponse } from './forward-message.ts';
 import { parseMessage, SipRequest } from './message.ts';
@@ -17,6 +18,7 @@ import { viaOf } from './outgoing.ts';
 import { sendOn } from './register-answer.ts';
 import type { Relay, Relayed } from './relays.ts';
 import { viaLines } from './response.ts';
+import { encodeUtf8 } from './syntax.ts';
 import { escapeUser } from './uri.ts';
 
 /** An owner who does not answer for so long has lost his user. */
@@ -102,7 +104,7 @@ function signedRegister(
 const DATAGRAM_BYTES_MAX = 16 * 1024;
 
 /** Our value of Path for requests to the phone behind this flow. */
-function pathOf(context: SipContext, flow: Flow): string {
+export function pathOf(context: SipContext, flow: Flow): string {
   const { settings, port, tokens } = context;
   return `<sip:${tokens.makePath(flow)}@${sipAddress({ host: settings.advertise, port })};lr>`;
 }
@@ -117,29 +119,38 @@ function sendBack(context: SipContext, { request, flow }: Inbound, response: Sip
 
 /** The connection of a phone has ended, and so have its registrations. */
 export function tellClosed(context: SipContext, { uid, owner, path }: Relayed): void {
-  const { cases, flows, ids } = context;
-  const { sip } = cases.servers.other(owner) ?? { sip: null };
+  const { sip } = context.cases.servers.other(owner) ?? { sip: null };
   if (sip === null) return;
+  const lines = [`Call-ID: ${context.ids.token()}`, 'CSeq: 1 REGISTER', `Path: ${path}`, 'Contact: *', 'Expires: 0'];
+  void askOwner(context, uid, { name: owner, sip }, lines, { kind: 'closed', source: sip, hops: 1 });
+}
+
+/** A REGISTER of our own making. Resolves with the final response; null where none came in time. */
+export function askOwner(
+  context: SipContext,
+  uid: string,
+  { name, sip }: Owner,
+  lines: readonly string[],
+  statement: EdgeStatement,
+): Promise<SipResponse | null> {
+  const { flows, ids, statements } = context;
   const out = flows.flowTo(sip);
   const user = `<sip:${escapeUser(uid)}@${sipAddress(sip)}>`;
-  const lines = [
+  const all = [
     `REGISTER sip:${sipAddress(sip)} SIP/2.0`,
     `Via: ${viaOf(context, out, ids.branch())}`,
     'Max-Forwards: 70',
     `From: ${user};tag=${ids.token()}`,
     `To: ${user}`,
-    `Call-ID: ${ids.token()}`,
-    'CSeq: 1 REGISTER',
+    // It has no credentials; nobody takes it for a request without a statement.
     'Require: path',
-    `Path: ${path}`,
-    'Contact: *',
-    'Expires: 0',
+    ...lines,
     'Content-Length: 0',
   ];
-  const bytes = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-  const signed = parseMessage(context.statements.sign(bytes, owner, { kind: 'closed', source: out.local, hops: 1 }));
+  const bytes = Buffer.from(encodeUtf8(`${all.join('\r\n')}\r\n\r\n`), 'latin1');
+  const signed = parseMessage(statements.sign(bytes, name, statement));
   if (!(signed instanceof SipRequest)) throw new Error('malformed REGISTER');
-  void ask(context, signed, out);
+  return ask(context, signed, out);
 }
 
 /** Resolves with the final response; null where none came in time. */

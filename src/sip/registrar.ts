@@ -20,6 +20,7 @@ import {
   unsupported,
 } from './context.ts';
 import type { Inbound, SipContext } from './context.ts';
+import type { Vouched } from './edge-statements.ts';
 import { EDGE } from './header-names.ts';
 import type { SipRequest } from './message.ts';
 import { sendOn, welcome } from './register-answer.ts';
@@ -62,9 +63,14 @@ function onSentOn(context: SipContext, inbound: Inbound): void {
     endClosed(context, held);
     return;
   }
-  const credentials = readCredentials(context, held);
+  const credentials = vouched.kind === 'handed-over' ? handedOver(held, vouched) : readCredentials(context, held);
   if (typeof credentials === 'string' || !isOwn(held.request, credentials.uid)) answer(held, 403);
   else register(context, held, credentials, held.cameMs);
+}
+
+/** The other node has checked them when the phone registered there. */
+function handedOver({ request }: Inbound, { algorithm }: Extract<Vouched, { kind: 'handed-over' }>): Credentials {
+  return { uid: userOf(request.to.uri) ?? '', algorithm, nonceMs: 0, count: 0, isGood: () => true };
 }
 
 /** Ends what was registered over a connection of the other node. */
@@ -177,8 +183,7 @@ async function registerWhereHeIs(context: SipContext, inbound: Inbound, attempt:
   const { credentials, relay } = attempt;
   const { uid, algorithm } = credentials;
   const hops = hopsOf(inbound.request) + 1;
-  // A node that goes away is no way to another one.
-  const isWay = context.cases.servers.state === 'on' && inbound.vouched === undefined;
+  const isWay = inbound.vouched === undefined && mayBeWay(context, attempt);
   if (relay !== undefined && isWay) {
     const owner = context.cases.servers.other(relay.owner);
     if (owner !== undefined && (await registerAt(context, inbound, credentials, owner, relay, hops))) return;
@@ -198,6 +203,7 @@ async function registerWhereHeIs(context: SipContext, inbound: Inbound, attempt:
     context.spent.spend(uid, credentials.nonceMs, inbound.cameMs);
     const { to, ha1 } = outcome;
     if (!isWay) {
+      if (inbound.vouched === undefined) context.relays.tell(uid, inbound.cameMs);
       sendOn(inbound, to);
       return;
     }
@@ -206,6 +212,15 @@ async function registerWhereHeIs(context: SipContext, inbound: Inbound, attempt:
   }
   answer(inbound, 503, [['Retry-After', '5']]);
 }
+/**
+ * Whether this node goes between: one that goes away does so only for a phone that leaves too, or that was told where to
+ * go and came back all the same.
+ */
+function mayBeWay({ cases: { servers }, relays }: SipContext, { plan, credentials }: Attempt): boolean {
+  if (servers.state === 'on' || plan.wanted.length === 0) return true;
+  return relays.wasTold(credentials.uid, servers.drained?.sinceMs ?? 0);
+}
+
 /** So often the directory names an owner who is none, before the phone is told to come back. */
 const TRIES_MAX = 3;
 

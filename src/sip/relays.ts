@@ -32,6 +32,10 @@ export interface Relays {
   /** A request with this nonce and count was good. */
   keep(uid: string, relay: Omit<Relay, 'nonces'>, nonceMs: number, count: number): void;
   forget(uid: string): void;
+  /** The phone was told to register elsewhere. */
+  tell(uid: string, nowMs: number): void;
+  /** Since then. */
+  wasTold(uid: string, sinceMs: number): boolean;
   /** The registration came over this flow. */
   bind(flow: Flow, relayed: Relayed): void;
   /** Those of a connection that has ended. */
@@ -45,6 +49,7 @@ const USERS_OF_CONNECTION_MAX = 1_000;
 
 export function createRelays(): Relays {
   const relays = createRecentMap<Relay>(USERS_MAX);
+  const told = createRecentMap<number>(USERS_MAX);
   const onFlow = new Map<string, Map<string, Relayed>>();
   return {
     find(uid, nowMs) {
@@ -61,6 +66,10 @@ export function createRelays(): Relays {
     forget(uid) {
       relays.delete(uid);
     },
+    tell(uid, nowMs) {
+      told.set(uid, nowMs);
+    },
+    wasTold: (uid, sinceMs) => (told.get(uid) ?? -Infinity) >= sinceMs,
     bind(flow, relayed) {
       if (!flow.isReliable) return;
       const users = onFlow.get(flow.id) ?? new Map<string, Relayed>();

@@ -10,6 +10,7 @@ import { readMessage } from './flow.ts';
 import { createEdgeStatements } from './edge-statements.ts';
 import { createFlowTokens } from './flow-tokens.ts';
 import { EDGE } from './header-names.ts';
+import { createHandOver } from './hand-over.ts';
 import { createIds } from './ids.ts';
 import type { SipRequest } from './message.ts';
 import { deliverMessage } from './messages.ts';
@@ -33,6 +34,8 @@ export interface SipServer {
   sessionEnded(row: number, reason: EndReason, uid: string): void;
   /** Brings a message to the telephone of this session. Never rejects. */
   deliver(row: number, message: Message): Promise<DeviceAnswer>;
+  /** Each second. */
+  readonly turn: () => void;
   /** From now on the end of a connection ends no session: they are kept over the restart of the node. */
   stop(): void;
 }
@@ -110,6 +113,7 @@ export function createSip(deps: SipDeps): SipServer {
       context.spent.spendKept(uid, sessions.seqMaskLow[row] ?? 0, clock.now());
     },
     deliver: (row, message) => deliverMessage(context, row, message),
+    turn: createHandOver(context),
     stop() {
       isStopping = true;
       transactions.close();

@@ -103,3 +103,18 @@ it('a telephone at the other node is taken away by its word, and taken over by t
   await vi.waitFor(async () => expect(await contacts(node(1), BOB)).toHaveLength(1), POLL);
   expect(first.output() + third.output()).not.toContain('Forbidden');
 }, 120_000);
+
+it('a drained node hands its telephones over, and is the way to them until it stops', async () => {
+  const phone = await startBaresip(await account(node(0), BOB, 'tcp'));
+  await vi.waitFor(async () => expect(await contacts(node(0), BOB)).toHaveLength(1), POLL);
+  expect(await node(0).admin('drain', { rate: 100 })).toMatchObject({ state: 'draining', users: 1 });
+  await vi.waitFor(async () => expect(await node(0).admin('drain')).toMatchObject({ users: 0, usersAtStart: 1 }), POLL);
+  expect(await contacts(node(1), BOB)).toHaveLength(1);
+  const caller = await startBaresip(await account(node(1), CAROL, 'udp'));
+  await vi.waitFor(async () => expect(await contacts(node(1), CAROL)).toHaveLength(1), POLL);
+  caller.call(BOB);
+  await vi.waitFor(() => {
+    expect(phone.output()).toContain('answering call');
+    expect(caller.output()).toContain('Call established');
+  }, POLL);
+}, 120_000);

@@ -322,3 +322,110 @@ describe('what another node says of a REGISTER (VS-Edge)', () => {
     expect(devicesOf(there, 'bob')).toHaveLength(devices);
   });
 });
+
+describe('a node that is drained', () => {
+  /** Alice and carol by a phone each, bob by two, at `there`, which is drained at one user a second. */
+  async function drained(options: SipNodeOptions = {}) {
+    const both = await pair(options);
+    const { here, there } = both;
+    here.directory.put({ uid: 'carol' });
+    const phones = { bob: both.first } as Record<'alice' | 'bob' | 'carol', Phone>;
+    for (const uid of ['alice', 'carol'] as const) {
+      phones[uid] = await phone(here.network, uid, undefined, THERE);
+      phones[uid].register({ headers: { 'User-Agent': `Phone of ${uid}` } });
+      await settle();
+      expect(phones[uid].status).toBe(200);
+    }
+    const direct = await phone(here.network, 'bob', { host: '10.0.0.9', port: 7_000 }, THERE);
+    await here.time.advance(1);
+    direct.register();
+    await settle();
+    expect(direct.status).toBe(200);
+    there.servers.drain(1);
+    await both.meet();
+    /** What the node does each second. */
+    const second = async (): Promise<void> => {
+      there.sip.turn();
+      await settle();
+      await here.time.advance(1_000);
+    };
+    const users = () => [here.table.users.count, there.table.users.count];
+    return { ...both, phones, direct, second, users };
+  }
+
+  it('registers its telephones at another one by itself, at the pace of the drain, all devices of a user at once', async () => {
+    const { here, second, users, phones, direct } = await drained();
+    expect(users()).toEqual([0, 3]);
+    await second();
+    expect(users()).toEqual([1, 2]);
+    for (let i = 0; i < 2; i++) await second();
+    expect(users()).toEqual([3, 0]);
+    const contacts = devicesOf(here, 'bob').map(({ contact, wan }) => [contact, wan.port]);
+    expect(contacts.sort()).toEqual(
+      [phones.bob, direct].map(({ at }) => [`sip:bob@${at.host}:${at.port}`, at.port]).sort(),
+    );
+    expect(devicesOf(here, 'carol')[0]?.device).toBe('agent=Phone of carol');
+    expect(here.directory.row('alice')?.location.server?.name).toBe('here');
+  });
+
+  it('is the way to them as long as it runs', async () => {
+    const { here, second, phones } = await drained();
+    for (let i = 0; i < 3; i++) await second();
+    const dave = await phone(here.network, 'dave');
+    here.directory.put({ uid: 'dave' });
+    dave.register();
+    await settle();
+    phones.carol.answersWith = 0;
+    dave.ask('INVITE', to('carol'));
+    expect(phones.carol.heardMethods).toEqual(['INVITE']);
+    expect(phones.carol.request().requestUri).toBe(`sip:carol@10.0.0.7:${phones.carol.at.port}`);
+  });
+
+  it('tells a phone that refreshes where to go; one that comes back all the same is sent on', async () => {
+    const { here, second, phones } = await drained();
+    for (let i = 0; i < 3; i++) await second();
+    const { carol } = phones;
+    carol.nonce = '';
+    carol.register();
+    await settle();
+    expect([carol.status, carol.contacts()]).toEqual([302, ['<sip:10.0.0.1:5060;vs-hops=1>']]);
+    carol.nonce = '';
+    await here.time.advance(1);
+    carol.register();
+    await settle();
+    expect([carol.status, carol.contacts()]).toEqual([200, [carol.contact(';expires=300')]]);
+    expect(devicesOf(here, 'carol')).toHaveLength(1);
+    carol.nonce = '';
+    await here.time.advance(1);
+    carol.register({ headers: { Expires: '0' } });
+    await settle();
+    expect(devicesOf(here, 'carol')).toEqual([]);
+  });
+
+  it('keeps them while no other one has room or answers', async () => {
+    const { here, there, second, users } = await drained();
+    here.network.copies = ({ to: at }) => (at.host === AT.host ? 0 : 1);
+    await second();
+    await second();
+    await second();
+    expect(users()).toEqual([0, 3]);
+    here.network.copies = () => 1;
+    there.servers.hear({ ...here.servers.own(), state: 'on' });
+    await second();
+    expect(users()).toEqual([1, 2]);
+    there.servers.setState('on');
+    await second();
+    expect(users()).toEqual([1, 2]);
+  });
+
+  it('hands over by its own word only: what was said to one node is nothing to another, nor twice', async () => {
+    const { here, there, second } = await drained();
+    await second();
+    const told = here.network.sent.findLast(({ bytes, to: at }) => at.host === AT.host && bytes.includes('VS-Edge:'));
+    const stranger = await phone(here.network, 'alice', { host: '10.66.6.6', port: 5060 });
+    const count = here.table.count;
+    stranger.raw((told?.bytes.toString('latin1') ?? '').replace(/branch=z9hG4bK[\w-]+/, 'branch=z9hG4bK-another'));
+    expect([stranger.status, here.table.count]).toEqual([403, count]);
+    expect(there.sip.context.counters.wrongMacs).toBe(0);
+  });
+});

@@ -306,7 +306,7 @@ describe('a registration', () => {
     servers.setState('draining');
     alice.register();
     await settle();
-    expect(alice.status).toBe(302);
+    expect([alice.status, alice.contacts()]).toEqual([302, ['<sip:10.0.0.2:5060;vs-hops=1>']]);
   });
 });
 
