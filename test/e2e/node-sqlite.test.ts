@@ -9,19 +9,15 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatAddress, parseAddress } from '../../src/base/address.ts';
 import type { Address } from '../../src/base/model.ts';
-import { systemDatagrams } from '../../src/base/system-dgram.ts';
-import { systemRandom, systemTimers } from '../../src/base/system.ts';
-import { softphone } from '../../src/cli/client/softphone.ts';
 import { SAMPLE_USER } from '../../src/sample.ts';
 import { runFilePath } from '../../src/node.ts';
-import { silentLog } from '../support/silent-log.ts';
+import { nativePhone } from './support-clients.ts';
 import type { TestClient, TestNode } from './support-node.ts';
 import {
   http,
   httpLogin,
   nodeSettings,
   openClient,
-  PASSWORD,
   removeFolders,
   startNode,
   stopNodes,
@@ -359,13 +355,8 @@ describe('a process', () => {
 
     const second = await startNode({ VSERVER_DATA: data, VSERVER_RATE_LIMIT: '0' });
     const shown: string[] = [];
-    const theirs = await softphone({
-      ...{ uid: recipient, password: PASSWORD, instance: 'desk', server: second.udp, alternate: second.udpAlt },
-      ...{ ownHosts: ['127.0.0.1'], bind: { host: '127.0.0.1', port: 0 } },
-      ...{ datagrams: systemDatagrams(silentLog), timers: systemTimers, random: systemRandom },
-      onEvent(event) {
-        if (event.kind === 'message') shown.push(event.id);
-      },
+    const theirs = await nativePhone(second, recipient, (event) => {
+      if (event.kind === 'message') shown.push(event.id);
     });
     await expect
       .poll(async () => (await second.core.messages.waiting(recipient, 0)).length, { timeout: 10_000 })

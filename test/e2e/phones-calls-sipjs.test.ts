@@ -1,29 +1,47 @@
-/** SIP.js over WebSocket calls baresip over UDP through a node: signalling by SIP.js, the media a socket of the test. */
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
+/**
+ * SIP.js over WebSocket and phones over UDP and TCP call each other through a node, and hear each other: signalling by
+ * SIP.js, its media a socket of the test.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { Inviter } from 'sip.js/lib/api/inviter.js';
+import type { Session } from 'sip.js/lib/api/session.js';
 import type { SessionDescriptionHandler } from 'sip.js/lib/api/session-description-handler.js';
 import { SessionState } from 'sip.js/lib/api/session-state.js';
-import { UserAgent } from 'sip.js/lib/api/user-agent.js';
-import { SAMPLE_USER } from '../../src/sample.ts';
-import { startBaresip } from '../support/phones.ts';
+import { startBaresip, startLinphone } from '../support/phones.ts';
+import type { Phone } from '../support/phones.ts';
 import { endPrograms } from '../support/programs.ts';
-import { writeTone } from '../support/tones.ts';
-import { http, removeFolders, startNode, stopNodes } from './support-node.ts';
+import { openRtp } from '../support/rtp.ts';
+import type { RtpEnd } from '../support/rtp.ts';
+import { heardTone, writeTone } from '../support/tones.ts';
+import { nativePhone, sipJsPhone, uriOf } from './support-clients.ts';
+import type { TestNode } from './support-node.ts';
+import { PASSWORD, removeFolders, startNode, stopNodes } from './support-node.ts';
 
-const { uid: ALICE, password } = SAMPLE_USER;
-const BOB = '10043939';
-const ADMIN_TOKEN = 'of-the-phones-0123456789';
-const POLL = { timeout: 20_000, interval: 100 };
+const [ALICE, BOB] = ['10017676', '10043939'] as const;
+const POLL = { timeout: 30_000, interval: 100 };
+/** Hertz of what they say. */
+const OF_PHONE = 440;
+const OF_SIP_JS = 1_000;
+/** Windows of 100 ms. */
+const A_SECOND = 10;
 const folder = mkdtempSync(join(tmpdir(), 'vserver-calls-'));
+const tone = join(folder, 'tone.wav');
+writeTone(tone, OF_PHONE, 60);
 
 vi.stubGlobal('WebSocket', WebSocket);
+
+let node: TestNode;
+const ends: RtpEnd[] = [];
+
+beforeEach(async () => {
+  node = await startNode();
+});
 afterEach(async () => {
+  for (const end of ends.splice(0)) end.close();
   await endPrograms();
   await stopNodes();
 });
@@ -33,52 +51,126 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Offers PCMU at this port. */
-function media(port: number): SessionDescriptionHandler {
-  const body = `v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio ${port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n`;
+function media(end: RtpEnd): SessionDescriptionHandler {
   return {
     close: () => undefined,
-    getDescription: () => Promise.resolve({ body, contentType: 'application/sdp' }),
+    getDescription: () => Promise.resolve({ body: end.sdp, contentType: 'application/sdp' }),
     hasDescription: (contentType) => contentType === 'application/sdp',
     rollbackDescription: () => Promise.resolve(),
-    setDescription: () => Promise.resolve(),
+    setDescription(sdp) {
+      end.start(sdp);
+      return Promise.resolve();
+    },
     sendDtmf: () => false,
   };
 }
 
-it('SIP.js over WebSocket calls baresip, hears it, and hangs up', async () => {
-  const node = await startNode({ VSERVER_ADMIN_TOKEN: ADMIN_TOKEN });
-  const tone = join(folder, 'tone.wav');
-  writeTone(tone, 440, 30);
-  const audio = { play: tone, record: folder };
-  const phone = await startBaresip({ server: node.sip, uid: BOB, password, transport: 'udp', expiresS: 60, audio });
-  await vi.waitFor(async () => {
-    const { json } = await http(`${node.http}/v1/admin/sessions/${BOB}`, { token: ADMIN_TOKEN });
-    expect(json['sessions']).toHaveLength(1);
-  }, POLL);
+interface Talker {
+  readonly rtp: RtpEnd;
+  /** The call that came last. */
+  session: Session | null;
+  /** Resolves when the other side has answered, or refused. */
+  call(uid: string): Promise<void>;
+  readonly quit: () => Promise<void>;
+}
 
-  let packets = 0;
-  const rtp = createSocket('udp4', () => packets++);
-  rtp.bind(0, '127.0.0.1');
-  await once(rtp, 'listening');
-  const uri = UserAgent.makeURI(`sip:${ALICE}@${node.sip.host}`);
-  const target = UserAgent.makeURI(`sip:${BOB}@${node.sip.host}`);
-  if (uri === undefined || target === undefined) throw new Error('no URI');
-  const agent = new UserAgent({
-    ...{ uri, authorizationUsername: ALICE, authorizationPassword: password, logBuiltinEnabled: false },
-    transportOptions: { server: `${node.http.replace('http', 'ws')}/sip` },
-    sessionDescriptionHandlerFactory: () => media(rtp.address().port),
+/** SIP.js that answers whoever calls. */
+async function talker(uid: string, hertz: number): Promise<Talker> {
+  const rtp = await openRtp(hertz);
+  ends.push(rtp);
+  const { agent, quit } = await sipJsPhone(node, uid, {
+    sessionDescriptionHandlerFactory: () => media(rtp),
+    delegate: {
+      onInvite(invitation) {
+        one.session = invitation;
+        void invitation.accept();
+      },
+    },
   });
-  await agent.start();
-  const call = new Inviter(agent, target);
-  await call.invite();
-  await vi.waitFor(() => {
-    expect([call.state, packets > 25]).toEqual([SessionState.Established, true]);
-  }, POLL);
-  await call.bye();
-  await vi.waitFor(() => {
-    expect(phone.output()).toMatch(/session closed|terminated/);
-  }, POLL);
-  await agent.stop();
-  rtp.close();
+  const one: Talker = {
+    rtp,
+    session: null,
+    async call(other) {
+      const inviter = new Inviter(agent, uriOf(node, other));
+      one.session = inviter;
+      await inviter.invite();
+    },
+    quit,
+  };
+  return one;
+}
+
+const stateOf = ({ session }: Talker): SessionState | undefined => session?.state;
+
+const PHONES = [
+  ['baresip', startBaresip, 'udp'],
+  ['baresip', startBaresip, 'tcp'],
+  ['linphonec', startLinphone, 'udp'],
+] as const;
+
+describe.each(PHONES)('SIP.js and %s', (_name, start, transport) => {
+  async function phoneWithSound(): Promise<{ phone: Phone; record: string }> {
+    const record = mkdtempSync(join(folder, 'heard-'));
+    const account = { server: node.sip, uid: BOB, password: PASSWORD, transport, expiresS: 60 };
+    const phone = await start({ ...account, audio: { play: tone, record } });
+    await expect.poll(() => node.core.table.count, POLL).toBe(2);
+    return { phone, record };
+  }
+
+  /** As long as it takes; a second of each at least. */
+  async function hearEachOther(alice: Talker, record: string, end: () => unknown): Promise<void> {
+    await expect.poll(() => stateOf(alice), POLL).toBe(SessionState.Established);
+    await expect.poll(() => alice.rtp.heard(OF_PHONE), POLL).toBeGreaterThanOrEqual(A_SECOND);
+    await expect.poll(() => alice.rtp.sent, POLL).toBeGreaterThanOrEqual(150);
+    await end();
+    await expect.poll(() => stateOf(alice), POLL).toBe(SessionState.Terminated);
+    // It writes down what it has heard when the call has ended.
+    await expect.poll(() => heardTone(record, OF_SIP_JS), POLL).toBeGreaterThanOrEqual(A_SECOND);
+    await alice.quit();
+  }
+
+  it('SIP.js calls and hangs up', async () => {
+    const alice = await talker(ALICE, OF_SIP_JS);
+    const { record } = await phoneWithSound();
+    await alice.call(BOB);
+    await hearEachOther(alice, record, () => alice.session?.bye());
+  });
+
+  it('the phone calls and hangs up', async () => {
+    const alice = await talker(ALICE, OF_SIP_JS);
+    const { phone, record } = await phoneWithSound();
+    phone.call(ALICE);
+    await hearEachOther(alice, record, () => {
+      phone.hangUp();
+    });
+  });
+});
+
+it('two of SIP.js call and hear each other', async () => {
+  const [alice, bob] = [await talker(ALICE, OF_SIP_JS), await talker(BOB, OF_PHONE)];
+  await alice.call(BOB);
+  await expect.poll(() => alice.rtp.heard(OF_PHONE), POLL).toBeGreaterThanOrEqual(A_SECOND);
+  await expect.poll(() => bob.rtp.heard(OF_SIP_JS), POLL).toBeGreaterThanOrEqual(A_SECOND);
+  await bob.session?.bye();
+  await expect.poll(() => [alice, bob].map(stateOf)).toEqual([SessionState.Terminated, SessionState.Terminated]);
+  await Promise.all([alice.quit(), bob.quit()]);
+});
+
+describe('a native client', () => {
+  it('is told of to SIP.js by his outer address: 302', async () => {
+    const phone = await nativePhone(node, BOB);
+    const { agent, quit } = await sipJsPhone(node, ALICE);
+    const contact = await new Promise((resolve, reject) => {
+      const inviter = new Inviter(agent, uriOf(node, BOB), { inviteWithoutSdp: true });
+      const onRedirect = ({ message }: { message: { getHeader(name: string): string | undefined } }): void => {
+        resolve(message.getHeader('contact'));
+      };
+      inviter.invite({ requestDelegate: { onRedirect } }).catch(reject);
+    });
+    const [row = -1] = node.core.table.rowsOf(node.core.table.users.find(BOB));
+    const { host, port } = node.core.table.sessions.wan(row);
+    expect(contact).toBe(`<sip:${BOB}@${host}:${port}>`);
+    await quit();
+    await phone.logout();
+  });
 });

@@ -1,17 +1,11 @@
 /** Messages between users with clients of four makers: baresip, linphonec, SIP.js over WebSocket, and our own. */
-import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { Messager } from 'sip.js/lib/api/messager.js';
-import { Registerer } from 'sip.js/lib/api/registerer.js';
-import { UserAgent } from 'sip.js/lib/api/user-agent.js';
-import { systemDatagrams } from '../../src/base/system-dgram.ts';
-import { systemTimers } from '../../src/base/system.ts';
-import { softphone } from '../../src/cli/client/softphone.ts';
-import { silentLog } from '../support/silent-log.ts';
 import { startBaresip, startLinphone } from '../support/phones.ts';
 import type { Phone } from '../support/phones.ts';
 import { endPrograms } from '../support/programs.ts';
+import { nativePhone, sipJsPhone, uriOf } from './support-clients.ts';
 import type { TestNode } from './support-node.ts';
 import { http, httpLogin, removeFolders, startNode, stopNodes } from './support-node.ts';
 
@@ -60,16 +54,9 @@ const linphonec: Start = async (node, uid, peers) => {
   return fromPhone(await startLinphone(account), (text) => new RegExp(`Message received from .*: ${text}`));
 };
 
-const sipJs: Start = async (node, user) => {
-  const uriOf = (uid: string) => {
-    const uri = UserAgent.makeURI(`sip:${uid}@${node.sip.host}`);
-    if (uri === undefined) throw new Error(`no URI for ${uid}`);
-    return uri;
-  };
+const sipJs: Start = async (node, uid) => {
   let all = '';
-  const agent = new UserAgent({
-    transportOptions: { server: `${node.http.replace('http', 'ws')}/sip` },
-    ...{ uri: uriOf(user), authorizationUsername: user, authorizationPassword: PASSWORD, logBuiltinEnabled: false },
+  const { agent, quit } = await sipJsPhone(node, uid, {
     delegate: {
       onMessage(message) {
         all += `${message.request.body}\n`;
@@ -77,28 +64,17 @@ const sipJs: Start = async (node, user) => {
       },
     },
   });
-  await agent.start();
-  const registerer = new Registerer(agent, { expires: 60 });
-  await registerer.register();
   return {
-    send: (to, text) => new Messager(agent, uriOf(to), text).message(),
+    send: (to, text) => new Messager(agent, uriOf(node, to), text).message(),
     shown: (text) => count(all, text),
-    async close() {
-      await registerer.unregister();
-      await agent.stop();
-    },
+    close: quit,
   };
 };
 
 const native: Start = async (node, uid) => {
   let all = '';
-  const phone = await softphone({
-    ...{ uid, password: PASSWORD, instance: 'desk', server: node.udp, alternate: node.udpAlt },
-    ...{ ownHosts: ['127.0.0.1'], bind: { host: '127.0.0.1', port: 0 } },
-    ...{ datagrams: systemDatagrams(silentLog), timers: systemTimers, random: { bytes: randomBytes } },
-    onEvent(event) {
-      if (event.kind === 'message') all += `${event.body}\n`;
-    },
+  const phone = await nativePhone(node, uid, (event) => {
+    if (event.kind === 'message') all += `${event.body}\n`;
   });
   return {
     async send(to, text) {

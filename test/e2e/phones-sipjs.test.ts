@@ -8,13 +8,14 @@ import { Registerer } from 'sip.js/lib/api/registerer.js';
 import { TransportState } from 'sip.js/lib/api/transport-state.js';
 import type { Transport } from 'sip.js/lib/api/transport.js';
 import type { UserAgentOptions } from 'sip.js/lib/api/user-agent-options.js';
-import { UserAgent } from 'sip.js/lib/api/user-agent.js';
+import type { UserAgent } from 'sip.js/lib/api/user-agent.js';
 import type { IncomingResponse } from 'sip.js/lib/core/messages/incoming-response.js';
 import { SAMPLE_USER } from '../../src/sample.ts';
+import { sipJsAgent, uriOf } from './support-clients.ts';
 import type { TestNode } from './support-node.ts';
 import { http, openClient, removeFolders, startNode, stopNodes } from './support-node.ts';
 
-const { uid, password } = SAMPLE_USER;
+const { uid } = SAMPLE_USER;
 const OTHER = '10043939';
 const ADMIN_TOKEN = 'of-the-phones-0123456789';
 const POLL = { timeout: 15_000, interval: 50 };
@@ -35,10 +36,6 @@ afterAll(() => {
   vi.unstubAllGlobals();
   removeFolders();
 });
-
-function overWebSocket(): UserAgentOptions {
-  return { transportOptions: { server: `${node.http.replace('http', 'ws')}/sip` } };
-}
 
 function overUdp(): UserAgentOptions {
   // Without rport the answers would go to the port that its Via names.
@@ -90,17 +87,6 @@ class UdpTransport implements Transport {
   }
 }
 
-async function userAgent(user: string, transport: UserAgentOptions): Promise<UserAgent> {
-  const uri = UserAgent.makeURI(`sip:${user}@${node.sip.host}`);
-  if (uri === undefined) throw new Error(`no URI for ${user}`);
-  const agent = new UserAgent({
-    ...transport,
-    ...{ uri, authorizationUsername: user, authorizationPassword: password, logBuiltinEnabled: false },
-  });
-  await agent.start();
-  return agent;
-}
-
 /** Half of what the server grants passes between refreshes. */
 async function register(agent: UserAgent): Promise<Registerer> {
   const registerer = new Registerer(agent, { expires: 60, refreshFrequency: 50 });
@@ -110,13 +96,11 @@ async function register(agent: UserAgent): Promise<Registerer> {
 
 /** Status of the final answer to an INVITE. */
 function invite(agent: UserAgent, user: string): Promise<number> {
-  const target = UserAgent.makeURI(`sip:${user}@${node.sip.host}`);
-  if (target === undefined) throw new Error(`no URI for ${user}`);
   return new Promise((resolve, reject) => {
     const end = ({ message }: IncomingResponse): void => {
       resolve(message.statusCode ?? 0);
     };
-    const inviter = new Inviter(agent, target, { inviteWithoutSdp: true });
+    const inviter = new Inviter(agent, uriOf(node, user), { inviteWithoutSdp: true });
     inviter.invite({ requestDelegate: { onRedirect: end, onReject: end } }).catch(reject);
   });
 }
@@ -127,11 +111,11 @@ async function sessions(): Promise<{ sip: string; loginAt: string; seenAt: strin
 }
 
 describe.each([
-  ['WebSocket', overWebSocket],
+  ['WebSocket', (): UserAgentOptions => ({})],
   ['UDP', overUdp],
 ])('SIP.js over %s', (_name, transport) => {
   it('registers, is located, refreshes and unregisters', async () => {
-    const agent = await userAgent(uid, transport());
+    const agent = await sipJsAgent(node, uid, transport());
     const registerer = await register(agent);
     const [first] = await vi.waitFor(async () => {
       const list = await sessions();
@@ -158,12 +142,12 @@ describe.each([
   });
 
   it('calls a registered user through the node, and is told of offline and unknown ones', async () => {
-    const callee = await userAgent(uid, transport());
+    const callee = await sipJsAgent(node, uid, transport());
     const registerer = await register(callee);
     await vi.waitFor(async () => {
       expect(await sessions()).toHaveLength(1);
     }, POLL);
-    const caller = await userAgent(OTHER, transport());
+    const caller = await sipJsAgent(node, OTHER, transport());
     // Without a delegate that takes calls, SIP.js says that it is busy.
     expect(await invite(caller, uid)).toBe(486);
     expect(await invite(caller, '10066502')).toBe(480);

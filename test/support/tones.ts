@@ -22,10 +22,13 @@ export function writeTone(file: string, hertz: number, seconds: number): void {
   bytes.writeUInt16LE(16, 34);
   bytes.write('data', 36);
   bytes.writeUInt32LE(2 * count, 40);
-  for (let i = 0; i < count; i++) {
-    bytes.writeInt16LE(Math.round(12_000 * Math.sin((2 * Math.PI * hertz * i) / RATE_HZ)), HEADER_BYTES + 2 * i);
-  }
+  for (let i = 0; i < count; i++) bytes.writeInt16LE(toneSample(hertz, i), HEADER_BYTES + 2 * i);
   writeFileSync(file, bytes);
+}
+
+/** The sample of this number, at 8 kHz. */
+export function toneSample(hertz: number, number: number): number {
+  return Math.round(12_000 * Math.sin((2 * Math.PI * hertz * number) / RATE_HZ));
 }
 
 /** How many windows of 100 ms of the recordings in this folder are mostly this tone. */
@@ -33,15 +36,19 @@ export function heardTone(folder: string, hertz: number): number {
   return readdirSync(folder).reduce((sum, name) => sum + windowsOf(readFileSync(join(folder, name)), hertz), 0);
 }
 
-function windowsOf(bytes: Buffer, hertz: number): number {
-  if (bytes.length <= HEADER_BYTES) return 0;
-  const rate = bytes.readUInt32LE(24);
+function windowsOf(file: Buffer, hertz: number): number {
+  if (file.length <= HEADER_BYTES) return 0;
+  const rate = file.readUInt32LE(24);
   // The header is filled in when the recording ends.
-  if (rate < RATE_HZ) return 0;
+  return rate < RATE_HZ ? 0 : toneWindows(file.subarray(HEADER_BYTES), hertz, rate);
+}
+
+/** The same of samples of 16 bits. */
+export function toneWindows(samples: Buffer, hertz: number, rate = RATE_HZ): number {
   const window = Math.round((WINDOW * rate) / RATE_HZ);
   let heard = 0;
-  for (let at = HEADER_BYTES; at + 2 * window <= bytes.length; at += 2 * window) {
-    if (shareOf(bytes, at, window, hertz / rate) > 0.5) heard++;
+  for (let at = 0; at + 2 * window <= samples.length; at += 2 * window) {
+    if (shareOf(samples, at, window, hertz / rate) > 0.5) heard++;
   }
   return heard;
 }
