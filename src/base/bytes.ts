@@ -3,9 +3,14 @@
  * call of set() or copy() costs as much as 80 bytes one by one, and the characters of a string are read at 3 ns each.
  */
 
-/** A constant text of ASCII, to be compared and copied. */
-export function bytesOf(text: string): DataView {
-  return viewOn(Buffer.from(text, 'latin1'));
+/** A constant text of ASCII, to be compared and copied. Its length stands beside it: byteLength is slow to ask for. */
+export interface Bytes {
+  readonly view: DataView;
+  readonly length: number;
+}
+
+export function bytesOf(text: string): Bytes {
+  return { view: viewOn(Buffer.from(text, 'latin1')), length: text.length };
 }
 
 export function viewOn({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
@@ -31,10 +36,14 @@ export function equalBytes(a: DataView, aAt: number, aEnd: number, b: DataView, 
   return true;
 }
 
-/** Whether `text` stands in `bytes` from `at` on; false where they end before. */
-export function standsAt(bytes: DataView, at: number, text: DataView): boolean {
-  const end = at + text.byteLength;
-  return end <= bytes.byteLength && equalBytes(bytes, at, end, text, 0, text.byteLength);
+/** Whether the range holds the text and nothing else. */
+export function equalsText(bytes: DataView, at: number, end: number, { view, length }: Bytes): boolean {
+  return equalBytes(bytes, at, end, view, 0, length);
+}
+
+/** Whether `text` stands in `bytes` from `at` on, which must not end before. */
+export function standsAt(bytes: DataView, at: number, { view, length }: Bytes): boolean {
+  return equalBytes(bytes, at, at + length, view, 0, length);
 }
 
 /** The two lower-case hexadecimal digits of each byte, as the 16 bits that setUint16(…, true) writes. */

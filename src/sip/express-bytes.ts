@@ -1,7 +1,7 @@
 /** Reading bytes without making strings of them. */
 
-/** Of a text that is not known beforehand; see standsAt() of base/bytes.ts. */
-export function equalsText(bytes: DataView, at: number, end: number, text: string): boolean {
+/** As equalsText() of base/bytes.ts, for a text that is not known beforehand. */
+export function equalsString(bytes: DataView, at: number, end: number, text: string): boolean {
   if (end - at !== text.length || end > bytes.byteLength) return false;
   for (let i = 0; i < text.length; i++) if (bytes.getUint8(at + i) !== text.charCodeAt(i)) return false;
   return true;

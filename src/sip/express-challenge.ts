@@ -1,4 +1,5 @@
 /** The express lane of a REGISTER without credentials: the challenge of auth.ts. */
+import type { Bytes } from '../base/bytes.ts';
 import { bytesOf } from '../base/bytes.ts';
 import type { DigestAlgorithm } from '../login/digest.ts';
 import { digestChallenge } from '../login/digest.ts';
@@ -13,8 +14,8 @@ const UNAUTHORIZED = bytesOf('SIP/2.0 401 Unauthorized\r\n');
 export function createChallengeLane(context: SipContext, writer: ExpressWriter): ExpressLane {
   const { realm, digest } = context.settings;
   /** What stands before, between and behind the nonces, by what is offered. */
-  const known = new Map<readonly DigestAlgorithm[], readonly DataView[]>();
-  const around = (offered: readonly DigestAlgorithm[]): readonly DataView[] => {
+  const known = new Map<readonly DigestAlgorithm[], readonly Bytes[]>();
+  const around = (offered: readonly DigestAlgorithm[]): readonly Bytes[] => {
     const kept = known.get(offered);
     if (kept !== undefined) return kept;
     const lines = digestChallenge(realm, '\0', false, offered).map((value) => `WWW-Authenticate: ${value}\r\n`);

@@ -1,5 +1,5 @@
 /** The one Contact of an ordinary REGISTER or INVITE: read on its bytes, and compared with what is registered. */
-import { bytesOf, equalBytes } from '../base/bytes.ts';
+import { bytesOf, equalBytes, equalsText } from '../base/bytes.ts';
 import { FIELD_BYTE } from '../heartbeat/fields.ts';
 import type { TextPlace } from '../heartbeat/session-rows.ts';
 import { REGISTRATION_FIELD_BYTE } from './bindings.ts';
@@ -102,5 +102,5 @@ export class ExpressContact {
 
 function isName(view: DataView, at: number, end: number, name: number): boolean {
   const text = NAME_BYTES[name];
-  return text !== undefined && equalBytes(view, at, end, text, 0, text.byteLength);
+  return text !== undefined && equalsText(view, at, end, text);
 }

@@ -1,6 +1,7 @@
 /** The answer to a Digest challenge (RFC 7616 3.4), read and checked on the bytes of the request. */
 import { hash } from 'node:crypto';
-import { bytesOf, copyBytes, equalBytes, HEX_PAIRS, standsAt, viewOn } from '../base/bytes.ts';
+import type { Bytes } from '../base/bytes.ts';
+import { bytesOf, copyBytes, equalBytes, equalsText, HEX_PAIRS, standsAt, viewOn } from '../base/bytes.ts';
 import { viewsOf } from '../base/views.ts';
 import type { SessionRows } from '../heartbeat/session-rows.ts';
 import { KEY_BYTES } from '../heartbeat/session-rows.ts';
@@ -51,7 +52,7 @@ const COLON = 0x3a;
 const URIS_MAX = 16;
 
 export class ExpressDigest {
-  #bytes: Uint8Array = new Uint8Array(0);
+  #bytes = Buffer.alloc(0);
   #view = viewOn(this.#bytes);
   /** Of the value of each of NAMES, without quotes; start 0 where there is none. */
   readonly at = new Int32Array(NAMES.length);
@@ -60,7 +61,7 @@ export class ExpressDigest {
   count = 0;
   isMd5 = true;
   /** HA2 of the Request-URIs that came last; phones know few. */
-  readonly #known: { readonly uri: DataView; readonly md5: DataView; readonly sha256: DataView }[] = [];
+  readonly #known: { readonly uri: Bytes; readonly md5: Bytes; readonly sha256: Bytes }[] = [];
   #oldest = 0;
 
   /** Whether in `at`–`end` stands an ordinary answer with qop=auth, and nothing in it that is not known here. */
@@ -69,7 +70,7 @@ export class ExpressDigest {
     this.#view = view;
     clear(this.at);
     if (!standsAt(view, at, SCHEME)) return false;
-    let i = at + SCHEME.byteLength;
+    let i = at + SCHEME.length;
     while (i < end) {
       while (bytes[i] === SPACE) i++;
       const nameEnd = skipBytes(bytes, i, end, TOKEN);
@@ -108,8 +109,8 @@ export class ExpressDigest {
     );
   }
 
-  #is(name: number, text: DataView): boolean {
-    return equalBytes(this.#view, this.at[name] ?? 0, this.end[name] ?? 0, text, 0, text.byteLength);
+  #is(name: number, text: Bytes): boolean {
+    return equalsText(this.#view, this.at[name] ?? 0, this.end[name] ?? 0, text);
   }
 
   #length(name: number): number {
@@ -135,8 +136,8 @@ export class ExpressDigest {
       to = copyBytes(inputView, to, this.#view, this.at[name] ?? 0, this.end[name] ?? 0);
     }
     const ha2 = this.#ha2();
-    to = copyBytes(inputView, to, AUTH, 0, AUTH.byteLength);
-    to = copyBytes(inputView, to, ha2, 0, ha2.byteLength);
+    to = copyBytes(inputView, to, AUTH.view, 0, AUTH.length);
+    to = copyBytes(inputView, to, ha2.view, 0, ha2.length);
     return this.#isResponse(hash(isMd5Key ? 'md5' : 'sha256', inputUpTo(to), 'hex'));
   }
 
@@ -148,16 +149,16 @@ export class ExpressDigest {
     return difference === 0;
   }
 
-  #ha2(): DataView {
+  #ha2(): Bytes {
     const at = this.at[DIGEST_URI] ?? 0;
     const end = this.end[DIGEST_URI] ?? 0;
     for (const { uri, md5, sha256 } of this.#known) {
-      if (equalBytes(uri, 0, uri.byteLength, this.#view, at, end)) return this.isMd5 ? md5 : sha256;
+      if (equalsText(this.#view, at, end, uri)) return this.isMd5 ? md5 : sha256;
     }
-    const uri = Uint8Array.prototype.slice.call(this.#bytes, at, end);
-    const text = Buffer.concat([Buffer.from('REGISTER:'), uri]);
+    const uri = this.#bytes.toString('latin1', at, end);
+    const text = Buffer.from(`REGISTER:${uri}`, 'latin1');
     const made = {
-      uri: viewOn(uri),
+      uri: bytesOf(uri),
       md5: bytesOf(hash('md5', text, 'hex')),
       sha256: bytesOf(hash('sha256', text, 'hex')),
     };

@@ -3,7 +3,8 @@
  * reads. What is out of the ordinary in any way (folded lines, a header twice, a control character, what is malformed)
  * is left to parseMessage(), which knows all of RFC 3261.
  */
-import { bytesOf, equalBytes, standsAt, viewOn } from '../base/bytes.ts';
+import type { Bytes } from '../base/bytes.ts';
+import { bytesOf, equalsText, standsAt, viewOn } from '../base/bytes.ts';
 import {
   CALL_ID,
   CONTENT_LENGTH,
@@ -29,8 +30,11 @@ const COLON = 0x3a;
 const SEMICOLON = 0x3b;
 const QUOTE = 0x22;
 const METHODS = ['REGISTER', 'OPTIONS', 'INVITE', 'ACK'] as const;
-const METHOD_BYTES = METHODS.map((name) => bytesOf(`${name} `));
+const METHOD_BEGINS = METHODS.map((name) => bytesOf(`${name} `));
+const METHOD_NAMES = METHODS.map(bytesOf);
 const MESSAGE_BYTES_MAX = 2_048;
+/** Behind a message, so that a text may be looked for at its very end; none is longer. */
+const ROOM_BYTES = 64;
 const VERSION = bytesOf(' SIP/2.0\r\n');
 /** Bytes that are no control characters; the end of the message (0) is one. */
 const IN_LINE = Uint8Array.from({ length: 256 }, (_, byte) => (byte < SPACE || byte === DELETE ? 0 : 1));
@@ -52,7 +56,7 @@ export interface PersonPlace extends UriPlace {
 
 export class ExpressHead {
   /** The message, and nothing of use behind `length`; valid until the next read(). */
-  readonly bytes = Buffer.from(new ArrayBuffer(MESSAGE_BYTES_MAX + 8));
+  readonly bytes = Buffer.from(new ArrayBuffer(MESSAGE_BYTES_MAX + ROOM_BYTES));
   /** The same. */
   readonly view = viewOn(this.bytes);
   /** The same, four a word. */
@@ -84,12 +88,12 @@ export class ExpressHead {
     // Ends every line.
     bytes[message.length] = 0;
     this.length = message.length;
-    const number = METHOD_BYTES.findIndex((text) => standsAt(view, 0, text));
+    const number = METHOD_BEGINS.findIndex((text) => standsAt(view, 0, text));
     const method = METHODS[number];
-    const methodText = METHOD_BYTES[number];
-    if (method === undefined || methodText === undefined) return false;
+    const name = METHOD_NAMES[number];
+    if (method === undefined || name === undefined) return false;
     this.method = method;
-    this.uriAt = methodText.byteLength;
+    this.uriAt = name.length + 1;
     const bodyAt = this.#readLines(this.uriAt);
     if (bodyAt < 0) return false;
     const { at, end } = this;
@@ -98,7 +102,7 @@ export class ExpressHead {
     return (
       length === message.length - bodyAt &&
       forwards > 0 &&
-      this.#readCSeq(methodText) &&
+      this.#readCSeq(name) &&
       this.#readCallId() &&
       this.#readVia() &&
       this.#readPerson(FROM, this.from) &&
@@ -114,7 +118,7 @@ export class ExpressHead {
     while (i < length && (bytes[i] ?? 0) > SPACE && bytes[i] !== DELETE) i++;
     this.uriEnd = i;
     if (!standsAt(view, i, VERSION)) return -1;
-    i += VERSION.byteLength;
+    i += VERSION.length;
     while (i < length && bytes[i] !== CR) {
       const nameEnd = skipBytes(bytes, i, length, TOKEN);
       if (nameEnd === i || bytes[nameEnd] !== COLON) return -1;
@@ -154,18 +158,13 @@ export class ExpressHead {
     }
   }
 
-  /** `method`: with the space behind it. */
-  #readCSeq(method: DataView): boolean {
+  #readCSeq(method: Bytes): boolean {
     const { bytes, view } = this;
     const at = this.at[CSEQ] ?? 0;
     const end = this.end[CSEQ] ?? 0;
-    const digitsEnd = end - method.byteLength;
+    const digitsEnd = end - method.length - 1;
     this.cseq = readDecimal(bytes, at, digitsEnd, CSEQ_MAX);
-    return (
-      this.cseq >= 0 &&
-      bytes[digitsEnd] === SPACE &&
-      equalBytes(view, digitsEnd + 1, end, method, 0, method.byteLength - 1)
-    );
+    return this.cseq >= 0 && bytes[digitsEnd] === SPACE && equalsText(view, digitsEnd + 1, end, method);
   }
 
   /** A Call-ID of the characters that nearly all are made of. */
@@ -183,8 +182,8 @@ export class ExpressHead {
     const at = this.at[VIA] ?? 0;
     const end = this.end[VIA] ?? 0;
     if (!standsAt(view, at, PROTOCOL)) return false;
-    this.viaHostAt = at + PROTOCOL.byteLength + UDP.byteLength;
-    if (!isTransport(view, at + PROTOCOL.byteLength)) return false;
+    this.viaHostAt = at + PROTOCOL.length + UDP.length;
+    if (!isTransport(view, at + PROTOCOL.length)) return false;
     this.viaHostEnd = ipv4End(bytes, this.viaHostAt, end);
     let i = (this.viaPortEnd = skipPort(bytes, this.viaHostEnd, end));
     this.rportEnd = this.branchAt = 0;
@@ -192,9 +191,9 @@ export class ExpressHead {
       if (bytes[i] !== SEMICOLON) return false;
       const nameAt = i + 1;
       if (this.rportEnd === 0 && standsAt(view, nameAt, RPORT)) {
-        i = this.rportEnd = nameAt + RPORT.byteLength;
+        i = this.rportEnd = nameAt + RPORT.length;
       } else if (this.branchAt === 0 && standsAt(view, nameAt, BRANCH)) {
-        this.branchAt = nameAt + BRANCH.byteLength;
+        this.branchAt = nameAt + BRANCH.length;
         i = this.branchEnd = skipBytes(bytes, this.branchAt, end, TOKEN);
         if (this.branchEnd === this.branchAt) return false;
       } else return false;
@@ -220,7 +219,7 @@ export class ExpressHead {
     if (i < 0 || i >= end || bytes[i] !== CLOSE) return false;
     if (++i === end) return true;
     if (!standsAt(view, i, TAG)) return false;
-    into.tagAt = i + TAG.byteLength;
+    into.tagAt = i + TAG.length;
     into.tagEnd = skipBytes(bytes, into.tagAt, end, TOKEN);
     return into.tagEnd === end && into.tagAt < end;
   }
@@ -272,7 +271,7 @@ export function readUri(
   into: UriPlace,
 ): number {
   if (!standsAt(view, at, SIP)) return -1;
-  let i = at + SIP.byteLength;
+  let i = at + SIP.length;
   const userEnd = skipBytes(bytes, i, end, PLAIN_USER);
   into.userAt = into.userEnd = 0;
   if (userEnd < end && bytes[userEnd] === AT_SIGN) {

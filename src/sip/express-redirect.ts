@@ -2,7 +2,7 @@
  * The express lane of INVITE, OPTIONS and their ACK: 302 to the one contact of a user whom everybody may call.
  * calls.ts does all others, and would answer these alike.
  */
-import { bytesOf, equalBytes, standsAt } from '../base/bytes.ts';
+import { bytesOf, equalsText, standsAt } from '../base/bytes.ts';
 import { FIELD_BYTE } from '../heartbeat/fields.ts';
 import { NETWORKS, STATUSES } from '../base/model.ts';
 import { TextPlace } from '../heartbeat/session-rows.ts';
@@ -10,7 +10,7 @@ import { REGISTRATION_FIELD_BYTE } from './bindings.ts';
 import { isFlowOf } from './caller.ts';
 import type { SipContext } from './context.ts';
 import { sipAddress, waitingKey } from './context.ts';
-import { equalsText } from './express-bytes.ts';
+import { equalsString } from './express-bytes.ts';
 import type { ExpressHead, ExpressLane, IsOurs, UriPlace } from './express-head.ts';
 import { readUri } from './express-head.ts';
 import type { ExpressWriter } from './express-writer.ts';
@@ -62,14 +62,14 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
   const isPublic = ({ view, viaHostAt }: ExpressHead, flow: Flow, row: number, text: DataView, at: ContactPlace) => {
     if (flow.transport !== 'udp' || sessions.network[row] !== WAN) return false;
     const source = sipAddress(flow.remote);
-    if (!equalsText(view, viaHostAt, viaHostAt + source.length, source)) return false;
+    if (!equalsString(view, viaHostAt, viaHostAt + source.length, source)) return false;
     if (view.getUint8(viaHostAt + source.length) !== SEMICOLON) return false;
     const { contactAt, contactEnd } = at;
-    if (!standsAt(text, contactAt, SIP)) return false;
+    if (contactEnd - contactAt < SIP.length || !standsAt(text, contactAt, SIP)) return false;
     let i = contactAt;
     while (i < contactEnd && text.getUint8(i) !== AT_SIGN) i++;
     const wan = sipAddress(sessions.wan(row));
-    return i + 1 + wan.length === contactEnd && equalsText(text, i + 1, contactEnd, wan);
+    return i + 1 + wan.length === contactEnd && equalsString(text, i + 1, contactEnd, wan);
   };
 
   return (head, flow, nowMs) => {
@@ -105,8 +105,7 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
 export function isAckOfStateless(context: SipContext, head: ExpressHead): boolean {
   const { view, at, to } = head;
   if (at[ROUTE] !== 0 || to.tagAt === 0) return false;
-  const tag = tagFor(head);
-  if (!equalBytes(view, to.tagAt, to.tagEnd, tag, 0, tag.byteLength)) return false;
+  if (!equalsText(view, to.tagAt, to.tagEnd, tagFor(head))) return false;
   return !mayRun(context, head, 'INVITE');
 }
 

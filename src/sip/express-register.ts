@@ -1,7 +1,8 @@
 /**
  * The express lane of REGISTER: the refresh of the one registration of a user that changes nothing but its lifetime. registrar.ts does all others, and would answer these alike.
  */
-import { bytesOf, equalBytes } from '../base/bytes.ts';
+import type { Bytes } from '../base/bytes.ts';
+import { bytesOf, equalsText } from '../base/bytes.ts';
 import { TextPlace } from '../heartbeat/session-rows.ts';
 import { NONCE_LENGTH } from '../login/nonces.ts';
 import type { SipContext, SipSettings } from './context.ts';
@@ -47,9 +48,9 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
 
   const challenge = createChallengeLane(context, writer);
 
-  const routes = new Map<Transport, DataView>();
+  const routes = new Map<Transport, Bytes>();
   /** The transports are open when the first request comes, and stay where they are. */
-  const serviceRoute = (flow: Flow): DataView => {
+  const serviceRoute = (flow: Flow): Bytes => {
     const known = routes.get(flow.transport) ?? bytesOf(`\r\nService-Route: <${ownUri(context, flow, ';lr')}>\r\n`);
     if (!routes.has(flow.transport)) routes.set(flow.transport, known);
     return known;
@@ -87,7 +88,7 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
     if (!isTaken(digest.isMd5 ? 'MD5' : 'SHA-256', settings.digest)) return false;
     // What RFC 5626 adds is not for here.
     if (at[SUPPORTED] !== 0 && contact.at[REG_ID] !== 0) return false;
-    if (!equalBytes(view, digest.at[REALM] ?? 0, digest.end[REALM] ?? 0, realm, 0, realm.byteLength)) return false;
+    if (!equalsText(view, digest.at[REALM] ?? 0, digest.end[REALM] ?? 0, realm)) return false;
     if (!digest.isSame(DIGEST_URI, head.uriAt, head.uriEnd)) return false;
     const nonceAt = digest.at[NONCE] ?? 0;
     if ((digest.end[NONCE] ?? 0) - nonceAt !== NONCE_LENGTH) return false;

@@ -1,4 +1,5 @@
 /** Answers written straight as bytes, most of them copied from the request. */
+import type { Bytes } from '../base/bytes.ts';
 import { bytesOf, copyBytes, viewOn } from '../base/bytes.ts';
 import { CALL_ID, CSEQ, FROM, TO, VIA } from './header-names.ts';
 import type { ExpressHead } from './express-head.ts';
@@ -17,7 +18,7 @@ export class ExpressWriter {
   #at = 0;
 
   /** Begins an answer with the status line and what is copied (RFC 3261 8.2.6), as makeResponse() does. */
-  begin(statusLine: DataView, head: ExpressHead, host: string, port: number): void {
+  begin(statusLine: Bytes, head: ExpressHead, host: string, port: number): void {
     if (this.#at + head.length + OWN_BYTES_MAX > SLAB_BYTES) {
       this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
       this.#view = viewOn(this.#slab);
@@ -49,8 +50,8 @@ export class ExpressWriter {
   }
 
   /** What is known beforehand. */
-  put(text: DataView): void {
-    this.copy(text, 0, text.byteLength);
+  put({ view, length }: Bytes): void {
+    this.copy(view, 0, length);
   }
 
   /** ASCII. */
@@ -95,7 +96,7 @@ const CSEQ_IS = bytesOf('\r\nCSeq: ');
 const END = bytesOf('Content-Length: 0\r\n\r\n');
 
 /** As statelessTag() makes it of a parsed request; good until the next one. */
-export function tagFor({ bytes, at, end, branchAt, branchEnd, from, cseq }: ExpressHead): DataView {
+export function tagFor({ bytes, at, end, branchAt, branchEnd, from, cseq }: ExpressHead): Bytes {
   tag.addAll(bytes, branchAt, branchEnd);
   tag.add(0x0a);
   tag.addAll(bytes, from.tagAt, from.tagEnd);

@@ -3,7 +3,7 @@
  * the online table, without parsing them whole. A request that is in any way out of the ordinary is left to
  * parseMessage() and the handlers, which answer all, and these alike (held by test/unit/sip-express.test.ts).
  */
-import { bytesOf, equalBytes } from '../base/bytes.ts';
+import { bytesOf, equalsText } from '../base/bytes.ts';
 import type { SipContext } from './context.ts';
 import { ipv4End } from './express-bytes.ts';
 import type { IsOurs, UriPlace } from './express-head.ts';
@@ -18,7 +18,7 @@ export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) 
   const { clock } = context.cases;
   const domains = [...context.domains].map(bytesOf);
   const isOurs: IsOurs = (bytes, at, end) => {
-    for (const domain of domains) if (equalBytes(domain, 0, domain.byteLength, bytes, at, end)) return true;
+    for (const domain of domains) if (equalsText(bytes, at, end, domain)) return true;
     return false;
   };
   const isHost = ({ bytes, view }: ExpressHead, { hostAt, hostEnd }: UriPlace): boolean =>

@@ -1,4 +1,5 @@
 /** The header names that the server treats apart from others (RFC 3261 20; compact forms of 7.3.3 and later RFCs). */
+import type { Bytes } from '../base/bytes.ts';
 import { bytesOf } from '../base/bytes.ts';
 
 /** Numbers of the known headers. Those up to LAST_SINGLE may come only once in a message. */
@@ -87,7 +88,7 @@ const LAST_LIST = SINGLE.length + LISTS.length;
 
 interface Known {
   readonly name: string;
-  readonly bytes: DataView;
+  readonly bytes: Bytes;
   readonly number: number;
 }
 
@@ -124,8 +125,7 @@ export function headerNumberIn(view: DataView, at: number, end: number): number 
 }
 
 /** As sameName, four characters at a time. */
-function isNameAt(view: DataView, at: number, name: DataView): boolean {
-  const length = name.byteLength;
+function isNameAt(view: DataView, at: number, { view: name, length }: Bytes): boolean {
   let i = 0;
   for (; i + 4 <= length; i += 4) {
     if ((view.getInt32(at + i, true) | 0x20202020) !== name.getInt32(i, true)) return false;

@@ -1,3 +1,4 @@
+import type { Bytes } from '../base/bytes.ts';
 import { HEX_PAIRS, viewOn } from '../base/bytes.ts';
 
 /**
@@ -31,17 +32,18 @@ export class TagHash {
   }
 
   /** The tag of what was added, 16 hexadecimal digits, good until the next one is taken; begins anew. */
-  take(): DataView {
+  take(): Bytes {
     writeHex(0, this.#a);
     writeHex(8, this.#b);
     this.#a = SEED_A;
     this.#b = SEED_B;
-    return view;
+    return tag;
   }
 }
 
 const digits = Buffer.alloc(16);
 const view = viewOn(digits);
+const tag: Bytes = { view, length: digits.length };
 function writeHex(at: number, word: number): void {
   for (let i = 0; i < 4; i++) view.setUint16(at + 2 * i, HEX_PAIRS[(word >>> (24 - 8 * i)) & 255] ?? 0, true);
 }

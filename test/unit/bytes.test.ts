@@ -1,7 +1,7 @@
 /** Reading and copying four bytes at a time does what one by one would. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { bytesOf, copyBytes, equalBytes, HEX_PAIRS, standsAt, viewOn } from '../../src/base/bytes.ts';
+import { bytesOf, copyBytes, equalBytes, equalsText, HEX_PAIRS, standsAt, viewOn } from '../../src/base/bytes.ts';
 
 const range = fc
   .tuple(fc.uint8Array({ maxLength: 24 }), fc.nat(24), fc.nat(24))
@@ -40,11 +40,13 @@ it('finds each changed byte', () => {
   }
 });
 
-it('finds a text where it stands, and not where it would go beyond the end', () => {
-  const bytes = bytesOf('a branch=');
-  expect(standsAt(bytes, 2, bytesOf('branch='))).toBe(true);
-  expect(standsAt(bytes, 1, bytesOf('branch='))).toBe(false);
-  expect(standsAt(bytes, 3, bytesOf('branch='))).toBe(false);
+it('finds a text where it stands, and only it in a range', () => {
+  const { view } = bytesOf('a branch=z9');
+  const text = bytesOf('branch=');
+  expect([0, 1, 2, 3, 4].map((at) => standsAt(view, at, text))).toEqual([false, false, true, false, false]);
+  expect(equalsText(view, 2, 9, text)).toBe(true);
+  expect(equalsText(view, 2, 10, text)).toBe(false);
+  expect(equalsText(view, 2, 8, text)).toBe(false);
 });
 
 it('knows the two digits of each byte', () => {
