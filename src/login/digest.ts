@@ -40,13 +40,11 @@ export function readDigest(header: string): DigestAnswer | null {
   const fields = readFields(header.slice('digest '.length));
   if (fields === null) return null;
   const algorithm = DIGEST_ALGORITHMS.find((one) => one === (fields.get('algorithm') ?? 'MD5').toUpperCase());
-  const [username, realm, uri, nonce, response] = [
-    fields.get('username'),
-    fields.get('realm'),
-    fields.get('uri'),
-    fields.get('nonce'),
-    fields.get('response')?.toLowerCase(),
-  ];
+  const username = fields.get('username');
+  const realm = fields.get('realm');
+  const uri = fields.get('uri');
+  const nonce = fields.get('nonce');
+  const response = fields.get('response')?.toLowerCase();
   if (username === undefined || realm === undefined || uri === undefined || nonce === undefined) return null;
   if (algorithm === undefined || response === undefined) return null;
   const read = { username, realm, uri, algorithm, nonce, response };
@@ -80,6 +78,10 @@ export function verifierFor({ uid, secret }: User, algorithm: DigestAlgorithm, r
 const FIELDS_MAX = 20;
 const FIELD = /\s*([A-Za-z0-9*]{1,32})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))\s*(?:,|$)/y;
 
+function unescaped(quoted: string): string {
+  return quoted.includes('\\') ? quoted.replace(/\\(.)/g, '$1') : quoted;
+}
+
 /** `name=value, name="value"`; null where the text is anything else, or says something twice. */
 function readFields(text: string): Map<string, string> | null {
   const fields = new Map<string, string>();
@@ -89,7 +91,8 @@ function readFields(text: string): Map<string, string> | null {
     if (match === null || fields.size === FIELDS_MAX) return null;
     const name = (match[1] ?? '').toLowerCase();
     if (fields.has(name)) return null;
-    fields.set(name, match[2]?.replace(/\\(.)/g, '$1') ?? match[3] ?? '');
+    const [, , quoted, bare = ''] = match;
+    fields.set(name, quoted === undefined ? bare : unescaped(quoted));
   }
   return fields;
 }

@@ -151,7 +151,8 @@ const NO_HEADERS: readonly ExtraHeader[] = [];
  * answers to what comes back go through it. Only for requests whose sender is known, for it is state.
  */
 export function hold({ transactions }: SipContext, inbound: Inbound, user: TransactionUser = {}): Held {
-  return { ...inbound, transaction: transactions.openServer(inbound.request, inbound.flow, user) };
+  const { request, flow, cameMs } = inbound;
+  return { request, flow, cameMs, transaction: transactions.openServer(request, flow, user) };
 }
 
 /**

@@ -70,19 +70,19 @@ function splitList(value: string, into: string[]): void {
 
 /** Cuts the header lines out of the text from `headAt` on. Goes on after a fault, so that the rest can be answered. */
 export function scanHead(text: string, headAt: number): Scan {
-  const fields: number[] = [];
+  let length = 0;
   let fault: string | null = null;
   let seen = 0;
   let at = headAt;
   for (;;) {
     const lf = text.indexOf('\n', at);
     const line = logicalLineEnd(text, at, lf);
-    if (line < 0) return { fields, bodyAt: text.length, fault: fault ?? 'Headers Not Ended' };
+    if (line < 0) return { fields: found.slice(0, length), bodyAt: text.length, fault: fault ?? 'Headers Not Ended' };
     const clean = text.charCodeAt(line - 1) === 0x0d;
     const end = clean ? line - 1 : line;
     const simple = clean && lf === line && text.indexOf('\r', at) === end;
     if (!simple && !(clean && onlyFolds(text, at, end))) fault ??= 'Bad Line End';
-    if (end === at) return { fields, bodyAt: line + 1, fault };
+    if (end === at) return { fields: found.slice(0, length), bodyAt: line + 1, fault };
     const nameEnd = skip(text, at, end, TOKEN);
     const colon = text.charCodeAt(nameEnd) === 0x3a ? nameEnd : skip(text, nameEnd, end, SPACE);
     if (nameEnd === at || colon >= end || text.charCodeAt(colon) !== 0x3a) fault ??= 'Bad Header Line';
@@ -93,15 +93,22 @@ export function scanHead(text: string, headAt: number): Scan {
         if ((seen & bit) !== 0) fault ??= `Repeated ${text.slice(at, nameEnd)}`;
         seen |= bit;
       }
-      if (fields.length === HEADERS_MAX * 4) {
-        return { fields, bodyAt: text.length, fault: fault ?? 'Too Many Headers' };
+      if (length === HEADERS_MAX * 4) {
+        return { fields: found.slice(0, length), bodyAt: text.length, fault: fault ?? 'Too Many Headers' };
       }
       const start = skip(text, colon + 1, end, SPACE);
-      fields.push(number, at, start, trimEnd(text, start, end));
+      found[length] = number;
+      found[length + 1] = at;
+      found[length + 2] = start;
+      found[length + 3] = trimEnd(text, start, end);
+      length += 4;
     }
     at = line + 1;
   }
 }
+
+/** Used for all messages: an array that grows would be copied several times a message. */
+const found: number[] = Array<number>(HEADERS_MAX * 4).fill(0);
 
 interface Scan {
   /** As in SipHead. */

@@ -23,18 +23,24 @@ const ACTIVITY: Readonly<Partial<Record<SeenStatus, string>>> = {
 };
 
 /** The document for a watcher of this user, whose URI without scheme is `address`. */
-export function renderPidf(address: string, { status, note }: Seen): Buffer {
+export function renderPidf(address: string, seen: Seen): Buffer {
+  const { status, note } = seen;
+  // Those who watch the same user are mostly told one after the other.
+  if (last.address === address && last.status === status && last.note === note) return last.bytes;
   const activity = ACTIVITY[status];
   const person =
     activity === undefined
       ? ''
       : `<dm:person id="p"><rpid:activities><rpid:${activity}/></rpid:activities></dm:person>`;
-  return Buffer.from(
+  const bytes = Buffer.from(
     `<?xml version="1.0" encoding="UTF-8"?>\n<presence xmlns="${PIDF}" xmlns:dm="${DATA_MODEL}" xmlns:rpid="${RPID}"` +
       ` entity="pres:${escape(address)}"><tuple id="t"><status><basic>${status === 'offline' ? 'closed' : 'open'}</basic>` +
       `</status>${note === '' ? '' : `<note>${escape(note)}</note>`}</tuple>${person}</presence>\n`,
   );
+  last = { address, status, note, bytes };
+  return bytes;
 }
+let last = { address: '', status: '', note: '', bytes: Buffer.alloc(0) };
 
 function escape(text: string): string {
   return text.replace(NO_XML_CHARACTERS, '').replace(/[&<>"]/g, (one) => `&#${one.charCodeAt(0)};`);

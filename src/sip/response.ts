@@ -64,9 +64,22 @@ function oneLine(text: string): string {
 function firstViaValue(request: SipRequest | SipProblem, value: string): string {
   const { topVia, source } = request;
   if (topVia === null || source === null) return value;
+  const { params } = topVia;
+  // As it usually is: nothing has to be taken apart and put together again.
+  if (params.get('rport') === '' && !params.has('received') && !value.includes('"')) {
+    const end = itemEnd(value, 0, value.length);
+    const asked = RPORT.exec(value.slice(0, end));
+    if (asked !== null) {
+      const at = asked.index + asked[0].length;
+      return `${value.slice(0, at)}=${source.port}${value.slice(at, end)};received=${source.host}${value.slice(end)}`;
+    }
+  }
   const noted = viaReceivedFrom(topVia, source);
   return noted === topVia ? value : formatVia(noted) + value.slice(itemEnd(value, 0, value.length));
 }
+
+/** The parameter without a value. */
+const RPORT = /;rport(?=;|$)/;
 
 /** `;tag=…` for a To without one; '' where it has one, where it is malformed, and for 100. */
 function tagFor(request: SipRequest | SipProblem, status: number, to: string, toTag: string | undefined): string {
