@@ -5,12 +5,13 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { ADDRESS_BYTES, readAddress, writeAddress } from '../base/address.ts';
+import type { Clock } from '../base/ports.ts';
 import { macOf } from '../login/proof.ts';
 import type { Flow } from './flow.ts';
 
 export interface FlowTokens {
   make(flow: Flow, callId: string): string;
-  /** `forged`: not of our making, or of another call; `closed`: its connection is no more. */
+  /** `forged`: not of our making, or of another call; `closed`: its connection is no more, or its time is up. */
   read(token: string, callId: string): Flow | 'forged' | 'closed';
   /** For the Path of a registration (RFC 3327): good for every request to the phone, as long as it is there. */
   makePath(flow: Flow): string;
@@ -29,10 +30,19 @@ const CONNECTION = 1;
 const TOKEN_CHARACTERS_MAX = 120;
 
 /**
+ * A token of UDP, where no connection ends, is good for the rest of the period that it was made in and two more: for a day
+ * at least, since a dialog never gets another one. Within a period it stays the same, as a Path should.
+ */
+const PERIOD_MS = 12 * 3_600_000;
+const PERIODS_MAX = 2;
+const PERIOD_BYTES = 4;
+const ADDRESS_AT = 1 + PERIOD_BYTES;
+
+/**
  * `clusterKey`: tokens of UDP outlive a restart of the node. `start`: unlike for each start, because the numbers of
  * connections begin anew.
  */
-export function createFlowTokens(clusterKey: string, start: string, flows: () => WaysOut): FlowTokens {
+export function createFlowTokens(clusterKey: string, start: string, clock: Clock, flows: () => WaysOut): FlowTokens {
   // The prefix keeps tokens apart from all else that is made with the cluster key.
   const key = createHmac('sha256', clusterKey).update('sip flow').digest();
   const macFor = (signed: Buffer, callId: string): string => {
@@ -40,12 +50,16 @@ export function createFlowTokens(clusterKey: string, start: string, flows: () =>
     return macOf(key, Buffer.from(signed.toString('latin1') + more, 'latin1')).slice(0, MAC_CHARACTERS);
   };
 
+  const period = (): number => Math.floor(clock.now() / PERIOD_MS);
+  // Of the next period: from a node whose clock is ahead.
+  const isTimely = (of: number): boolean => of <= period() + 1 && period() - of <= PERIODS_MAX;
+
   /** Is no Call-ID. */
   const path = '\npath';
 
   const tokens: Pick<FlowTokens, 'make' | 'read'> = {
     make(flow, callId) {
-      const signed = signedOf(flow);
+      const signed = signedOf(flow, period());
       return signed.toString('base64url') + macFor(signed, callId);
     },
     read(token, callId) {
@@ -55,17 +69,20 @@ export function createFlowTokens(clusterKey: string, start: string, flows: () =>
       const mac = Buffer.from(token.slice(signedEnd), 'latin1');
       if (!timingSafeEqual(mac, Buffer.from(macFor(signed, callId), 'latin1'))) return 'forged';
       if (signed[0] === CONNECTION) return flows().findConnection(signed.toString('utf8', 1)) ?? 'closed';
-      const remote = readAddress(signed, 1);
-      return remote === null ? 'forged' : flows().flowTo(remote);
+      if (signed.length !== ADDRESS_AT + ADDRESS_BYTES) return 'forged';
+      const remote = readAddress(signed, ADDRESS_AT);
+      if (remote === null) return 'forged';
+      return isTimely(signed.readUInt32BE(1)) ? flows().flowTo(remote) : 'closed';
     },
   };
   return { ...tokens, makePath: (flow) => tokens.make(flow, path), readPath: (token) => tokens.read(token, path) };
 }
 
-function signedOf(flow: Flow): Buffer {
+function signedOf(flow: Flow, period: number): Buffer {
   if (flow.isReliable) return Buffer.concat([Buffer.of(CONNECTION), Buffer.from(flow.id)]);
-  const signed = Buffer.alloc(1 + ADDRESS_BYTES);
+  const signed = Buffer.alloc(ADDRESS_AT + ADDRESS_BYTES);
   signed[0] = DATAGRAMS;
-  writeAddress(signed, 1, flow.remote);
+  signed.writeUInt32BE(period, 1);
+  writeAddress(signed, ADDRESS_AT, flow.remote);
   return signed;
 }

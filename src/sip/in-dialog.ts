@@ -51,7 +51,7 @@ function onPath(context: SipContext, inbound: Inbound, routed: Routed, token: st
   if (flow === 'forged' && !isNode) return false;
   // A token that a node holds was ours once: connections do not outlive the process.
   const way = flow === 'forged' ? 'closed' : flow;
-  if (isAcceptable(context, inbound, way) && (isNode || admitStranger(context, inbound))) {
+  if (isAcceptable(context, inbound, way) && (isNode || mayPass(context, inbound))) {
     pass(context, inbound, routed, way);
   }
   return true;
@@ -66,10 +66,15 @@ function refuse(context: SipContext, inbound: Inbound, status: number): void {
 }
 
 function sendOn(context: SipContext, inbound: Inbound, routed: Routed, flow: Flow): void {
-  const isAck = inbound.request.method === 'ACK';
   // Whoever comes from elsewhere than the call's own flow holds its token, and may have heard it from the wire.
-  const isOfCall = isAck || isFromItsSide(context, inbound, routed.own[0]?.user ?? null);
-  if (isOfCall || admitStranger(context, inbound)) pass(context, inbound, routed, flow);
+  const isOfCall = isFromItsSide(context, inbound, routed.own[0]?.user ?? null);
+  if (isOfCall || mayPass(context, inbound)) pass(context, inbound, routed, flow);
+}
+
+/** One of a stranger's requests; an ACK is one too, but is not answered. */
+function mayPass(context: SipContext, inbound: Inbound): boolean {
+  if (inbound.request.method !== 'ACK') return admitStranger(context, inbound);
+  return context.requests.take(inbound.flow.remote.host, context.cases.clock.now()) === 0;
 }
 
 function pass(context: SipContext, inbound: Inbound, { uri, rest }: Routed, flow: Flow): void {

@@ -55,7 +55,7 @@ export function createSip(deps: SipDeps): SipServer {
     waiting: new Map(),
     transactions,
     ids,
-    tokens: createFlowTokens(deps.clusterKey, ids.token(), () => context.flows),
+    tokens: createFlowTokens(deps.clusterKey, ids.token(), clock, () => context.flows),
     statements: createEdgeStatements({ ...deps, name: cases.servers.me.name, clock }),
     relays: createRelays(),
     subscriptions: new SubscriptionDialogs(),
