@@ -9,8 +9,9 @@ import type { Directory } from '../directory/directory.ts';
 import type { OnlineTable } from '../heartbeat/online.ts';
 import type { Seen } from '../presence/compose.ts';
 import { CLOSED, SEEN_STATUSES, sightOf } from '../presence/compose.ts';
-import type { FarState, FarStates, Owners } from '../presence/far-users.ts';
-import { FarUsers, WATCH_PAGE } from '../presence/far-users.ts';
+import type { FarState, FarStates, Owners } from '../presence/far-sight.ts';
+import { WATCH_PAGE } from '../presence/far-sight.ts';
+import { FarUsers } from '../presence/far-users.ts';
 import type { Presence } from '../presence/presence.ts';
 import type { ServerImage } from '../redirect/servers.ts';
 

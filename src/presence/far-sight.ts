@@ -1,4 +1,4 @@
-/** What presence wants of users who are on other nodes. */
+/** What presence wants of users who are on other nodes, and of those nodes. */
 import type { Seen } from './compose.ts';
 
 /** Users who are watched here and online elsewhere. */
@@ -17,3 +17,29 @@ export interface FarSight {
   ready(uid: string): Promise<void> | null;
   close(): void;
 }
+
+/** What a node says of one of its users, or that he is none (any more). */
+export interface FarState {
+  readonly uid: string;
+  readonly seen: Seen;
+  /** Digest of his record as that node knows it; '' where he is not there. */
+  readonly version: string;
+}
+
+/** What a node said at one moment: `order` rises with everything that it says. */
+export interface FarStates {
+  readonly order: number;
+  readonly states: readonly FarState[];
+}
+
+/** The other nodes. */
+export interface Owners {
+  readonly isUp: boolean;
+  /** Asks to be told of these users from now on, at most WATCH_PAGE of them; undefined where there is no answer. */
+  watch(node: string, uids: readonly string[]): Promise<FarStates | undefined>;
+  /** Tells all of them that this user is here now. */
+  arrived(uid: string, epoch: number): void;
+}
+
+/** Users in one question. */
+export const WATCH_PAGE = 64;

@@ -12,34 +12,10 @@ import { digestOf } from '../heartbeat/profile.ts';
 import type { ServerImage } from '../redirect/servers.ts';
 import type { Seen } from './compose.ts';
 import { admits, CLOSED } from './compose.ts';
-import type { FarSight } from './far-sight.ts';
+import type { FarSight, FarState, FarStates, Owners } from './far-sight.ts';
+import { WATCH_PAGE } from './far-sight.ts';
 import type { Presence } from './presence.ts';
 
-/** What a node says of one of its users, or that he is none (any more). */
-export interface FarState {
-  readonly uid: string;
-  readonly seen: Seen;
-  /** Digest of his record as that node knows it; '' where he is not there. */
-  readonly version: string;
-}
-
-/** What a node said at one moment: `order` rises with everything that it says. */
-export interface FarStates {
-  readonly order: number;
-  readonly states: readonly FarState[];
-}
-
-/** The other nodes. */
-export interface Owners {
-  readonly isUp: boolean;
-  /** Asks to be told of these users from now on, at most WATCH_PAGE of them; undefined where there is no answer. */
-  watch(node: string, uids: readonly string[]): Promise<FarStates | undefined>;
-  /** Tells all of them that this user is here now. */
-  arrived(uid: string, epoch: number): void;
-}
-
-/** Users in one question. */
-export const WATCH_PAGE = 64;
 /** All users are looked up anew in so many steps of a second each. */
 const STEPS = 45;
 const PEEK_MAX = 500;
