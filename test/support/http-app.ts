@@ -6,13 +6,11 @@ import type { ConfigDocument } from '../../src/config-xml/document.ts';
 import { configDocument } from '../../src/config-xml/document.ts';
 import type { HttpDeps, HttpSettings, NodeNumbers, Readiness } from '../../src/http/deps.ts';
 import { createHttp } from '../../src/http/server.ts';
-import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
-import { authenticate } from '../../src/login/login.ts';
 import { createNonces } from '../../src/login/nonces.ts';
-import { heard } from '../../src/login/presence.ts';
 import { createRateLimit } from '../../src/login/rate-limit.ts';
 import type { UseCases } from '../../src/login/use-cases.ts';
 import { flows } from './flows.ts';
+import { useCases } from './use-cases.ts';
 
 export const ADMIN_TOKEN = 'the-admin-token';
 export const CLUSTER_KEY = 'the-cluster-key';
@@ -52,7 +50,7 @@ export async function httpApp(options: HttpAppOptions = {}) {
       tls: null,
       ...options.settings,
     },
-    uses: useCases(node, documents, () => state.rendered++),
+    uses: { ...useCases(node), ...configCases(node, documents, () => state.rendered++) },
     admin: new Admin({ ...node, ...node.deps, name: 'here', refreshVariables: () => Promise.resolve() }),
     directory: node.directory,
     nonces: createNonces(randomBytes(32)),
@@ -118,37 +116,12 @@ export const NUMBERS: NodeNumbers = {
   bus: { sent: 0 },
 };
 
-function useCases(
-  node: ReturnType<typeof flows>,
+function configCases(
+  { directory }: ReturnType<typeof flows>,
   documents: ReadonlyMap<string, ConfigDocument>,
   onRender: () => void,
-): UseCases {
-  const { table, servers, clock, directory, ends, finder } = node;
+): Pick<UseCases, 'config' | 'configHere'> {
   return {
-    clock,
-    table,
-    servers,
-    ...node.presenceCases,
-    login: (request) => node.login(request),
-    messages: node.messages,
-    authenticate: (request) => authenticate(node.deps, request),
-    renew: (row, lifetimeS, text) => {
-      table.renew(row, lifetimeS, node.nowS());
-      if (text !== undefined) table.sessions.setText(row, text);
-    },
-    logout: (row) => {
-      ends.end(row, 'logout');
-    },
-    heard: (row, update) => {
-      heard(node, row, update);
-      node.messages.heard(row);
-    },
-    moved: (row, wan) => {
-      table.move(row, wan);
-    },
-    locateHere: (asker, target, trace) => locateHere(table, asker, target, trace),
-    locateElsewhere: (asker, target, trace) => locateElsewhere({ table, servers, finder }, asker, target, trace),
-    locateAnywhere: (asker, target, trace) => locateElsewhere({ table, servers, finder }, asker, target, trace),
     configHere: (uid) => documents.get(uid),
     async config(uid, withPasswords) {
       const entry = await directory.find(uid);

@@ -4,9 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { createCounters } from '../../src/base/counters.ts';
 import type { Address } from '../../src/base/model.ts';
 import type { Streams } from '../../src/base/ports.ts';
-import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
 import type { LoginDeps } from '../../src/login/login.ts';
-import { authenticate } from '../../src/login/login.ts';
 import { createNonces } from '../../src/login/nonces.ts';
 import { createRateLimit } from '../../src/login/rate-limit.ts';
 import type { UseCases } from '../../src/login/use-cases.ts';
@@ -25,6 +23,7 @@ import type { Transports } from '../../src/sip/transports.ts';
 import { flows } from './flows.ts';
 import type { MemoryNetwork } from './network.ts';
 import { memoryNetwork } from './network.ts';
+import { useCases } from './use-cases.ts';
 
 export interface SipNodeOptions {
   /** Of a node beside another one: on its network, by its clock, over its directory. */
@@ -65,7 +64,7 @@ export async function sipNode(options: SipNodeOptions = {}): Promise<SipNode> {
   const limit = (tokens: number, periodMs: number) =>
     createRateLimit({ tokens, periodMs, burst: Math.max(tokens, 1), sourcesMax: 64, seed: 1 });
   const sip = (holder.sip = createSip({
-    cases: useCases(node),
+    cases: { ...useCases(node), ...NO_CONFIG },
     counters: createCounters(),
     // The same at each run, so that a fuzzer's seed says all.
     nonces: createNonces(Buffer.alloc(32, 1), SIP_NONCE_VALID_MS),
@@ -116,36 +115,10 @@ export interface SipNode extends ReturnType<typeof flows> {
   readonly transports: Transports | null;
 }
 
-function useCases(node: ReturnType<typeof flows>): UseCases {
-  const { table, servers, clock, ends, finder } = node;
-  return {
-    clock,
-    table,
-    servers,
-    ...node.presenceCases,
-    login: (request) => node.login(request),
-    messages: node.messages,
-    authenticate: (request) => authenticate(node.deps, request),
-    renew: (row, lifetimeS, text) => {
-      table.renew(row, lifetimeS, node.nowS());
-      if (text !== undefined) table.sessions.setText(row, text);
-    },
-    logout: (row) => {
-      ends.end(row, 'logout');
-    },
-    heard: () => {
-      throw new Error('not of SIP');
-    },
-    moved: (row, wan) => {
-      table.move(row, wan);
-    },
-    locateHere: (asker, target) => locateHere(table, asker, target),
-    locateElsewhere: (asker, target) => locateElsewhere({ table, servers, finder }, asker, target),
-    locateAnywhere: (asker, target) => locateElsewhere({ table, servers, finder }, asker, target),
-    configHere: () => undefined,
-    config: () => Promise.reject(new Error('not of SIP')),
-  };
-}
+const NO_CONFIG: Pick<UseCases, 'config' | 'configHere'> = {
+  configHere: () => undefined,
+  config: () => Promise.reject(new Error('not of SIP')),
+};
 
 export type Algorithm = 'MD5' | 'SHA-256';
 

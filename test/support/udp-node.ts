@@ -3,10 +3,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { createCounters } from '../../src/base/counters.ts';
 import type { Address } from '../../src/base/model.ts';
 import type { DatagramSocket } from '../../src/base/ports.ts';
-import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
-import { authenticate } from '../../src/login/login.ts';
 import { createNonces } from '../../src/login/nonces.ts';
-import { heard } from '../../src/login/presence.ts';
 import { createRateLimit } from '../../src/login/rate-limit.ts';
 import type { UseCases } from '../../src/login/use-cases.ts';
 import type { UdpDeps, UdpSettings } from '../../src/udp/context.ts';
@@ -17,6 +14,7 @@ import type { fakeDirectory } from './fake-directory.ts';
 import { flows } from './flows.ts';
 import type { MemoryNetwork } from './network.ts';
 import { memoryNetwork } from './network.ts';
+import { useCases } from './use-cases.ts';
 
 export interface UdpNodeOptions {
   readonly name?: string;
@@ -53,7 +51,7 @@ export async function udpNode(options: UdpNodeOptions = {}) {
   const limit = (tokens: number, periodMs: number) =>
     createRateLimit({ tokens, periodMs, burst: Math.max(tokens, 1), sourcesMax: 64, seed: 1 });
   const counters = createCounters();
-  const cases = { ...useCases(node) };
+  const cases: UseCases = { ...useCases(node), ...configCases(node) };
   const deps: UdpDeps = {
     cases,
     counters,
@@ -88,33 +86,8 @@ export async function udpNode(options: UdpNodeOptions = {}) {
 
 export type UdpNode = Awaited<ReturnType<typeof udpNode>>;
 
-function useCases(node: ReturnType<typeof flows>): UseCases {
-  const { table, servers, clock, directory, ends, finder } = node;
+function configCases({ directory }: ReturnType<typeof flows>): Pick<UseCases, 'config' | 'configHere'> {
   return {
-    clock,
-    table,
-    servers,
-    ...node.presenceCases,
-    login: (request) => node.login(request),
-    messages: node.messages,
-    authenticate: (request) => authenticate(node.deps, request),
-    renew: (row, lifetimeS, text) => {
-      table.renew(row, lifetimeS, node.nowS());
-      if (text !== undefined) table.sessions.setText(row, text);
-    },
-    logout: (row) => {
-      ends.end(row, 'logout');
-    },
-    heard: (row, update) => {
-      heard(node, row, update);
-      node.messages.heard(row);
-    },
-    moved: (row, wan) => {
-      table.move(row, wan);
-    },
-    locateHere: (asker, target, trace) => locateHere(table, asker, target, trace),
-    locateElsewhere: (asker, target, trace) => locateElsewhere({ table, servers, finder }, asker, target, trace),
-    locateAnywhere: (asker, target, trace) => locateElsewhere({ table, servers, finder }, asker, target, trace),
     configHere: () => undefined,
     async config(uid, withPasswords) {
       const entry = await directory.find(uid);
