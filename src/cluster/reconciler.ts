@@ -22,6 +22,8 @@ const DOUBTS_MAX = 100_000;
 const DOUBT_MS = 5_000;
 /** The own locations are gone through at the start, and again after so long. */
 const PERIOD_MS = 600_000;
+/** While so many log in at once it waits: most of whom it would clear are just about to come back. */
+const CROWD = 64;
 /** What a node leaves behind is cleared when it was silent for so long: longer than its native sessions live. */
 export const GONE_MS = 120_000;
 
@@ -71,7 +73,7 @@ export class Reconciler {
       await this.#settleDoubts();
       for (let pages = 0; pages < PAGES_A_STEP; pages++) {
         this.#pass ??= this.#next();
-        if (this.#pass === null) break;
+        if (this.#pass === null || this.#isCrowded()) break;
         await this.#page(this.#pass);
       }
     } catch (error) {
@@ -117,6 +119,10 @@ export class Reconciler {
     if (page.length === PAGE) return;
     this.#cleared.add(pass.server);
     this.#pass = null;
+  }
+
+  #isCrowded(): boolean {
+    return this.#deps.locks.count >= CROWD;
   }
 
   /** In turn with logins here. */

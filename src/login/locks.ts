@@ -23,6 +23,11 @@ export class UidLocks {
     }
   }
 
+  /** Users for whom work is under way. */
+  get count(): number {
+    return this.#chains.size;
+  }
+
   /** Whether work for the uid is under way. */
   isBusy(uid: string): boolean {
     return this.#chains.has(uid);

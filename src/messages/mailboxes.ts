@@ -10,8 +10,8 @@ import type { DeviceAnswer } from './delivery.ts';
 
 /** Messages are kept so long: 7 days. */
 export const KEPT_MS = 7 * 24 * 60 * 60 * 1000;
-/** Mailboxes that are emptied at the same time: each of them asks the directory. */
-const EMPTYING_MAX = 32;
+/** Mailboxes that are emptied at the same time: each of them asks the directory, those of many logins together. */
+const EMPTYING_MAX = 128;
 /** The answer to what the user asked for should be there first. */
 const SETTLE_MS = 100;
 /** A device that answers heartbeats, but no messages, is tried less and less often. */

@@ -4,6 +4,7 @@ import type { Counters } from '../base/counters.ts';
 import { VserverError } from '../base/errors.ts';
 import type { Address } from '../base/model.ts';
 import type { Log, Random, Timers } from '../base/ports.ts';
+import type { Intake } from '../login/intake.ts';
 import type { Nonces } from '../login/nonces.ts';
 import type { RateLimit } from '../login/rate-limit.ts';
 import type { UseCases } from '../login/use-cases.ts';
@@ -78,6 +79,8 @@ export interface SipContext extends SipDeps {
   readonly spent: SpentNonces;
   /** Requests that wait for the directory, by transaction. */
   readonly waiting: Map<string, Waiting>;
+  /** Of REGISTERs. */
+  readonly intake: Intake;
   readonly transactions: Transactions;
   readonly ids: Ids;
   /** By the row of the subscription. */

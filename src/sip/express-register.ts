@@ -11,9 +11,10 @@ import { isTaken } from './digest-offer.ts';
 import { createChallengeLane } from './express-challenge.ts';
 import { readDecimal } from './express-bytes.ts';
 import { ExpressContact, INSTANCE_ID, Q, REG_ID } from './express-contact.ts';
-import { DIGEST_URI, ExpressDigest, NONCE, REALM, USERNAME } from './express-digest.ts';
+import { DIGEST_URI, ExpressDigest, NONCE, REALM } from './express-digest.ts';
 import type { ExpressHead, ExpressLane, IsOurs, UriPlace } from './express-head.ts';
 import { readUri } from './express-head.ts';
+import { createRefusalLane, isOwn } from './express-refusal.ts';
 import type { ExpressWriter } from './express-writer.ts';
 import { END_OF_LINE } from './express-writer.ts';
 import type { Flow, Transport } from './flow.ts';
@@ -47,6 +48,7 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
   };
 
   const challenge = createChallengeLane(context, writer);
+  const refuse = createRefusalLane(context, writer);
 
   const routes = new Map<Transport, Bytes>();
   /** The transports are open when the first request comes, and stay where they are. */
@@ -58,9 +60,8 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
 
   /** The user's one session, where the request is by him and refreshes it; else -1. */
   const rowOf = (head: ExpressHead): number => {
-    const { bytes, from, to } = head;
-    if (!digest.isSame(USERNAME, to.userAt, to.userEnd) || !digest.isSame(USERNAME, from.userAt, from.userEnd))
-      return -1;
+    const { bytes, to } = head;
+    if (!isOwn(head, digest)) return -1;
     const userRow = users.findIn(bytes, to.userAt, to.userEnd);
     if (userRow < 0 || users.devices[userRow] !== 1) return -1;
     const row = (users.firstSession[userRow] ?? 0) - 1;
@@ -94,9 +95,10 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
     if ((digest.end[NONCE] ?? 0) - nonceAt !== NONCE_LENGTH) return false;
     const row = rowOf(head);
     const lifetimeS = lifetimeOf(head, contact.expires, settings);
-    if (row < 0 || lifetimeS < 0) return false;
+    if (lifetimeS < 0 || (row < 0 && !context.intake.isFull)) return false;
     source.host = flow.remote.host;
     const nonceMs = context.nonces.goodSince(bytes, nonceAt, source, nowMs);
+    if (row < 0) return nonceMs >= 0 && refuse(head, digest, flow, nonceMs, nowMs);
     if (nonceMs < 0 || !isFresh(row, nonceMs, nowMs) || !digest.isGood(sessions, row)) return false;
     cases.renew(row, lifetimeS);
     if (!sessions.isWan(row, flow.remote)) cases.moved(row, flow.remote);

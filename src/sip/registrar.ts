@@ -113,8 +113,26 @@ function register(context: SipContext, inbound: Inbound, credentials: Credential
     apply(context, inbound, credentials, plan, bindings);
     welcome(context, inbound, credentials.uid);
   } else if (isTrusted || (admitStranger(context, inbound) && admitAttempt(context, inbound))) {
-    void registerNew(context, inbound, { credentials, plan, isHere, relay });
+    const key = attemptKey(inbound, credentials);
+    if (context.waiting.has(key)) return;
+    if (relay === undefined && context.intake.isFull) refuseNow(context, inbound);
+    else void registerNew(context, inbound, key, { credentials, plan, isHere, relay });
   }
+}
+
+/** Of a registration under way: the same nonce-count can't be used twice meanwhile. */
+function attemptKey({ request, vouched }: Inbound, { nonceMs, count, uid }: Credentials): string {
+  return vouched === undefined ? loginKey(nonceMs, count, uid) : transactionOf(request);
+}
+
+export function loginKey(nonceMs: number, count: number, uid: string): string {
+  return `REGISTER ${nonceMs} ${count} ${uid}`;
+}
+
+/** Before the directory is asked: as many as it can answer at once are being registered. */
+function refuseNow({ intake, counters }: SipContext, inbound: Inbound): void {
+  counters.loginsFailed++;
+  answer(inbound, 503, [['Retry-After', String(intake.appointment(inbound.cameMs))]]);
 }
 
 /** Of a user whom another node has, as far as is known here, and whose credentials are good. */
@@ -162,13 +180,9 @@ interface Attempt {
   readonly relay: Relay | undefined;
 }
 
-/** By way of the directory, or of another node. The same nonce-count can't be used twice meanwhile. */
-async function registerNew(context: SipContext, inbound: Inbound, attempt: Attempt): Promise<void> {
+/** By way of the directory, or of another node. */
+async function registerNew(context: SipContext, inbound: Inbound, key: string, attempt: Attempt): Promise<void> {
   const { waiting } = context;
-  const { nonceMs, count, uid } = attempt.credentials;
-  const isVouched = inbound.vouched !== undefined;
-  const key = isVouched ? transactionOf(inbound.request) : `REGISTER ${nonceMs} ${count} ${uid}`;
-  if (waiting.has(key)) return;
   waiting.set(key, { cancelled: false });
   try {
     await registerWhereHeIs(context, inbound, attempt);
@@ -189,7 +203,10 @@ async function registerWhereHeIs(context: SipContext, inbound: Inbound, attempt:
     if (owner !== undefined && (await registerAt(context, inbound, credentials, owner, relay, hops))) return;
   }
   for (let tries = 1; tries <= TRIES_MAX; tries++) {
-    const outcome = await logIn(context, inbound, attempt);
+    const leave = context.intake.enter();
+    const outcome = await logIn(context, inbound, attempt).finally(() => {
+      leave(context.cases.clock.now());
+    });
     if (outcome.kind === 'denied') {
       await deny(context, inbound, uid, outcome.reason);
       return;

@@ -1,5 +1,6 @@
 /** The SIP edge: message → parse → transaction that waits for it, or else the handler of its method (methods.ts). */
 import type { Message } from '../directory/message-store.ts';
+import { createIntake } from '../login/intake.ts';
 import type { EndReason } from '../login/session-ends.ts';
 import type { DeviceAnswer } from '../messages/delivery.ts';
 import type { Flows, SipContext, SipDeps } from './context.ts';
@@ -53,6 +54,7 @@ export function createSip(deps: SipDeps): SipServer {
     domains: new Set(settings.domains),
     spent: createSpentNonces(),
     waiting: new Map(),
+    intake: createIntake(),
     transactions,
     ids,
     tokens: createFlowTokens(deps.clusterKey, ids.token(), clock, () => context.flows),

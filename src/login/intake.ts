@@ -1,0 +1,67 @@
+/**
+ * How many logins go to the directory at once, and when those come back for whom there is no room: a storm of them (all
+ * phones of a node that was away) is told to come one after the other, as fast as the directory has taken them lately.
+ */
+
+export interface Intake {
+  readonly isFull: boolean;
+  /** A login goes to the directory; what is returned is to be called once, when it has its answer. */
+  enter(): (nowMs: number) => void;
+  /** Seconds after which somebody who is refused shall come back: each call takes a place in the line. */
+  appointment(nowMs: number): number;
+}
+
+/** Two batches of reads and of writes that are under way in SQL, and as many that wait to fill the next ones. */
+export const UNDER_WAY_MAX = 512;
+/**
+ * Logins a second, until it is known. Rather too many: who comes too early is refused again, which costs little, but
+ * nobody can be called who comes too late.
+ */
+const RATE_FIRST = 8_000;
+const RATE_MIN = 50;
+/** More are asked to come than were taken lately, so that it is found out whether more can be taken. */
+const MORE = 1.25;
+/** A single slow second, as the first one of a storm, tells little. */
+const FALL = 0.9;
+const SECOND_MS = 1_000;
+/** Nobody is sent away for longer; the places behind are given anew, from the middle on. */
+const WAIT_MS_MAX = 30_000;
+const CALM_MS = 10_000;
+
+export function createIntake(underWayMax = UNDER_WAY_MAX): Intake {
+  let underWay = 0;
+  let rate = RATE_FIRST;
+  /** The last place that was given. */
+  let lastMs = 0;
+  let refusedMs = -Infinity;
+  let sinceMs = -Infinity;
+  let taken = 0;
+  const turn = (nowMs: number): void => {
+    const spanMs = nowMs - sinceMs;
+    if (spanMs < SECOND_MS) return;
+    if (nowMs - refusedMs > CALM_MS) rate = RATE_FIRST;
+    else rate = Math.max((MORE * taken * SECOND_MS) / spanMs, FALL * rate, RATE_MIN);
+    sinceMs = nowMs;
+    taken = 0;
+  };
+  return {
+    get isFull() {
+      return underWay >= underWayMax;
+    },
+    enter() {
+      underWay++;
+      return (nowMs) => {
+        underWay--;
+        turn(nowMs);
+        taken++;
+      };
+    },
+    appointment(nowMs) {
+      turn(nowMs);
+      refusedMs = nowMs;
+      lastMs = Math.max(lastMs, nowMs) + SECOND_MS / rate;
+      if (lastMs > nowMs + WAIT_MS_MAX) lastMs = nowMs + WAIT_MS_MAX / 2;
+      return Math.max(1, Math.ceil((lastMs - nowMs) / SECOND_MS));
+    },
+  };
+}
