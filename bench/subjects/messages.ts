@@ -15,17 +15,14 @@ export const messages: readonly Subject[] = [
     name: 'sip-call',
     measure: (run) =>
       measurePhones(run, {
-        subject: 'calls through the proxy, one core',
+        subject: 'calls through the proxy, Digest, one core',
         unit: 'calls a CPU second',
         ratioMin: 0.5,
         role: 'proxy',
         env: { VSERVER_SIP_CALLS: 'proxy' },
         users: USERS,
         run: (phones, isQuick) => call(phones, isQuick ? 1_000 : 20_000),
-        notes: [
-          'each: INVITE, 180, 200, ACK, BYE, 200, all of them by Record-Route',
-          'ours checks the Digest of each INVITE',
-        ],
+        notes: ['each: INVITE with Digest, 180, 200, ACK, BYE, 200, all of them by Record-Route'],
       }),
   },
   {
