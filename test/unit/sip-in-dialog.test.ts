@@ -73,7 +73,7 @@ describe('the token of a datagram flow', () => {
     const { alice, bob } = call;
     const [first = '', second = ''] = call.routes.map((route) => /sip:([^@]+)@/.exec(route)?.[1] ?? '');
     // Another character at each place, one whose highest bit is another in base64url.
-    const changes = [...second].map((character, at) => {
+    const changes = Array.from(second, (character, at) => {
       const other = DIGITS[DIGITS.indexOf(character) ^ 32] ?? '';
       return second.slice(0, at) + other + second.slice(at + 1);
     });
