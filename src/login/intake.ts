@@ -1,18 +1,25 @@
 /**
- * How many logins go to the directory at once, and when those come back for whom there is no room: a storm of them (all
- * phones of a node that was away) is told to come one after the other, as fast as the directory has taken them lately.
+ * How many logins go to the directory at once, who waits for a place there, and when those come back for whom there is
+ * no room: a storm of them (all phones of a node that was away) is told to come one after the other, as fast as the
+ * directory has taken them lately. Who waits fills the time between those who come back, who know whole seconds only.
  */
 
+export type Leave = (nowMs: number) => void;
+
 export interface Intake {
+  /** Nobody else may enter. */
   readonly isFull: boolean;
-  /** A login goes to the directory; what is returned is to be called once, when it has its answer. */
-  enter(): (nowMs: number) => void;
+  /** Resolves when the login may go to the directory; what it gives is to be called once, when that has answered. */
+  enter(): Promise<Leave>;
   /** Seconds after which somebody who is refused shall come back: each call takes a place in the line. */
   appointment(nowMs: number): number;
 }
 
 /** Two batches of reads and of writes that are under way in SQL, and as many that wait to fill the next ones. */
 export const UNDER_WAY_MAX = 512;
+/** Who waits is repeated by his phone, and is taken in all the same: no more than are taken in soon. */
+export const WAITING_MAX = 2_048;
+const WAITING_S_MAX = 2;
 /**
  * Logins a second, until it is known. Rather too many: who comes too early is refused again, which costs little, but
  * nobody can be called who comes too late.
@@ -28,8 +35,9 @@ const SECOND_MS = 1_000;
 const WAIT_MS_MAX = 30_000;
 const CALM_MS = 10_000;
 
-export function createIntake(underWayMax = UNDER_WAY_MAX): Intake {
+export function createIntake(underWayMax = UNDER_WAY_MAX, waitingMax = WAITING_MAX): Intake {
   let underWay = 0;
+  const waiting: ((leave: Leave) => void)[] = [];
   let rate = RATE_FIRST;
   /** The last place that was given. */
   let lastMs = 0;
@@ -44,17 +52,22 @@ export function createIntake(underWayMax = UNDER_WAY_MAX): Intake {
     sinceMs = nowMs;
     taken = 0;
   };
+  const leave: Leave = (nowMs) => {
+    turn(nowMs);
+    taken++;
+    const next = waiting.shift();
+    // The place goes to him.
+    if (next === undefined) underWay--;
+    else next(leave);
+  };
   return {
     get isFull() {
-      return underWay >= underWayMax;
+      return underWay >= underWayMax && waiting.length >= Math.min(waitingMax, WAITING_S_MAX * rate);
     },
     enter() {
+      if (underWay >= underWayMax) return new Promise((resolve) => waiting.push(resolve));
       underWay++;
-      return (nowMs) => {
-        underWay--;
-        turn(nowMs);
-        taken++;
-      };
+      return Promise.resolve(leave);
     },
     appointment(nowMs) {
       turn(nowMs);

@@ -203,7 +203,7 @@ async function registerWhereHeIs(context: SipContext, inbound: Inbound, attempt:
     if (owner !== undefined && (await registerAt(context, inbound, credentials, owner, relay, hops))) return;
   }
   for (let tries = 1; tries <= TRIES_MAX; tries++) {
-    const leave = context.intake.enter();
+    const leave = await context.intake.enter();
     const outcome = await logIn(context, inbound, attempt).finally(() => {
       leave(context.cases.clock.now());
     });

@@ -33,6 +33,7 @@ export interface SipNodeOptions {
   /** What it asks and tells the other nodes. */
   readonly others?: LoginDeps['others'];
   readonly settings?: Partial<SipSettings>;
+  readonly usersMax?: number;
   /** Unauthenticated requests a second; 0 = no limit. */
   readonly requestsASecond?: number;
   /** Failed logins a minute; 0 = no limit. */
@@ -53,6 +54,7 @@ export async function sipNode(options: SipNodeOptions = {}): Promise<SipNode> {
     name: options.name ?? 'here',
     sip: at,
     ...(options.others === undefined ? {} : { others: options.others }),
+    ...(options.usersMax === undefined ? {} : { usersMax: options.usersMax }),
     ...(beside === undefined ? {} : { directory: beside.directory, time: beside.time }),
     onEnd: (row, reason, uid) => {
       holder.sip?.sessionEnded(row, reason, uid);

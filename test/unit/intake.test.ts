@@ -12,23 +12,49 @@ function countOf(list: readonly number[], value: number): number {
 }
 
 /** Seconds in which `rate` logins each are taken in, and somebody is refused. */
-function busySeconds(intake: ReturnType<typeof createIntake>, seconds: number, rate: number): number {
+async function busySeconds(intake: ReturnType<typeof createIntake>, seconds: number, rate: number): Promise<number> {
   for (let second = 1; second <= seconds; second++) {
-    for (let i = 0; i < rate; i++) intake.enter()(second * 1_000);
+    for (let i = 0; i < rate; i++) (await intake.enter())(second * 1_000);
     intake.appointment(second * 1_000);
   }
   return (seconds + 1) * 1_000;
 }
 
 describe('the intake of logins', () => {
-  it('is full while as many as it takes wait for the directory', () => {
-    const intake = createIntake(2);
-    const leave = intake.enter();
+  it('is full while as many as it takes are at the directory and as many as may wait are waiting', async () => {
+    const intake = createIntake(2, 1);
+    const leave = await intake.enter();
+    await intake.enter();
     expect(intake.isFull).toBe(false);
-    intake.enter();
+    const third = intake.enter();
     expect(intake.isFull).toBe(true);
     leave(0);
     expect(intake.isFull).toBe(false);
+    (await third)(0);
+    await intake.enter();
+    expect(intake.isFull).toBe(false);
+  });
+
+  it('takes in who waits in the order in which they came', async () => {
+    const intake = createIntake(1);
+    const leave = await intake.enter();
+    const taken: number[] = [];
+    const others = [1, 2, 3].map(async (number) => {
+      const leaveLater = await intake.enter();
+      taken.push(number);
+      leaveLater(0);
+    });
+    leave(0);
+    await Promise.all(others);
+    expect(taken).toEqual([1, 2, 3]);
+  });
+
+  it('lets no more wait than a slow directory takes in soon', async () => {
+    const intake = createIntake(1);
+    await busySeconds(intake, 200, 40);
+    void intake.enter();
+    for (let i = 0; i < 100; i++) void intake.enter();
+    expect(intake.isFull).toBe(true);
   });
 
   it('tells those who come at once to come back one after the other', () => {
@@ -50,22 +76,22 @@ describe('the intake of logins', () => {
     expect(Math.max(...perSecond)).toBeLessThanOrEqual(32_000);
   });
 
-  it('asks for a quarter more than the directory has taken lately', () => {
+  it('asks for a quarter more than the directory has taken lately', async () => {
     const intake = createIntake();
-    const nowMs = busySeconds(intake, 60, 400);
+    const nowMs = await busySeconds(intake, 60, 400);
     const seconds = appointments(intake, 1_500, nowMs);
     expect([1, 2, 3].map((second) => Math.round(countOf(seconds, second) / 100))).toEqual([5, 5, 5]);
   });
 
-  it('is not misled by one slow second', () => {
+  it('is not misled by one slow second', async () => {
     const intake = createIntake();
-    const nowMs = busySeconds(intake, 1, 10);
+    const nowMs = await busySeconds(intake, 1, 10);
     expect(countOf(appointments(intake, 7_000, nowMs), 1)).toBeGreaterThan(6_000);
   });
 
-  it('forgets after a calm time how slow the directory was', () => {
+  it('forgets after a calm time how slow the directory was', async () => {
     const intake = createIntake();
-    const nowMs = busySeconds(intake, 100, 10) + 20_000;
+    const nowMs = (await busySeconds(intake, 100, 10)) + 20_000;
     expect(countOf(appointments(intake, 8_000, nowMs), 1)).toBe(8_000);
   });
 });

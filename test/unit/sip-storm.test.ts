@@ -1,14 +1,14 @@
 /** More phones at once than the directory can take in, as after a crash. */
 import { describe, expect, it } from 'vitest';
-import { UNDER_WAY_MAX } from '../../src/login/intake.ts';
+import { UNDER_WAY_MAX, WAITING_MAX } from '../../src/login/intake.ts';
 import { settle } from '../support/clock.ts';
 import type { Phone, SipNode } from '../support/sip-node.ts';
 import { phone, sipNode } from '../support/sip-node.ts';
 
 /** As many as are taken in have sent their credentials, and the directory has not answered yet. */
 async function storm(): Promise<SipNode & { readonly taken: Phone[]; readonly late: Phone }> {
-  const node = await sipNode();
-  const uids = Array.from({ length: UNDER_WAY_MAX + 1 }, (_, i) => `u${i}`);
+  const node = await sipNode({ usersMax: 2 * (UNDER_WAY_MAX + WAITING_MAX) });
+  const uids = Array.from({ length: UNDER_WAY_MAX + WAITING_MAX + 1 }, (_, i) => `u${i}`);
   for (const uid of uids) node.directory.put({ uid });
   const phones = await Promise.all(uids.map((uid) => phone(node.network, uid)));
   node.directory.held = true;
@@ -33,15 +33,21 @@ describe('a storm of registrations', () => {
     expect([late.status, late.last.header('Retry-After')]).toEqual([503, '1']);
   });
 
-  it('he is taken in by the nonce he has, when there is room again', async () => {
+  it('he waits in the line, by the nonce he has, when one of those before him is taken in', async () => {
     const { late, taken, directory } = await storm();
     late.register();
     directory.held = false;
     directory.release(1);
     await settle();
     late.register();
+    late.repeat();
     await settle();
-    expect([taken[0]?.status, taken[1]?.status, late.status]).toEqual([200, 401, 200]);
+    const statuses = (): number[] => late.answers.map(({ status }) => status);
+    // He took the place of the first one, as all before him in the line.
+    expect([taken[0]?.status, taken[1]?.status, statuses()]).toEqual([200, 401, [401, 503, 200]]);
+    directory.release();
+    await settle();
+    expect(new Set(taken.map(({ status }) => status))).toEqual(new Set([200]));
   });
 
   it('a repeated request of one who is under way is neither refused nor a second login', async () => {
