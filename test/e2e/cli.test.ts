@@ -69,7 +69,11 @@ describe('with a node that runs', () => {
     expect(found['steps']).toContain('directory: the number 08610043939 is the uid 10043939');
     client.child.stdin?.end('quit\n');
     expect((await client.finished).code).toBe(0);
-    expect(answerOf(await place.run(['sessions', '10043939', '--json']))).toEqual({ sessions: [], next: null });
+    expect(answerOf(await place.run(['sessions', '10043939', '--json']))).toEqual({
+      sessions: [],
+      next: null,
+      server: null,
+    });
   });
 
   test('a wrong password is refused with exit code 5', async () => {
