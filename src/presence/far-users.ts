@@ -342,10 +342,14 @@ export class FarUsers implements FarSight {
     if (order <= far.order) return;
     far.order = order;
     far.heardMs = this.#deps.clock.now();
+    const isRead = far.admittedBy !== '' && (version === far.version || version === far.admittedBy);
+    if (seen !== CLOSED && !isRead) {
+      this.#toRead.add(uid);
+      // While he was closed he may have blocked those who saw him before.
+      if (far.seen === CLOSED) this.#deps.presence.admit(uid, () => false);
+    }
     far.seen = seen;
-    const isRead = version === far.version || version === far.admittedBy;
     far.version = version;
-    if (seen !== CLOSED && (!isRead || far.admittedBy === '')) this.#toRead.add(uid);
     this.#deps.presence.changed(uid);
   }
 

@@ -109,6 +109,29 @@ describe('a watcher of a user of another node', () => {
     expect(a.told).toEqual(['w sees u online', 'w sees u offline', 'w sees u online']);
   });
 
+  it('who gets blocked while the other is away is told nothing when that one comes back', async () => {
+    const { time, directory, node } = cluster(['a', 'b']);
+    const [a, b] = [node(0), node(1)];
+    for (const uid of ['u', 'w']) directory.put({ uid });
+    const row = await loggedIn(b, 'u');
+    for (const watcher of ['w', 'other']) a.watch(watcher, 'u');
+    await time.advance(10_000);
+    b.ends.end(row, 'logout');
+    await time.advance(10_000);
+    await b.presenceCases.buddy('u', 'block', 'w');
+    await time.advance(60_000);
+    a.told.length = 0;
+    await loggedIn(b, 'u');
+    // His record can't be read yet.
+    directory.held = true;
+    await time.advance(500);
+    expect(a.told).toEqual([]);
+    directory.held = false;
+    directory.release();
+    await time.advance(10_000);
+    expect(a.told).toEqual(['other sees u online']);
+  });
+
   it('without consent sees nothing, and him with it; himself he sees always', async () => {
     const { time, directory, node } = cluster(['a', 'b']);
     const [a, b] = [node(0), node(1)];
