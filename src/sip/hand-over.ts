@@ -9,7 +9,7 @@ import { bindingsOf, contactValue, ha1Of, remainingS } from './bindings.ts';
 import type { SipContext } from './context.ts';
 import type { EdgeStatement } from './edge-statements.ts';
 import type { Flow } from './flow.ts';
-import { askOwner, pathOf } from './register-forward.ts';
+import { askOwner, bindRelayed, pathOf } from './register-forward.ts';
 
 /** Rows of users that are looked at in one turn. */
 const ROWS_A_TURN = 10_000;
@@ -77,7 +77,7 @@ async function handOver(
       context.log.warn({ uid, node: name, status: response.status }, 'a registration could not be handed over');
       return;
     }
-    if (flow !== undefined) context.relays.bind(flow, { uid, owner: name, path });
+    if (flow !== undefined) bindRelayed(context, flow, { uid, owner: name, path });
     const row = table.findOpen(cookie);
     // The other node has told us, where there is a bus.
     if (row >= 0) context.cases.logout(row);

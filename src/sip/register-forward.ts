@@ -69,7 +69,7 @@ export async function registerAt(
     relays.forget(uid);
     sendOn(inbound, { name, sip, ...to });
   } else {
-    relays.bind(inbound.flow, { uid, owner: name, path: pathOf(context, inbound.flow) });
+    bindRelayed(context, inbound.flow, { uid, owner: name, path: pathOf(context, inbound.flow) });
     sendBack(context, inbound, response);
   }
   return true;
@@ -115,6 +115,12 @@ function sendBack(context: SipContext, { request, flow }: Inbound, response: Sip
   const isRegistered = response.status < 300 && response.headers('Contact').length > 0;
   const route = isRegistered ? `Service-Route: <${ownUri(context, flow, ';lr')}>\r\n` : '';
   flow.send(relayResponse(viaLines(request), response, route));
+}
+
+/** The registration came over this flow, and ends with it, be it that it has ended meanwhile. */
+export function bindRelayed(context: SipContext, flow: Flow, relayed: Relayed): void {
+  if (flow.isReliable && context.flows.findConnection(flow.id) === undefined) tellClosed(context, relayed);
+  else context.relays.bind(flow, relayed);
 }
 
 /** The connection of a phone has ended, and so have its registrations. */

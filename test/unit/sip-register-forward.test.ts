@@ -234,9 +234,10 @@ describe('requests to a phone that registered by way of another node', () => {
 });
 
 describe('a phone that registered over a connection', () => {
-  it('is registered no longer when that closes; a new one stays', async () => {
+  async function overStreams() {
     const streams = memoryStreams();
-    const { here, there, second } = await pair({ streams });
+    const both = await pair({ streams });
+    const { second } = both;
     const connect = () => {
       const stream = streams.connect(AT, second.at);
       if (stream === null) throw new Error('refused');
@@ -247,6 +248,11 @@ describe('a phone that registered over a connection', () => {
       over.transport = 'TCP';
       return { stream, over };
     };
+    return { ...both, connect };
+  }
+
+  it('is registered no longer when that closes; a new one stays', async () => {
+    const { here, there, connect } = await overStreams();
     const register = async ({ stream, over }: ReturnType<typeof connect>, callId: string): Promise<void> => {
       over.register({ callId, headers: { Contact: over.contact(';+sip.instance="<urn:uuid:2>"') } });
       await settle();
@@ -261,6 +267,20 @@ describe('a phone that registered over a connection', () => {
     older.stream.close();
     expect(devicesOf(there, 'bob')).toHaveLength(2);
     newer.stream.close();
+    expect(devicesOf(there, 'bob')).toHaveLength(1);
+  });
+
+  it('nor where it closes before his node has answered', async () => {
+    const { here, there, connect } = await overStreams();
+    const { stream, over } = connect();
+    here.directory.held = true;
+    over.register({ headers: { Contact: over.contact(';+sip.instance="<urn:uuid:2>"') } });
+    await settle();
+    stream.close();
+    here.directory.held = false;
+    here.directory.release();
+    await settle();
+    expect(here.sip.context.relays.find('bob', here.clock.now())?.owner).toBe('there');
     expect(devicesOf(there, 'bob')).toHaveLength(1);
   });
 });
