@@ -19,6 +19,8 @@ const RETRY_MS = 15_000;
 const RETRY_MS_MAX = 60 * 60 * 1000;
 
 interface Mailbox {
+  /** Of the user in the online table when something new happened to him last; -1: nothing has yet. */
+  userRow: number;
   /** Deliveries past the mailbox that are under way: their messages may be stored by now. */
   direct: number;
   state: 'waiting' | 'queued' | 'emptying';
@@ -58,22 +60,12 @@ export interface MailboxDeps {
 
 export function createMailboxes(store: MessageStore, deps: MailboxDeps): Mailboxes {
   const { table, clock, timers, log } = deps;
-  const boxes = new Map<string, Mailbox>();
+  const boxes = createBoxes(table);
 
-  const boxOf = (uid: string): Mailbox => {
-    const box = boxes.get(uid) ?? {
-      ...{ direct: 0, state: 'waiting', mayHold: false, isWanted: false },
-      ...{ retryAtMs: 0, retryPauseMs: RETRY_MS },
-    };
-    boxes.set(uid, box);
-    return box;
-  };
   const inVain = (box: Mailbox): void => {
     box.retryAtMs = clock.now() + box.retryPauseMs;
     box.retryPauseMs = Math.min(box.retryPauseMs * 2, RETRY_MS_MAX);
   };
-  const isOnline = (uid: string): boolean => table.users.find(uid) >= 0;
-
   const start = (uid: string, box: Mailbox): void => {
     if (box.state !== 'waiting' || box.direct > 0 || !box.isWanted) return;
     box.isWanted = false;
@@ -83,11 +75,11 @@ export function createMailboxes(store: MessageStore, deps: MailboxDeps): Mailbox
     });
   };
   const settle = (uid: string, box: Mailbox): void => {
-    if (box.state === 'waiting' && box.direct === 0 && !box.mayHold) boxes.delete(uid);
+    if (box.state === 'waiting' && box.direct === 0 && !box.mayHold) boxes.remove(uid);
     else start(uid, box);
   };
   const run = async (uid: string): Promise<void> => {
-    const box = boxOf(uid);
+    const box = boxes.of(uid);
     box.state = 'emptying';
     let isEmpty = false;
     try {
@@ -103,8 +95,8 @@ export function createMailboxes(store: MessageStore, deps: MailboxDeps): Mailbox
   };
   const enqueue = createQueue(EMPTYING_MAX, run);
   const wake = (uid: string): void => {
-    if (!isOnline(uid)) return;
-    const box = boxOf(uid);
+    const box = boxes.ofOnline(uid);
+    if (box === undefined) return;
     box.mayHold = true;
     // What is queued has not been read yet.
     if (box.state !== 'queued') box.isWanted = true;
@@ -112,22 +104,23 @@ export function createMailboxes(store: MessageStore, deps: MailboxDeps): Mailbox
   };
 
   return {
-    has: (uid) => boxes.get(uid)?.mayHold === true,
+    has: (uid) => boxes.find(uid)?.mayHold === true,
     wake,
     hold(uid) {
-      if (!isOnline(uid)) return;
-      const box = boxOf(uid);
+      const box = boxes.ofOnline(uid);
+      if (box === undefined) return;
       box.mayHold = true;
       inVain(box);
     },
     heard(row) {
-      if (boxes.size === 0) return;
+      const box = boxes.atRow(table.sessions.user[row] ?? 0);
+      if (box?.mayHold !== true || box.state !== 'waiting' || clock.now() < box.retryAtMs) return;
       const uid = table.uidOf(row);
-      const box = boxes.get(uid);
-      if (box?.mayHold === true && box.state === 'waiting' && clock.now() >= box.retryAtMs) wake(uid);
+      // Else it is that of a user who had this row before.
+      if (boxes.find(uid) === box) wake(uid);
     },
     during(uid, delivery) {
-      const box = boxOf(uid);
+      const box = boxes.of(uid);
       box.direct++;
       void delivery.finally(() => {
         box.direct--;
@@ -135,9 +128,53 @@ export function createMailboxes(store: MessageStore, deps: MailboxDeps): Mailbox
       });
     },
     tidy() {
-      for (const [uid, box] of boxes) {
-        if (box.state === 'waiting' && box.direct === 0 && !isOnline(uid)) boxes.delete(uid);
+      for (const [uid, box] of boxes.all()) {
+        if (box.state === 'waiting' && box.direct === 0 && table.users.find(uid) < 0) boxes.remove(uid);
       }
+    },
+  };
+}
+
+/**
+ * The mailboxes by uid, and by row of the user in the online table, so that a heartbeat of somebody for whom nothing waits
+ * makes no text of his uid.
+ */
+function createBoxes(table: OnlineTable) {
+  const byUid = new Map<string, Mailbox>();
+  const byRow = new Map<number, Mailbox>();
+  /** Where it stood; the row may be another user's by now. */
+  const leaveRow = (box: Mailbox): void => {
+    if (byRow.get(box.userRow) === box) byRow.delete(box.userRow);
+  };
+  const of = (uid: string): Mailbox => {
+    const box = byUid.get(uid) ?? {
+      ...{ userRow: -1, direct: 0, state: 'waiting', mayHold: false, isWanted: false },
+      ...{ retryAtMs: 0, retryPauseMs: RETRY_MS },
+    };
+    byUid.set(uid, box);
+    return box;
+  };
+  return {
+    find: (uid: string) => byUid.get(uid),
+    /** Of the user who has this row, or of one who had it. */
+    atRow: (userRow: number) => byRow.get(userRow),
+    all: () => byUid.entries(),
+    of,
+    /** Undefined where he is not online here; else it is found by his row from now on. */
+    ofOnline(uid: string): Mailbox | undefined {
+      const userRow = table.users.find(uid);
+      if (userRow < 0) return undefined;
+      const box = of(uid);
+      leaveRow(box);
+      box.userRow = userRow;
+      byRow.set(userRow, box);
+      return box;
+    },
+    remove(uid: string): void {
+      const box = byUid.get(uid);
+      if (box === undefined) return;
+      byUid.delete(uid);
+      leaveRow(box);
     },
   };
 }

@@ -148,6 +148,32 @@ describe('to somebody who is offline', () => {
     expect(await waiting()).toEqual([]);
   });
 
+  it('a sign of life is that of the user whose row in the table it is, whoever had that before', async () => {
+    await send('hello');
+    answers.set('desk', 'silent');
+    const row = await online();
+    await settled();
+    await f.time.advance(15_000);
+    f.ends.end(row, 'logout');
+    const next = await online('mobile', ALICE);
+    expect(f.table.sessions.user[next]).toBe(f.table.sessions.user[row]);
+    await settled();
+    const lists = (): number => f.directory.calls.filter((call) => call === 'listMessages').length;
+    const before = lists();
+    f.messages.heard(next);
+    await settled();
+    expect(lists()).toBe(before);
+    expect(got).toEqual(['desk hello']);
+    // And he is not forgotten for it.
+    await online();
+    await settled();
+    expect(got).toEqual(['desk hello', 'desk hello']);
+    await f.time.advance(60_000);
+    f.messages.heard(f.table.rowsOf(f.table.users.find(BOB))[0] ?? -1);
+    await settled();
+    expect(got).toHaveLength(3);
+  });
+
   it('passes by what his device can not take, which stays', async () => {
     await send('picture');
     await send('text');
