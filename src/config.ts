@@ -163,9 +163,10 @@ function contradictions(config: Values, derived: Config): string[] {
   return problems;
 }
 
-/** `, did you mean …?` where one known name is a few letters away. */
+/** `, did you mean …?` where one known name is a few letters away; of a short one that would be another word. */
 function nearest(name: string, known: readonly string[]): string {
-  const close = known.find((other) => distance(name, other) <= 2);
+  const letters = name.replace(/^VSERVER_/, '').length;
+  const close = letters < 4 ? undefined : known.find((other) => distance(name, other) <= 2);
   return close === undefined ? '' : `, did you mean ${close}?`;
 }
 

@@ -63,6 +63,15 @@ const realm = (value: string): string => {
   return value;
 };
 const port = integer(0, 65_535);
+const natsServers = (value: string): string => {
+  for (const server of value === '' ? [] : value.split(',')) {
+    const url = URL.parse(server.trim());
+    if (url === null || !['nats:', 'tls:'].includes(url.protocol) || url.hostname === '') {
+      throw new Unfit('must be nats://host:port, several separated by commas');
+    }
+  }
+  return text(value);
+};
 /** RFC 7065 section 3.1. */
 const turnUris = (value: string): readonly string[] => {
   const uris = list(value);
@@ -362,7 +371,7 @@ export const SETTINGS = {
   nats: setting(
     'nats',
     'NATS',
-    text,
+    natsServers,
     '',
     '',
     '`nats://host:port`: the bus of a cluster; several NATS servers separated by commas',

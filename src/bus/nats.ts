@@ -1,17 +1,17 @@
 /** The wire over NATS. It reconnects for ever by itself; a node whose NATS is away goes on alone. */
 import { connect, NoRespondersError, TimeoutError } from '@nats-io/transport-node';
 import type { ConnectionOptions, NatsConnection } from '@nats-io/transport-node';
-import { VserverError } from '../base/errors.ts';
 import type { Log, Timer, Timers } from '../base/ports.ts';
 import type { Wire } from './wire.ts';
 
 const RETRY_MS = 1_000;
+const TRY_MS_MAX = 2_000;
 /** A connection that is dead without a word is noticed after three of these. */
 const PING_MS = 5_000;
 
 type Subscriber = Parameters<Wire['subscribe']>[1];
 
-/** `urls`: `nats://host:port`, `nats://user:password@host:port` or `tls://…`; several separated by commas. */
+/** `urls` as the settings have checked them: `nats://host:port`, `nats://user:password@host:port` or `tls://…`; several separated by commas. */
 export function natsWire(urls: string, name: string, { timers, log }: { timers: Timers; log: Log }): Wire {
   const options = { ...natsOptions(urls), name: `vserver ${name}` };
   const subscribers = new Map<string, Subscriber>();
@@ -94,15 +94,16 @@ function hasNoResponders(error: unknown): boolean {
   return error instanceof Error && error.cause instanceof NoRespondersError;
 }
 
-/** Throws SETTINGS where an address makes no sense. */
+/** Connects once, as natsWire() does, and leaves. Rejects where no server takes us. */
+export async function tryNats(urls: string): Promise<{ readonly server: string }> {
+  const connection = await connect({ ...natsOptions(urls), reconnect: false, timeout: TRY_MS_MAX });
+  const server = connection.getServer();
+  await connection.close();
+  return { server };
+}
+
 function natsOptions(urls: string): ConnectionOptions {
-  const parsed = urls.split(',').map((text) => {
-    const url = URL.parse(text.trim());
-    if (url === null || !['nats:', 'tls:'].includes(url.protocol) || url.hostname === '') {
-      throw new VserverError('SETTINGS', 'VSERVER_NATS must be nats://host:port, several separated by commas');
-    }
-    return url;
-  });
+  const parsed = urls.split(',').map((text) => new URL(text.trim()));
   const withUser = parsed.find((url) => url.username !== '');
   return {
     servers: parsed.map((url) => url.host),

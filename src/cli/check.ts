@@ -29,7 +29,7 @@ export function addCheck(program: Command): void {
     .command('check')
     .description(
       'Look for what is wrong with settings, data folder, ports, directory (reachable, credentials, schema, indexes, ' +
-        'rights) and clock, and say how to mend it. Changes nothing. Exit code 1 where there is an error.',
+        'rights), NATS and clock, and say how to mend it. Changes nothing. Exit code 1 where there is an error.',
     )
     .addHelpText(
       'after',
@@ -75,7 +75,7 @@ async function findAll(read: () => Config): Promise<Finding[]> {
     config = read();
   } catch (failure) {
     if (!(failure instanceof VserverError)) throw failure;
-    const remedy = 'correct the variable or the file; vserver settings --help';
+    const remedy = 'correct the variable or the file; README.md lists all settings';
     return failure.message.split('\n').map((message) => error('settings', message, remedy));
   }
   const node = findNode(config);
@@ -84,7 +84,25 @@ async function findAll(read: () => Config): Promise<Finding[]> {
     ...dataFindings(config),
     ...(node === null ? await portFindings(config) : [await nodeFinding(node)]),
     ...(await directoryFindings(config)),
+    ...(config.nats === '' ? [] : await clusterFindings(config)),
   ];
+}
+
+async function clusterFindings({ directory, state, nats }: Config): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const [setting, shared] = state === '' ? [SETTINGS.directory, directory] : [SETTINGS.state, state];
+  if (shared.startsWith('sqlite:')) {
+    const message = 'an embedded directory is not shared with other nodes';
+    findings.push(warning('cluster', message, `set ${setting.env} to one in LDAP or MySQL`));
+  }
+  const { tryNats } = await import('../bus/nats.ts');
+  try {
+    findings.push(ok('NATS', `connected to ${(await tryNats(nats)).server}`));
+  } catch (failure) {
+    const why = failure instanceof Error ? failure.message : String(failure);
+    findings.push(warning('NATS', `${why}; until it answers the node goes on alone`, `see ${SETTINGS.nats.env}`));
+  }
+  return findings;
 }
 
 function settingsFindings(config: Config): Finding[] {

@@ -11,6 +11,7 @@ import { loadConfig } from '../../src/config.ts';
 import type { Finding } from '../../src/directory/directory.ts';
 import { systemPorts } from '../../src/node.ts';
 import { startMariadb } from '../support/mariadb.ts';
+import { startNats } from '../support/nats.ts';
 import { ROOT_DN, ROOT_PASSWORD, startSlapd } from '../support/slapd.ts';
 import { answerOf, ensureBuilt, newPlace } from './support-cli.ts';
 import type { Place } from './support-cli.ts';
@@ -80,6 +81,18 @@ test('ports: those of UDP and TCP that others hold, and an address of another ma
   // Of a block that is kept for documentation (RFC 5737).
   const [far] = (await check({ VSERVER_LISTEN: '192.0.2.1' })).filter(({ subject }) => subject.startsWith('UDP'));
   expect(far).toMatchObject({ level: 'error', message: text('not of this machine'), remedy: 'set VSERVER_LISTEN' });
+});
+
+test('a cluster: a NATS server that does not answer, or does, and a directory that nobody else can have', async () => {
+  const nats = await startNats();
+  const cluster = { VSERVER_NATS: nats.url, VSERVER_CLUSTER_KEY: '0'.repeat(32) };
+  const alone = { level: 'warning', subject: 'cluster', remedy: text('VSERVER_DIRECTORY') };
+  expect(await check(cluster)).toMatchObject([alone]);
+  await nats.stop();
+  expect(await check(cluster)).toMatchObject([
+    alone,
+    { level: 'warning', subject: 'NATS', message: text('refused'), remedy: text('VSERVER_NATS') },
+  ]);
 });
 
 test('clock: another server that lives in the future', async () => {

@@ -74,7 +74,3 @@ test('a node starts without nats-server, and finds it when it comes', async () =
   await areUp(a, b);
   await expect.poll(() => a.ask('b', 'double', { of: 3 }, 1_000)).toMatchObject({ body: { is: 6 } });
 });
-
-test.each(['http://127.0.0.1:4222', '127.0.0.1', 'nats://', 'nats://127.0.0.1:4222,'])('%s is no address', (url) => {
-  expect(() => node('a', url)).toThrow(/VSERVER_NATS must be/);
-});

@@ -86,6 +86,7 @@ describe('settings', () => {
       `${file}: udp.prot is no setting, did you mean udp.port?`,
       `${file}: nonsense is no setting`,
     ]);
+    expect(refusal({ VSERVER_FOO: '1' })).toEqual(['VSERVER_FOO is no setting']);
   });
 
   it.each([
@@ -99,6 +100,10 @@ describe('settings', () => {
     [{ VSERVER_UDP_ALT_PORT: '4321' }, 'VSERVER_UDP_ALT_PORT must differ from VSERVER_UDP_PORT'],
     [{ VSERVER_HTTP_CERT: 'x.pem' }, 'VSERVER_HTTP_CERT and VSERVER_HTTP_KEY go together'],
     [{ VSERVER_NATS: 'nats://127.0.0.1' }, 'VSERVER_CLUSTER_KEY must be set in a cluster'],
+    [{ VSERVER_NATS: 'http://127.0.0.1:4222' }, 'VSERVER_NATS must be nats://host:port'],
+    [{ VSERVER_NATS: '127.0.0.1' }, 'VSERVER_NATS must be nats://host:port'],
+    [{ VSERVER_NATS: 'nats://' }, 'VSERVER_NATS must be nats://host:port'],
+    [{ VSERVER_NATS: 'nats://127.0.0.1:4222,' }, 'VSERVER_NATS must be nats://host:port'],
     [{ VSERVER_ADMIN_TOKEN: 'short' }, 'VSERVER_ADMIN_TOKEN must have 16 characters at least'],
     [{ VSERVER_LDAP_START_TLS: 'on', VSERVER_DIRECTORY: 'ldaps://h/dc=x' }, 'VSERVER_LDAP_START_TLS does not go with'],
     [{ VSERVER_LDAP_REPLICAS: 'ldap://r' }, 'VSERVER_LDAP_REPLICAS go with a directory in LDAP'],

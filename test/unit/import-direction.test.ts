@@ -32,7 +32,7 @@ const RESERVED: Readonly<Record<string, readonly string[]>> = {
   'base/system.ts': ['node.ts', 'datagrams.ts', 'cli'],
   'base/system-batch.ts': ['datagrams.ts'],
   'base/system-streams.ts': ['node.ts'],
-  'bus/nats.ts': ['node.ts'],
+  'bus/nats.ts': ['node.ts', 'cli'],
   'directory/ldap.ts': ['backends.ts'],
   'directory/mysql.ts': ['backends.ts'],
   'directory/sqlite.ts': ['backends.ts'],
