@@ -30,7 +30,7 @@ export function addImport(program: Command): void {
     .addOption(
       new Option('--on-error <what>', 'at a bad record')
         .choices(['stop', 'skip'])
-        .default('stop', 'stop at the first one'),
+        .default('stop', 'stop; up to 1,000 records behind it may be done all the same'),
     )
     .addHelpText('after', IMPORT_HELP);
   act<ImportOptions>(command, importFiles);
@@ -118,7 +118,9 @@ function summary({ counts, plan, stopped }: ImportReport, dryRun: boolean): stri
   const counted = parts.length === 0 ? 'no records' : parts.map(([outcome, count]) => `${count} ${outcome}`).join(', ');
   const total = parts.reduce((sum, [, count]) => sum + count, 0);
   const more = dryRun && total > plan.length ? [`… and ${total - plan.length} more`] : [];
-  const end = stopped ? '; stopped at the first bad record (--on-error skip goes on)' : '';
+  const end = stopped
+    ? '; stopped at a bad record, of those close behind it some may be done (--on-error skip goes on)'
+    : '';
   return [...plan, ...more, `${dryRun ? 'Dry run, nothing written: ' : ''}${counted}${end}`].join('\n');
 }
 

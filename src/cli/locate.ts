@@ -27,7 +27,7 @@ export function addLocate(program: Command): void {
       'Tell where a user is. The running node is asked; where none runs, only what stands in the directory can be told.',
     )
     .option('--explain', 'tell each step of the way to the answer')
-    .option('--as <uid>', 'ask as this user: privacy, blocked lists and invisibility count for him')
+    .option('--as <uid>', 'ask as this user: privacy, blocked lists and invisibility count for him; else as a stranger')
     .addHelpText('after', HELP);
   act<LocateOptions>(command, locate);
 }

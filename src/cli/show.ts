@@ -5,7 +5,7 @@ import type { Config } from '../config.ts';
 import { SETTINGS } from '../settings.ts';
 import type { ShownServer } from './by-directory.ts';
 import { act, withDirectory } from './context.ts';
-import { EXIT_CODES_HELP } from './failures.ts';
+import { CommandError, EXIT, EXIT_CODES_HELP } from './failures.ts';
 import { findNode, needNode } from './node-api.ts';
 import { table } from './terminal.ts';
 
@@ -102,6 +102,9 @@ export function addSessions(program: Command): void {
     .option('--after <place>', 'go on where the page before ended')
     .addHelpText('after', `\nExamples:\n  vserver sessions\n  vserver sessions 10017676 --json\n\n${EXIT_CODES_HELP}`);
   act<{ limit: string; after?: string }>(command, async ({ terminal, config }, [uid], { limit, after }) => {
+    if (!/^([1-9]\d{0,2}|1000)$/.test(limit)) {
+      throw new CommandError(EXIT.usage, '--limit must be a number from 1 to 1000');
+    }
     const query = new URLSearchParams({ limit, ...(after === undefined ? {} : { after }) });
     const path = uid === undefined ? `?${query.toString()}` : `/${encodeURIComponent(uid)}`;
     const page = await needNode(config()).call<{ sessions: Session[]; next: string | null; server?: string | null }>(

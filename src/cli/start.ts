@@ -86,6 +86,10 @@ interface About {
   /** Of UDP and TCP. */
   readonly sip: string;
   readonly directory: string;
+  /** Nobody can log in yet. */
+  readonly isEmpty: boolean;
+  /** Whether VSERVER_NATS is set. */
+  readonly hasBus: boolean;
   readonly data: string;
   readonly sampleUser: { readonly uid: string; readonly password: string } | null;
   /** Commands to paste into a second terminal; [] without a sample user. */
@@ -96,6 +100,9 @@ async function describe(node: VserverNode, config: Config): Promise<About> {
   const [{ VERSION }, { hasSampleUser, SAMPLE_USER }] = [await import('../node.ts'), await import('../sample.ts')];
   // A directory that is unreachable now has no sample user to show.
   const sample = (await hasSampleUser(node.directory).catch(() => false)) ? SAMPLE_USER : null;
+  // An LDAP server would name all of its users, and is seldom empty.
+  const isSql = !config.directory.startsWith('ldap');
+  const first = isSql ? await node.directory.search({ field: 'uid', prefix: '', limit: 1 }).catch(() => null) : null;
   return {
     pid: process.pid,
     version: VERSION,
@@ -104,6 +111,8 @@ async function describe(node: VserverNode, config: Config): Promise<About> {
     http: node.http,
     sip: formatAddress(node.sip),
     directory: node.directory.description,
+    isEmpty: first?.users.length === 0,
+    hasBus: config.nats !== '',
     data: config.data,
     sampleUser: sample,
     try: sample === null ? [] : commandsToTry(node, sample),
@@ -141,6 +150,8 @@ function screen(about: About, { terminal: { paint } }: Context): string {
     `  Directory  ${about.directory}`,
     `  Data       ${about.data}`,
   ];
+  if (about.hasBus) lines.push('  Cluster    NATS; vserver servers lists the nodes');
+  if (about.isEmpty) lines.push('', 'The directory has no users: vserver user add UID, or vserver import FILE.');
   if (about.sampleUser !== null) {
     lines.push(
       `  Sample     user ${paint('bold', about.sampleUser.uid)}, password ${paint('bold', about.sampleUser.password)}`,

@@ -32,13 +32,19 @@ export function readerOf(attributes: Attributes, names: AttributeNames): Reader 
   };
   const text = (field: AttributeName): string => texts(field)[0] ?? '';
 
-  /** The value parsed, or the default where there is none; one that can't be parsed is a problem. */
-  const parsed = <V, D>(field: AttributeName, parse: (value: string) => V | undefined, fallback: D): V | D => {
+  /** The value parsed, or the default where there is none; one that can't be parsed is a problem, which tells what can. */
+  const parsed = <V, D>(
+    field: AttributeName,
+    parse: (value: string) => V | undefined,
+    fallback: D,
+    expected: string | readonly string[],
+  ): V | D => {
     const value = text(field);
     if (value === '') return fallback;
     const result = parse(value);
     if (result !== undefined) return result;
-    problems.push(`${names[field]} can't be read`);
+    const what = typeof expected === 'string' ? expected : `one of: ${expected.join(', ')}`;
+    problems.push(`${names[field]} must be ${what}`);
     return fallback;
   };
 
@@ -46,12 +52,13 @@ export function readerOf(attributes: Attributes, names: AttributeNames): Reader 
     problems,
     texts,
     text,
-    integer: (field, min, max, fallback) => parsed(field, (value) => parseInteger(value, min, max), fallback),
-    flag: (field, fallback) => parsed(field, (value) => FLAGS[value.toUpperCase()], fallback),
+    integer: (field, min, max, fallback) =>
+      parsed(field, (value) => parseInteger(value, min, max), fallback, 'a number within its limits'),
+    flag: (field, fallback) => parsed(field, (value) => FLAGS[value.toUpperCase()], fallback, 'TRUE or FALSE'),
     choice: (field, choices, fallback) =>
-      parsed(field, (value) => choices.find((choice) => choice === value.toLowerCase()), fallback),
-    time: (field) => parsed(field, parseTime, null),
-    address: (field) => parsed(field, (value) => parseAddress(value) ?? undefined, null),
+      parsed(field, (value) => choices.find((choice) => choice === value.toLowerCase()), fallback, choices),
+    time: (field) => parsed(field, parseTime, null, 'a generalized time like 20261121034200Z'),
+    address: (field) => parsed(field, (value) => parseAddress(value) ?? undefined, null, 'ip:port'),
   };
 }
 const NONE: readonly string[] = [];

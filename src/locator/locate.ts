@@ -67,7 +67,7 @@ export function locateHere(table: OnlineTable, asker: string, target: string, tr
   trace?.(
     `memory: ${target} is online here with ${devices.length} visible device(s); the last active one stands first`,
   );
-  trace?.(`privacy: "${privacy}", so ${asker} ${seesAddresses ? 'sees' : 'does not see'} the addresses`);
+  trace?.(`privacy: "${privacy}", so ${nameOf(asker)} ${seesAddresses ? 'sees' : 'does not see'} the addresses`);
   trace?.(
     `address: ${formatAddress(first.wan)}, where that device was heard of last, at ${timeText(first.seenS * 1000)}`,
   );
@@ -140,11 +140,11 @@ function byRecord(servers: ServerImage, entry: Entry, asker: string, trace?: Tra
   const hidden = location.hidden || blocked.includes(asker);
   const server = servers.other(owner.name);
   if (owner.name === servers.me.name) {
-    trace?.(`owner: this server, which shows no session of his to ${asker}`);
+    trace?.(`owner: this server, which shows no session of his to ${nameOf(asker)}`);
     return offline;
   }
   if (hidden && asker !== uid) {
-    trace?.(`privacy: ${uid} is invisible or blocks ${asker}`);
+    trace?.(`privacy: ${uid} is invisible or blocks ${nameOf(asker)}`);
     return offline;
   }
   if (server === undefined) {
@@ -155,6 +155,11 @@ function byRecord(servers: ServerImage, entry: Entry, asker: string, trace?: Tra
   trace?.(`owner: ${owner.name} is ${state} with ${users} of ${usersMax} users, heard of at ${timeText(seenAt)}`);
   trace?.(`address: ${formatAddress(server.udp)}, that of the owner, who is asked next`);
   return { kind: 'see-also', uid, server };
+}
+
+/** For the trace; an administrator may ask without a name. */
+function nameOf(asker: string): string {
+  return asker === '' ? 'a stranger' : asker;
 }
 
 function timeText(ms: number): string {

@@ -154,6 +154,19 @@ describe('a user', () => {
     },
   );
 
+  it('with a word that is none of those allowed is told which are', () => {
+    const read = userFromAttributes(
+      DN,
+      new Map([
+        ['uid', ['u']],
+        [NAMES.privacy.toLowerCase(), ['everything']],
+      ]),
+      NO_REGION,
+      NAMES,
+    );
+    expect(read.problems).toEqual(['vsPrivacy must be one of: all, buddies, none']);
+  });
+
   it('with more accounts or buddies than there may be has the first of them', () => {
     const accounts = Array.from({ length: 9 }, (_, n) => JSON.stringify({ n, type: 'SIP', ttl: String(n) }));
     const buddies = Array.from({ length: 1_001 }, (_, i) => `b${i}`);

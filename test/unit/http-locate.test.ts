@@ -164,6 +164,7 @@ test('?explain tells each step, to administrators only', async () => {
   const explained = await app.ask({ url: '/v1/locate/u?explain', headers: AS_ADMIN });
   const { steps } = explained.json<{ steps: string[] }>();
   expect(steps.join()).toContain('memory: u is online here');
+  expect(steps.join()).toContain('so a stranger sees the addresses');
   expect(steps.join()).toMatch(/address: 127\.0\.0\.1:0, where that device was heard of last, at \d{4}-/);
   const asFoe = await app.ask({ url: '/v1/locate/u?explain=1&as=foe', headers: AS_ADMIN });
   expect(asFoe.json()).toMatchObject({ status: 'offline', steps: expect.arrayContaining([]) as unknown });
