@@ -41,8 +41,8 @@ export type Vouched = EdgeStatement & { readonly edge: string };
 export interface EdgeStatements {
   /** The request with the statement; `to`: name of the node that it is for. */
   sign(request: Buffer, to: string, statement: EdgeStatement): Buffer;
-  /** null: made with another key, changed, for another node, too old, or heard before. */
-  read(request: SipRequest): Vouched | null;
+  /** `forged`: made with another key, changed, or for another node; `late`: too old by the clock of this one, or heard before. */
+  read(request: SipRequest): Vouched | 'forged' | 'late';
 }
 
 export interface EdgeStatementsOptions {
@@ -72,7 +72,8 @@ export function createEdgeStatements({ clusterKey, name, clock, random }: EdgeSt
       const rest = text.slice(0, lineAt) + text.slice(lineEnd);
       const bytes = Buffer.from(text.slice(fields[field + 2], fields[field + 3]), 'base64url');
       const envelope = unseal(clusterKey, contextOf(name, rest), bytes);
-      if (envelope === null || guard.check(envelope.nonce, envelope.at, clock.now()) !== 'fresh') return null;
+      if (envelope === null) return 'forged';
+      if (guard.check(envelope.nonce, envelope.at, clock.now()) !== 'fresh') return 'late';
       return { ...(envelope.body as EdgeStatement), edge: envelope.from };
     },
   };

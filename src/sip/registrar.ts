@@ -53,9 +53,11 @@ export function onRegister(context: SipContext, inbound: Inbound): void {
 /** Another node sends it on: it has challenged the phone, and what is not for this realm it has refused. */
 function onSentOn(context: SipContext, inbound: Inbound): void {
   const vouched = context.statements.read(inbound.request);
-  if (vouched === null) {
+  if (typeof vouched === 'string') {
     context.counters.wrongMacs++;
-    answerStranger(context, inbound, 403, [], 'Statement Not Good');
+    if (vouched === 'forged') answerStranger(context, inbound, 403, [], 'Statement Not Good');
+    // A node made it: 403 would tell that one, and the phone behind it, that the password is wrong.
+    else answerStranger(context, inbound, 503, [['Retry-After', '5']], 'Statement Out Of Time');
     return;
   }
   const held = { ...hold(context, inbound), vouched };
@@ -115,8 +117,7 @@ function register(context: SipContext, inbound: Inbound, credentials: Credential
   } else if (isTrusted || (admitStranger(context, inbound) && admitAttempt(context, inbound))) {
     const key = attemptKey(inbound, credentials);
     if (context.waiting.has(key)) return;
-    if (relay === undefined && context.intake.isFull) refuseNow(context, inbound);
-    else void registerNew(context, inbound, key, { credentials, plan, isHere, relay });
+    void registerNew(context, inbound, key, { credentials, plan, isHere, relay });
   }
 }
 
@@ -203,6 +204,10 @@ async function registerWhereHeIs(context: SipContext, inbound: Inbound, attempt:
     if (owner !== undefined && (await registerAt(context, inbound, credentials, owner, relay, hops))) return;
   }
   for (let tries = 1; tries <= TRIES_MAX; tries++) {
+    if (context.intake.isFull) {
+      refuseNow(context, inbound);
+      return;
+    }
     const leave = await context.intake.enter();
     const outcome = await logIn(context, inbound, attempt).finally(() => {
       leave(context.cases.clock.now());

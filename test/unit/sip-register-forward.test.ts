@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Address } from '../../src/base/model.ts';
 import { parseRegistration } from '../../src/sip/bindings.ts';
+import { createEdgeStatements } from '../../src/sip/edge-statements.ts';
 import { settle } from '../support/clock.ts';
 import type { SipNode, SipNodeOptions } from '../support/sip-node.ts';
 import { AT, phone, Phone, sipNode } from '../support/sip-node.ts';
@@ -171,6 +172,16 @@ describe('where the owner does not answer', () => {
     expect(devicesOf(here, 'bob')).toMatchObject([{ wan: second.at }]);
   });
 
+  it('and the directory has no room for a login more, the phone is told to come back', async () => {
+    const { here, second } = await registered();
+    const { intake } = here.sip.context;
+    while (!intake.isFull) void intake.enter();
+    here.network.copies = ({ to: at }) => (at.host === THERE.host ? 0 : 1);
+    second.register();
+    await here.time.advance(2_000);
+    expect([second.status, second.last.header('Retry-After')]).toEqual([503, '1']);
+  });
+
   it('and the directory is away too, the phone is told to come back', async () => {
     const { here, second } = await registered();
     here.network.copies = ({ to: at }) => (at.host === THERE.host ? 0 : 1);
@@ -330,7 +341,17 @@ describe('what another node says of a REGISTER (VS-Edge)', () => {
     const kept = statement(here);
     await here.time.advance(40_000);
     stranger.raw(kept);
-    expect(stranger.status).toBe(403);
+    expect(stranger.status).toBe(503);
+  });
+
+  it('that is late because the clocks differ is no wrong password of the phone', async () => {
+    const { there, second } = await sentOn();
+    const { context } = there.sip;
+    const clock = { now: () => there.clock.now() + 60_000 };
+    Object.assign(context, { statements: createEdgeStatements({ ...context, name: 'there', clock }) });
+    second.register();
+    await settle();
+    expect([second.status, second.last.header('Retry-After')]).toEqual([503, '5']);
   });
 
   it('can be made by nobody without the key', async () => {
