@@ -7,21 +7,10 @@
  */
 import type { RemoteInfo } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import {
-  addressOf,
-  closeSocket,
-  createNumericSocket,
-  DATAGRAM_BYTES_MAX,
-  dgramHost,
-  prepareSocket,
-  rethrow,
-} from './dgram.ts';
+import { addressOf, closeSocket, createNumericSocket, DATAGRAM_BYTES_MAX, prepareSocket, rethrow } from './dgram.ts';
 import type { Address } from './model.ts';
+import { createPlainOutgoing } from './plain-outgoing.ts';
 import type { DatagramHandler, Datagrams, DatagramSocket, Log } from './ports.ts';
-
-/** Room for what waits to be sent, and its number: then it goes out before the others are handled. */
-const ROOM_BYTES = 4 * 65_536;
-const WAITING_MAX = 64;
 
 export function systemDatagrams(log: Log): Datagrams {
   return { bind: (at, onDatagram) => bindDatagrams(at, onDatagram, log) };
@@ -46,24 +35,8 @@ async function bindDatagrams(at: Address, onDatagram: DatagramHandler, log: Log)
   let isHandling = false;
   const received: Buffer[] = [];
   const peers: RemoteInfo[] = [];
-  /** The bytes of what waits to be sent, one after the other. */
-  let room = Buffer.allocUnsafeSlow(ROOM_BYTES);
-  let used = 0;
-  const targets: Address[] = [];
-  const lengths: number[] = [];
+  const outgoing = createPlainOutgoing(socket, six);
 
-  const flush = (): void => {
-    let start = 0;
-    targets.forEach((to, i) => {
-      const length = lengths[i] ?? 0;
-      // A failed send is a lost datagram. Without a callback nobody is told, which saves another turn of the loop.
-      socket.send(room, start, length, to.port, dgramHost(to.host, six));
-      start += length;
-    });
-    targets.length = lengths.length = used = 0;
-    // Node still holds on to what the system has not taken yet.
-    if (socket.getSendQueueCount() > 0) room = Buffer.allocUnsafeSlow(ROOM_BYTES);
-  };
   const handle = (bytes: Buffer, i: number): void => {
     const peer = peers[i];
     // The handler of the one before may have closed it.
@@ -83,7 +56,7 @@ async function bindDatagrams(at: Address, onDatagram: DatagramHandler, log: Log)
       received.forEach(handle);
       isHandling = false;
       received.length = peers.length = 0;
-      if (isOpen) flush();
+      if (isOpen) outgoing.flush();
     });
   });
   return {
@@ -92,15 +65,11 @@ async function bindDatagrams(at: Address, onDatagram: DatagramHandler, log: Log)
       // An answer that comes when the node has stopped is too late: what dgram throws then would end the process,
       // and so would port 0.
       if (!isOpen || to.port === 0 || bytes.length > DATAGRAM_BYTES_MAX) return;
-      if (used + bytes.length > ROOM_BYTES || targets.length === WAITING_MAX) flush();
-      room.set(bytes, used);
-      used += bytes.length;
-      targets.push(to);
-      lengths.push(bytes.length);
-      if (!isHandling) flush();
+      outgoing.add(bytes, to);
+      if (!isHandling) outgoing.flush();
     },
     close() {
-      if (isOpen) flush();
+      if (isOpen) outgoing.flush();
       isOpen = false;
       return closeSocket(socket);
     },
