@@ -1,7 +1,7 @@
 /** Whether this node may run beside those that run already. */
 import { formatAddress } from './base/address.ts';
 import { isUnavailable, VserverError } from './base/errors.ts';
-import type { Clock, Timers } from './base/ports.ts';
+import type { Clock, Log, Timers } from './base/ports.ts';
 import type { Config } from './config.ts';
 import type { Core } from './core.ts';
 import type { Secrets } from './secrets.ts';
@@ -52,13 +52,14 @@ export async function meetOthers(config: Config, core: Core, secrets: Secrets, p
 export interface JoinPorts {
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly log: Log;
 }
 
 /** Over the bus, where there is one: whether one of this name runs, and whether realm and clock are those of the others. */
 async function askOthers(
   { name, realm, nats }: Config,
   { bus, servers }: Core,
-  { clock, timers }: JoinPorts,
+  { clock, timers, log }: JoinPorts,
 ): Promise<void> {
   if (nats === '') return;
   for (let waitedMs = 0; !bus.isUp && waitedMs < BUS_MS_MAX; waitedMs += LOOK_MS) {
@@ -71,6 +72,11 @@ async function askOthers(
   const nowMs = clock.now();
   answers.forEach((answer, i) => {
     const other = asked[i] ?? '';
+    // No reason to stay away: he may have ended a moment ago, or his NATS be away.
+    if (answer === 'nobody' && servers.other(other) !== undefined) {
+      const why = 'ended just now, or with another VSERVER_CLUSTER_KEY or VSERVER_NATS, which must be the same on all';
+      log.warn({ server: other }, `a server of the directory is not heard on NATS: ${why}`);
+    }
     if (typeof answer === 'string') return;
     if (other === name) {
       throw new VserverError('SETTINGS', `a server of the name ${name} answers on the bus: set VSERVER_NAME`);

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { systemClock } from '../../src/base/system.ts';
 import type { NatsServer } from '../support/nats.ts';
 import { startNats } from '../support/nats.ts';
+import { silentLog } from '../support/silent-log.ts';
 import type { DirectoryServer } from './support-directories.ts';
 import { DIRECTORY_SERVERS } from './support-directories.ts';
 import type { TestClient, TestNode } from './support-node.ts';
@@ -138,6 +139,14 @@ it('a drained node sends its users to the others, who find each other all the sa
   expect(fresh).toMatchObject({ verb: 'Redirect' });
   expect(await admin('undrain', {})).toMatchObject({ status: 200, json: { state: 'on' } });
   await client.welcome(a.udp, THREE);
+});
+
+it('warns at the start of a server that is not heard over NATS, as one with another key', async () => {
+  await start('a');
+  const warnings: string[] = [];
+  const log = { ...silentLog, warn: (_fields: object, message: string) => void warnings.push(message) };
+  await startNode(settingsOf('b', { VSERVER_CLUSTER_KEY: 'another key than theirs' }), { log });
+  expect(warnings).toContainEqual(expect.stringMatching(/not heard on NATS: .*VSERVER_CLUSTER_KEY/));
 });
 
 describe('does not join, and says why,', () => {
