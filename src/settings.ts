@@ -288,7 +288,7 @@ export const SETTINGS = {
     oneOf('auto', 'redirect', 'proxy'),
     'auto',
     'auto',
-    '`redirect` calls (302), `proxy` them, or `auto`: the 302 where both sides are public and on UDP',
+    '`redirect` calls (302), `proxy` them, or `auto`: the 302 where both sides are on UDP, without NAT',
   ),
   realm: setting('realm', 'REALM', realm, 'vserver', 'vserver', 'digest realm and SIP domain'),
   usersMax: setting(
