@@ -210,6 +210,14 @@ async function nodeFinding(node: RunningNode): Promise<Finding> {
   }
 }
 
+const LDAP_CREDENTIALS = ', VSERVER_LDAP_BIND_DN and VSERVER_LDAP_PASSWORD';
+/** Where the credentials stand, by the scheme of VSERVER_DIRECTORY. */
+const CREDENTIALS: Readonly<Record<string, string>> = {
+  ldap: LDAP_CREDENTIALS,
+  ldaps: LDAP_CREDENTIALS,
+  mysql: ', which holds user, password and database',
+};
+
 async function directoryFindings(config: Config): Promise<Finding[]> {
   const path = config.directory.startsWith('sqlite:') ? config.directory.slice('sqlite:'.length) : undefined;
   if (path !== undefined && !existsSync(path))
@@ -218,10 +226,8 @@ async function directoryFindings(config: Config): Promise<Finding[]> {
     return await withDirectory(config, (directory) => lookInto(directory, config), true);
   } catch (failure) {
     if (!(failure instanceof VserverError)) throw failure;
-    const credentials = config.directory.startsWith('ldap') ? ', VSERVER_LDAP_BIND_DN and VSERVER_LDAP_PASSWORD' : '';
-    return [
-      error('directory', failure.message + causeOf(failure), `is it running? See VSERVER_DIRECTORY${credentials}`),
-    ];
+    const remedy = `is it running? See VSERVER_DIRECTORY${CREDENTIALS[config.directory.split(':')[0] ?? ''] ?? ''}`;
+    return [error('directory', failure.message + causeOf(failure), remedy)];
   }
 }
 

@@ -88,5 +88,7 @@ export function operationsRoutes(app: FastifyInstance, deps: HttpDeps, gates: Ga
     async (_request, reply) => reply.header('content-type', metrics.contentType).send(await metrics.text()),
   );
 
+  // For who opens the address that a start prints.
+  app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs'));
   app.get('/openapi.json', { schema: { hide: true }, onRequest }, (_request, reply) => reply.send(app.swagger()));
 }

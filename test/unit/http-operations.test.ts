@@ -79,6 +79,7 @@ describe('operations', () => {
       expect(Object.keys(route.responses)).toContainEqual(expect.stringMatching(/^2\d\d$/));
     }
     expect((await app.ask({ url: '/docs' })).body).toContain('swagger-ui');
+    expect(await app.ask({ url: '/' })).toMatchObject({ statusCode: 302, headers: { location: '/docs' } });
   });
 });
 
