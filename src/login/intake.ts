@@ -9,6 +9,8 @@ export type Leave = (nowMs: number) => void;
 export interface Intake {
   /** Nobody else may enter. */
   readonly isFull: boolean;
+  /** Who enters now waits for his turn. */
+  readonly hasLine: boolean;
   /** Resolves when the login may go to the directory; what it gives is to be called once, when that has answered. */
   enter(): Promise<Leave>;
   /** Seconds after which somebody who is refused shall come back: each call takes a place in the line. */
@@ -61,6 +63,9 @@ export function createIntake(underWayMax = UNDER_WAY_MAX, waitingMax = WAITING_M
     else next(leave);
   };
   return {
+    get hasLine() {
+      return underWay >= underWayMax;
+    },
     get isFull() {
       return underWay >= underWayMax && waiting.length >= Math.min(waitingMax, WAITING_S_MAX * rate);
     },

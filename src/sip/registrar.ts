@@ -204,7 +204,8 @@ async function registerWhereHeIs(context: SipContext, inbound: Inbound, attempt:
     if (owner !== undefined && (await registerAt(context, inbound, credentials, owner, relay, hops))) return;
   }
   for (let tries = 1; tries <= TRIES_MAX; tries++) {
-    if (context.intake.isFull) {
+    // A node that gets no answer soon takes this one for dead.
+    if (inbound.vouched === undefined ? context.intake.isFull : context.intake.hasLine) {
       refuseNow(context, inbound);
       return;
     }

@@ -182,6 +182,18 @@ describe('where the owner does not answer', () => {
     expect([second.status, second.last.header('Retry-After')]).toEqual([503, '1']);
   });
 
+  it('because too many log in there, it says so at once, and is not taken for dead', async () => {
+    const { here, there, second } = await pair();
+    const { intake } = there.sip.context;
+    while (!intake.hasLine) void intake.enter();
+    second.register();
+    await settle();
+    expect([second.status, second.last.header('Retry-After')]).toEqual([503, '1']);
+    await here.time.advance(10_000);
+    expect(here.servers.other('there')?.name).toBe('there');
+    expect(here.directory.row('bob')?.location.server?.name).toBe('there');
+  });
+
   it('and the directory is away too, the phone is told to come back', async () => {
     const { here, second } = await registered();
     here.network.copies = ({ to: at }) => (at.host === THERE.host ? 0 : 1);

@@ -54,7 +54,6 @@ export type SoftphoneEvent =
   /** A heartbeat failed; the next one tries again. */
   | { readonly kind: 'trouble'; readonly reason: string };
 
-/** What a server answered instead of what was asked for; status 0: nobody answered. */
 /** What may be seen of a user; '' where there is nothing. */
 export interface Presence {
   readonly uid: string;
@@ -70,6 +69,7 @@ interface Watch {
   readonly seen: Map<string, string>;
 }
 
+/** What a server answered instead of what was asked for; status 0: nobody answered. */
 export class SoftphoneError extends Error {
   readonly status: number;
 
