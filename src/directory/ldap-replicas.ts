@@ -7,7 +7,8 @@ import type { Log, Timers } from '../base/ports.ts';
 import type { Directory, Finding } from './directory.ts';
 import { relativeTo } from './dn.ts';
 import type { LdapPool } from './ldap-pool.ts';
-import { toFound } from './ldap-tree.ts';
+import type { Found } from './ldap-tree.ts';
+import { isResult, RESULT, toFound } from './ldap-tree.ts';
 import type { LdapUsers } from './ldap-users.ts';
 
 /** Between two probes. */
@@ -125,9 +126,15 @@ async function progressOf({ pool }: LdapSource, base: string): Promise<Progress>
   return new Map(values.map((csn) => [csn.split('#')[2] ?? '', csn]));
 }
 
-async function readEntry(pool: LdapPool, dn: string, attributes: string[]) {
-  const { searchEntries } = await pool.use((client) => client.search(dn, { scope: 'base', attributes }));
-  return searchEntries.map(toFound);
+/** [] where it is not there, as in a tree that is still empty. */
+async function readEntry(pool: LdapPool, dn: string, attributes: string[]): Promise<Found[]> {
+  try {
+    const { searchEntries } = await pool.use((client) => client.search(dn, { scope: 'base', attributes }));
+    return searchEntries.map(toFound);
+  } catch (error) {
+    if (isResult(error, RESULT.noSuchObject)) return [];
+    throw error;
+  }
 }
 
 function hasAll(progress: Progress, wanted: Progress): boolean {

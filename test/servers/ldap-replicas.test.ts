@@ -128,6 +128,23 @@ describe('a replica that lags', () => {
   });
 });
 
+it('a tree that is empty, of the provider or of a replica, is a finding of check and no failure', async () => {
+  const empty = await startSlapd();
+  const opened = [await open(empty.url, [root(empty)]), await open(provider.url, [root(empty)])];
+  try {
+    const messages = await Promise.all(
+      opened.map(async (one) =>
+        (await one.check()).filter(({ subject }) => subject === 'LDAP replicas').map(({ message }) => message),
+      ),
+    );
+    const text = (part: string): string => expect.stringContaining(part) as string;
+    expect(messages).toEqual([[text('does not tell how far'), text('has caught up')], [text('lags')]]);
+  } finally {
+    await Promise.all(opened.map((one) => one.close()));
+    await empty.stop();
+  }
+});
+
 describe('a replica that dies or hangs', () => {
   it('costs no read its answer, and is read from again when it is back', async () => {
     await Promise.all(replicas.map((one) => one.kill()));
