@@ -41,11 +41,12 @@ interface ReplicasOptions {
 type Progress = ReadonlyMap<string, string>;
 
 interface Replica extends LdapSource {
-  isUsed: boolean;
+  /** Null before it was looked at, so that the log tells of one that never answers too. */
+  isUsed: boolean | null;
 }
 
 export function ldapReplicas({ provider, replicas, base, timers, log }: ReplicasOptions): LdapReplicas {
-  const all = replicas.map((source): Replica => ({ ...source, isUsed: false }));
+  const all = replicas.map((source): Replica => ({ ...source, isUsed: null }));
   /** What the provider had at the last probe. */
   let mark: Progress | null = null;
   let next = 0;
@@ -80,7 +81,7 @@ export function ldapReplicas({ provider, replicas, base, timers, log }: Replicas
 
   /** Undefined where none can be read from. */
   const ask = async <Answer>(work: (users: LdapUsers) => Promise<Answer>): Promise<Answer | undefined> => {
-    const used = all.filter(({ isUsed }) => isUsed);
+    const used = all.filter(({ isUsed }) => isUsed === true);
     const replica = used[next++ % used.length];
     if (replica === undefined) return undefined;
     try {

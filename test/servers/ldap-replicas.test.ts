@@ -6,6 +6,7 @@ import type { Directory, Entry } from '../../src/directory/directory.ts';
 import { openLdap } from '../../src/directory/ldap.ts';
 import { PROBE_MS } from '../../src/directory/ldap-replicas.ts';
 import { online } from '../support/directory-samples.ts';
+import { freePort } from '../support/programs.ts';
 import { silentLog } from '../support/silent-log.ts';
 import { ROOT_DN, ROOT_PASSWORD, startSlapd } from '../support/slapd.ts';
 import type { Slapd } from '../support/slapd.ts';
@@ -143,6 +144,13 @@ it('a tree that is empty, of the provider or of a replica, is a finding of check
     await Promise.all(opened.map((one) => one.close()));
     await empty.stop();
   }
+});
+
+it('the log tells of a replica that has never answered', async () => {
+  const dead = `ldap://127.0.0.1:${await freePort()}`;
+  const opened = await open(provider.url, [dead]);
+  await expect.poll(() => notes, NOTICED).toContainEqual({ replica: dead, why: 'it does not answer' });
+  await opened.close();
 });
 
 describe('a replica that dies or hangs', () => {
