@@ -20,78 +20,13 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "load.h"
+
 enum { BATCH = 64, REPLY_BYTES = 2048, ACK_BYTES = 1024 };
 
 /* What was not answered for so long is lost. */
 static const double SILENCE_S = 0.25;
 static const double PAUSE_S = 10e-6;
-
-static double seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec + t.tv_nsec * 1e-9;
-}
-
-static void fail(const char *what) {
-  perror(what);
-  exit(1);
-}
-
-static struct iovec *read_datagrams(const char *path, long *count) {
-  FILE *file = fopen(path, "rb");
-  if (!file || fseek(file, 0, SEEK_END)) fail(path);
-  long size = ftell(file), room = 1024, n = 0;
-  uint8_t *bytes = malloc(size);
-  struct iovec *datagrams = malloc(room * sizeof *datagrams);
-  rewind(file);
-  if (!bytes || !datagrams || fread(bytes, 1, size, file) != (size_t)size) fail(path);
-  for (long at = 0; at + 2 <= size;) {
-    long length = bytes[at] | bytes[at + 1] << 8;
-    if (n == room && !(datagrams = realloc(datagrams, (room *= 2) * sizeof *datagrams))) fail("memory");
-    datagrams[n++] = (struct iovec){bytes + at + 2, length};
-    at += 2 + length;
-  }
-  fclose(file);
-  *count = n;
-  return datagrams;
-}
-
-static int open_socket(int port, int source_port) {
-  int fd = socket(AF_INET, SOCK_DGRAM, 0), room = 4 << 20;
-  struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(source_port)};
-  struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons(port)};
-  here.sin_addr.s_addr = there.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-  if (bind(fd, (void *)&here, sizeof here) || connect(fd, (void *)&there, sizeof there)) fail("bind");
-  return fd;
-}
-
-/* Replies that the caller wants to see: kept until the end, since printing would hold up the load. */
-static struct iovec *samples;
-static long sample_count, sample_room;
-
-static void keep(const uint8_t *reply, size_t length) {
-  if (sample_count == sample_room) {
-    sample_room = sample_room ? sample_room * 2 : 1024;
-    if (!(samples = realloc(samples, sample_room * sizeof *samples))) fail("memory");
-  }
-  samples[sample_count] = (struct iovec){malloc(length), length};
-  memcpy(samples[sample_count++].iov_base, reply, length);
-}
-
-static void print_samples(void) {
-  printf("\"samples\":[");
-  for (long i = 0; i < sample_count; i++) {
-    const uint8_t *bytes = samples[i].iov_base;
-    printf(i ? ",\"" : "\"");
-    for (size_t k = 0; k < samples[i].iov_len; k++) {
-      putchar("0123456789abcdef"[bytes[k] >> 4]);
-      putchar("0123456789abcdef"[bytes[k] & 15]);
-    }
-    printf("\"");
-  }
-  printf("]");
-}
 
 static size_t append(uint8_t *to, size_t at, const uint8_t *from, const uint8_t *end) {
   if (!from || !end || at + (end - from) > ACK_BYTES) fail("ACK");

@@ -21,75 +21,13 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "load.h"
+
 enum { BATCH = 64, BYTES = 4096, OUT = 4 * BATCH, ROUTES = 8, BAD_KEPT = 16 };
 
 /* Nothing came for so long: what is under way is lost. */
 static const double SILENCE_S = 3;
 static const double PAUSE_S = 10e-6;
-
-static double seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec + t.tv_nsec * 1e-9;
-}
-
-static void fail(const char *what) {
-  perror(what);
-  exit(1);
-}
-
-static struct iovec *read_requests(const char *path, long *count) {
-  FILE *file = fopen(path, "rb");
-  if (!file || fseek(file, 0, SEEK_END)) fail(path);
-  long size = ftell(file), room = 1024, n = 0;
-  uint8_t *bytes = malloc(size);
-  struct iovec *requests = malloc(room * sizeof *requests);
-  rewind(file);
-  if (!bytes || !requests || fread(bytes, 1, size, file) != (size_t)size) fail(path);
-  for (long at = 0; at + 2 <= size;) {
-    long length = bytes[at] | bytes[at + 1] << 8;
-    if (n == room && !(requests = realloc(requests, (room *= 2) * sizeof *requests))) fail("memory");
-    requests[n++] = (struct iovec){bytes + at + 2, length};
-    at += 2 + length;
-  }
-  fclose(file);
-  *count = n;
-  return requests;
-}
-
-static int open_socket(int port, int source_port) {
-  int fd = socket(AF_INET, SOCK_DGRAM, 0), room = 4 << 20;
-  struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(source_port)};
-  struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons(port)};
-  here.sin_addr.s_addr = there.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-  if (bind(fd, (void *)&here, sizeof here) || connect(fd, (void *)&there, sizeof there)) fail("bind");
-  return fd;
-}
-
-/* Answers that the caller wants to see: kept until the end, since printing would hold up the load. */
-static struct iovec *samples;
-static long sample_count, sample_room;
-
-static void keep(const char *answer, size_t length) {
-  if (sample_count == sample_room) {
-    sample_room = sample_room ? sample_room * 2 : 1024;
-    if (!(samples = realloc(samples, sample_room * sizeof *samples))) fail("memory");
-  }
-  samples[sample_count] = (struct iovec){malloc(length), length};
-  memcpy(samples[sample_count++].iov_base, answer, length);
-}
-
-static void print_samples(void) {
-  printf("\"samples\":[");
-  for (long i = 0; i < sample_count; i++) {
-    const uint8_t *bytes = samples[i].iov_base;
-    printf(i ? ",\"" : "\"");
-    for (size_t k = 0; k < samples[i].iov_len; k++) printf("%02x", bytes[k]);
-    printf("\"");
-  }
-  printf("]");
-}
 
 /* What is to be sent when the batch has been read. */
 static char out_bytes[OUT][BYTES];
@@ -248,7 +186,7 @@ static void take_request(const char *message, size_t length) {
 int main(int argc, char **argv) {
   if (argc != 7) return 2;
   long count, sent = 0, window = atol(argv[4]), brings = atol(argv[5]);
-  struct iovec *requests = read_requests(argv[1], &count);
+  struct iovec *requests = read_datagrams(argv[1], &count);
   int fd = open_socket(atoi(argv[2]), atoi(argv[3]));
   sample_every = atol(argv[6]);
   snprintf(contact, sizeof contact, "Contact: <sip:phone@127.0.0.1:%d>\r\n", atoi(argv[3]));
