@@ -95,6 +95,8 @@ export interface SipContext extends SipDeps {
   flows: Flows;
   /** A session that came over a connection lives no longer than that. */
   readonly bind: (row: number, flow: Flow) => void;
+  /** This connection has closed: its sessions end. */
+  readonly unbind: (flow: Flow) => void;
   /** The flow over which the session was registered; undefined where it is closed. */
   readonly flowOf: (row: number) => Flow | undefined;
 }

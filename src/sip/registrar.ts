@@ -191,6 +191,9 @@ async function registerNew(context: SipContext, inbound: Inbound, key: string, a
     answerFailure(context, inbound, error);
   } finally {
     waiting.delete(key);
+    // It has closed meanwhile: nobody would tell of that again.
+    const { flow } = inbound;
+    if (flow.isReliable && context.flows.findConnection(flow.id) === undefined) context.unbind(flow);
   }
 }
 

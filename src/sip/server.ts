@@ -67,6 +67,9 @@ export function createSip(deps: SipDeps): SipServer {
     bind: (row, flow) => {
       bound.bind(row, flow);
     },
+    unbind: (flow) => {
+      if (!isStopping) endAll(cases, bound.take(flow));
+    },
     flowOf: (row) => bound.flowOf(row, context.flows),
   };
 
@@ -95,10 +98,7 @@ export function createSip(deps: SipDeps): SipServer {
       onClosed(flow) {
         transactions.flowClosed(flow);
         if (isStopping) return;
-        for (const cookie of bound.take(flow)) {
-          const row = table.findOpen(cookie);
-          if (row >= 0) cases.logout(row);
-        }
+        context.unbind(flow);
         for (const relayed of context.relays.take(flow)) tellClosed(context, relayed);
       },
     },
@@ -121,6 +121,14 @@ export function createSip(deps: SipDeps): SipServer {
       transactions.close();
     },
   };
+}
+
+/** The sessions of these cookies. */
+function endAll(cases: SipDeps['cases'], cookies: readonly string[]): void {
+  for (const cookie of cookies) {
+    const row = cases.table.findOpen(cookie);
+    if (row >= 0) cases.logout(row);
+  }
 }
 
 /** A REGISTER makes no transaction, but where another node has sent it on. */

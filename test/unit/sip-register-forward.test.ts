@@ -471,6 +471,19 @@ describe('a node that is drained', () => {
     expect(users()).toEqual([1, 2]);
   });
 
+  it('tries who is refused there again after half a minute, and nobody else waits for him', async () => {
+    const { here, second, users, meet } = await drained();
+    here.directory.down = true;
+    for (let i = 0; i < 3; i++) await second();
+    here.directory.down = false;
+    for (let i = 0; i < 5; i++) await second();
+    expect(users()).toEqual([0, 3]);
+    await here.time.advance(25_000);
+    await meet();
+    for (let i = 0; i < 4; i++) await second();
+    expect(users()).toEqual([3, 0]);
+  });
+
   it('hands over by its own word only: what was said to one node is nothing to another, nor twice', async () => {
     const { here, there, second } = await drained();
     await second();

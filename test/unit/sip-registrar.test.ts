@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { settle } from '../support/clock.ts';
 import { serverRecord } from '../support/flows.ts';
 import type { SipNodeOptions } from '../support/sip-node.ts';
-import { AT, phone, sipNode } from '../support/sip-node.ts';
+import { AT, Phone, phone, sipNode } from '../support/sip-node.ts';
+import { memoryStreams } from '../support/streams.ts';
 
 async function started(options: SipNodeOptions = {}) {
   const node = await sipNode(options);
@@ -308,6 +309,27 @@ describe('a registration', () => {
     await settle();
     expect([alice.status, alice.contacts()]).toEqual([302, ['<sip:10.0.0.2:5060;vs-hops=1>']]);
   });
+});
+
+it('a connection that closes before its REGISTER is answered leaves no registration', async () => {
+  const streams = memoryStreams();
+  const { directory, table } = await started({ streams });
+  const stream = streams.connect(AT, { host: '10.0.0.9', port: 7_000 });
+  if (stream === null) throw new Error('refused');
+  const over = new Phone('alice', { host: '10.0.0.9', port: 7_000 }, (text) => {
+    stream.send(text);
+    for (const bytes of stream.received.splice(0)) over.heard(bytes);
+  });
+  over.transport = 'TCP';
+  directory.held = true;
+  over.register();
+  await settle();
+  stream.close();
+  directory.held = false;
+  directory.release();
+  await settle();
+  expect(directory.row('alice')?.location.epoch).toBe(1);
+  expect(table.users.find('alice')).toBe(-1);
 });
 
 it('answers go to the port of the Via where there is no rport', async () => {
