@@ -8,7 +8,10 @@ export interface Batches<Item, Answer> {
   readonly batchesMax: number;
   /** One item by itself, exactly as in a batch. */
   readonly single: (item: Item) => Promise<Answer>;
-  /** One answer an item, in their order. Rejects without having done anything where one of them stands in its way. */
+  /**
+   * One answer an item, in their order. Where it rejects, each item is done again by itself: what may be done by then
+   * must bear that.
+   */
   readonly batch: (items: readonly Item[]) => Promise<readonly Answer[]>;
 }
 
