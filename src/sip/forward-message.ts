@@ -5,6 +5,8 @@ import {
   CONTENT_LENGTH,
   FROM,
   MAX_FORWARDS,
+  P_ASSERTED_IDENTITY,
+  P_PREFERRED_IDENTITY,
   PROXY_AUTHORIZATION,
   ROUTE,
   TO,
@@ -55,11 +57,20 @@ export function forwardRequest(request: SipRequest, hop: Hop, realm: string | nu
   const ours = realm === null ? null : `realm="${realm}"`;
   head += linesWithout(request, (number, line) => {
     if (number === VIA || number === ROUTE || number === MAX_FORWARDS || number === CONTENT_LENGTH) return true;
+    if (isClaim(number)) return true;
     if (number === AUTHORIZATION || number === PROXY_AUTHORIZATION) return ours !== null && line().includes(ours);
     return number === 0 && isTicket(line());
   });
   const bytes = joined(head, request.body);
   return bytes.length > MESSAGE_BYTES_MAX ? null : bytes;
+}
+
+/**
+ * Who the sender says he is, which only a trust domain may be told (RFC 3325 5): phones are outside of ours, and no node
+ * says it of anybody, so that it goes no further whoever sends it.
+ */
+function isClaim(number: number): boolean {
+  return number === P_ASSERTED_IDENTITY || number === P_PREFERRED_IDENTITY;
 }
 
 function isTicket(line: string): boolean {
@@ -73,7 +84,7 @@ function isTicket(line: string): boolean {
 export function relayResponse(vias: string, response: SipResponse, more = ''): Buffer {
   const { text, body } = response;
   const line = text.slice(0, text.indexOf('\n')).trimEnd();
-  const kept = linesWithout(response, (number) => number === VIA || number === CONTENT_LENGTH);
+  const kept = linesWithout(response, (number) => number === VIA || number === CONTENT_LENGTH || isClaim(number));
   return joined(`${line}\r\n${vias}${kept}${more}`, body);
 }
 

@@ -62,6 +62,7 @@ const LISTS: readonly (readonly string[])[] = [
   ['Error-Info'],
   ['In-Reply-To'],
   ['P-Asserted-Identity'],
+  ['P-Preferred-Identity'],
   ['Path'],
   ['Proxy-Require'],
   ['Reason'],
@@ -153,6 +154,8 @@ export const PATH = headerNumber('Path');
 export const SUPPORTED = headerNumber('Supported');
 export const AUTHORIZATION = headerNumber('Authorization');
 export const PROXY_AUTHORIZATION = headerNumber('Proxy-Authorization');
+export const P_ASSERTED_IDENTITY = headerNumber('P-Asserted-Identity');
+export const P_PREFERRED_IDENTITY = headerNumber('P-Preferred-Identity');
 /** Between nodes (edge-statements.ts). */
 export const EDGE = headerNumber('VS-Edge');
 export const USER_AGENT = headerNumber('User-Agent');

@@ -212,6 +212,29 @@ describe('a call through us', () => {
     expect(bob.request().headers('Authorization')).toEqual([headers.Authorization[1]]);
   });
 
+  it('an identity that a phone asserts goes no further, in whichever request or response (RFC 3325 5)', async () => {
+    const { alice, bob } = await withBob();
+    const claims = {
+      'p-asserted-identity': ['"The Boss" <sip:boss@vserver>', '<tel:+8610017676>'],
+      'P-Preferred-Identity': '<sip:boss@vserver>',
+    };
+    const none = (message: { headers(name: string): readonly string[] }): void => {
+      for (const name of Object.keys(claims)) expect(message.headers(name)).toEqual([]);
+    };
+    alice.ask('INVITE', { ...to('bob'), headers: { ...to('bob').headers, ...claims } });
+    none(bob.request('INVITE'));
+    bob.reply(200, bob.request(), [
+      ['P-Asserted-Identity', '<sip:boss@vserver>'],
+      ['P-Preferred-Identity', '<sip:boss@vserver>'],
+    ]);
+    expect(statuses(alice)).toEqual([200]);
+    none(alice.last);
+    inDialog(alice, 'ACK', { headers: claims });
+    none(bob.request('ACK'));
+    inDialog(alice, 'INFO', { headers: claims });
+    none(bob.request('INFO'));
+  });
+
   it('is answered 480 at once where the connection of the callee is closed', async () => {
     const { alice, bob, sip, table } = await withBob();
     const [row = -1] = table.rowsOf(table.users.find('bob'));
