@@ -1,6 +1,7 @@
 /** The system calls of Linux that take many datagrams at once, by koffi, which may be missing. */
-import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
+import type { Koffi, NativeCall } from './koffi.ts';
+import { loadKoffi } from './koffi.ts';
 
 /** What is called of the C library. Each answers a number from 0 on, or the error number, negative. */
 export interface BatchCalls {
@@ -35,15 +36,6 @@ const SO_REUSEADDR = 2;
 const MSG_DONTWAIT = 0x40;
 const MACHINES = ['x64', 'arm64'];
 
-/** The part of koffi that is used. */
-interface Koffi {
-  load(library: null): { func(declaration: string): NativeCall };
-  errno(): number;
-  address(memory: ArrayBuffer): bigint;
-}
-
-type NativeCall = (...args: (number | ArrayBufferView | null)[]) => number;
-
 /** The calls, or why they can't be had. */
 export function loadBatchCalls(): BatchCalls | string {
   const { platform, arch } = process;
@@ -52,7 +44,7 @@ export function loadBatchCalls(): BatchCalls | string {
   }
   let calls: BatchCalls;
   try {
-    calls = callsBy(createRequire(import.meta.url)('koffi') as Koffi);
+    calls = callsBy(loadKoffi());
   } catch (error) {
     return `the package koffi can't be loaded (${error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : 'it failed'})`;
   }

@@ -3,6 +3,7 @@
  * they say is what replies.ts and encode.ts make of the same, which a property test holds them to.
  */
 import { ADDRESS_BYTES, formatAddress, isIPv4At, readAddress } from '../base/address.ts';
+import { createHashRoom } from '../base/hashes.ts';
 import type { Address } from '../base/model.ts';
 import { NETWORKS, STATUSES } from '../base/model.ts';
 import { viewsOf } from '../base/views.ts';
@@ -11,7 +12,7 @@ import type { OnlineTable } from '../heartbeat/online.ts';
 import { CONTACT, DEVICE, KEY_BYTES, NOTE } from '../heartbeat/session-rows.ts';
 import { ALIAS, ITEM, TELEPHONES, UID } from '../heartbeat/profile.ts';
 import type { Sight } from '../locator/sight.ts';
-import { MAC_CHARACTERS, macInPlace, PAD_BYTES } from '../login/proof.ts';
+import { MAC_CHARACTERS, macInPlace, PAD_BYTES, writeMac } from '../login/proof.ts';
 import { DATAGRAM_BYTES_MAX } from './message.ts';
 
 /** `Ok` with the source as it was seen, signed by the session of `row`. The bytes are good until the next reply. */
@@ -65,8 +66,8 @@ const device = new Fields();
 const TEXTS_BYTES_MAX = 8 * 1024;
 
 /** Behind the room for the pad stands the message. */
-const room = Buffer.alloc(PAD_BYTES + TEXTS_BYTES_MAX + DATAGRAM_BYTES_MAX);
-const roomUpTo = viewsOf(room);
+const hashed = createHashRoom(PAD_BYTES + TEXTS_BYTES_MAX + DATAGRAM_BYTES_MAX);
+const room = hashed.bytes;
 const messageUpTo = viewsOf(room, PAD_BYTES);
 /** Where in `room` the next byte goes. */
 let at = PAD_BYTES;
@@ -93,9 +94,9 @@ const MAC_LINE_BYTES = END_OF_LINE.length + MAC.length + MAC_CHARACTERS + END.le
 
 function signed(table: OnlineTable, row: number): Buffer {
   put(END_OF_LINE);
-  const mac = macInPlace(table.sessions.keys, row * KEY_BYTES, roomUpTo(at));
+  const mac = macInPlace(table.sessions.keys, row * KEY_BYTES, hashed, at);
   put(MAC);
-  for (let i = 0; i < MAC_CHARACTERS; i++) room[at++] = mac.charCodeAt(i);
+  at = writeMac(hashed.view, at, mac);
   put(END);
   return messageUpTo(at);
 }

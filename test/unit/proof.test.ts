@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createHashRoom } from '../../src/base/hashes.ts';
 import {
   equalSecrets,
   httpToken,
@@ -11,6 +12,7 @@ import {
   proofOf,
   sessionKey,
   verifierOf,
+  writeMac,
 } from '../../src/login/proof.ts';
 
 const K = '304214cdcc8101944a81a02138c3c72b9c9f58b55b83730cfdadb67ab59a141e';
@@ -36,6 +38,7 @@ describe('the test vectors of PROTOCOL.md', () => {
 
 describe('macOf', () => {
   it('is HMAC-SHA-256 under the hex text of the key, over the head and, with a body, CRLF and the body', () => {
+    const room = createHashRoom(PAD_BYTES + 6_000);
     const lengths = { maxLength: 6_000, size: 'max' } as const;
     fc.assert(
       fc.property(
@@ -52,8 +55,11 @@ describe('macOf', () => {
           expect(macOf(key, bytes, end, bodyAt)).toBe(mac.slice(0, 32));
           if (bodyAt === bytes.length) {
             const keys = Buffer.concat([Buffer.alloc(7), key]);
-            const room = Buffer.concat([Buffer.alloc(PAD_BYTES), bytes.subarray(0, end)]);
-            expect(macInPlace(keys, 7, room)).toBe(mac);
+            room.bytes.set(bytes.subarray(0, end), PAD_BYTES);
+            const digest = macInPlace(keys, 7, room, PAD_BYTES + end);
+            expect(Buffer.from(digest.buffer).toString('hex')).toBe(mac);
+            expect(writeMac(room.view, 3, digest)).toBe(35);
+            expect(room.bytes.toString('latin1', 3, 35)).toBe(mac.slice(0, 32));
           }
         },
       ),
