@@ -16,6 +16,8 @@ export interface Timers {
   after(delayMs: number, run: () => void): Timer;
   /** Again and again, each `periodMs`. */
   every(periodMs: number, run: () => void): Timer;
+  /** Milliseconds of the clock by which they run, which never jumps; since when, is not told. */
+  now(): number;
 }
 
 export interface Random {

@@ -24,6 +24,7 @@ export const systemTimers: Timers = {
       },
     };
   },
+  now: () => performance.now(),
 };
 
 const RANDOM_POOL_BYTES = 8 * 1024;

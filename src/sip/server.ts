@@ -1,4 +1,5 @@
 /** The SIP edge: message → parse → transaction that waits for it, or else the handler of its method (methods.ts). */
+import { sharedTimers } from '../base/shared-timers.ts';
 import type { Message } from '../directory/message-store.ts';
 import { createIntake } from '../login/intake.ts';
 import type { EndReason } from '../login/session-ends.ts';
@@ -42,20 +43,21 @@ export interface SipServer {
 }
 
 export function createSip(deps: SipDeps): SipServer {
-  const { cases, counters, settings, timers } = deps;
+  const { cases, counters, settings } = deps;
+  const timers = sharedTimers(deps.timers);
   const { table, clock } = cases;
   const bound = createSessionFlows(table, Math.floor(clock.now() / 1000));
-  const transactions = createTransactions(timers);
   const ids = createIds(deps.random);
   let isOpen = false;
   let isStopping = false;
   const context: SipContext = {
     ...deps,
+    timers,
     domains: new Set(settings.domains),
     spent: createSpentNonces(),
     waiting: new Map(),
     intake: createIntake(),
-    transactions,
+    transactions: createTransactions(timers),
     ids,
     tokens: createFlowTokens(deps.clusterKey, ids.token(), clock, () => context.flows),
     statements: createEdgeStatements({ ...deps, name: cases.servers.me.name, clock }),
@@ -85,18 +87,18 @@ export function createSip(deps: SipDeps): SipServer {
         const message = isOpen ? readMessage(bytes, flow) : null;
         if (message === null) counters.datagramsDropped++;
         else if (message.kind === 'response') {
-          if (!transactions.receiveResponse(message)) counters.datagramsDropped++;
+          if (!context.transactions.receiveResponse(message)) counters.datagramsDropped++;
         } else if (message.kind === 'problem') {
           counters.datagramsMalformed++;
           const back = answerFlow(message.topVia, flow, context.flows);
           answerStranger(context, { request: message, flow: back }, message.status, [], message.reason);
-        } else if (isStateless(message) || !transactions.receiveRequest(message)) {
+        } else if (isStateless(message) || !context.transactions.receiveRequest(message)) {
           const back = answerFlow(message.topVia, flow, context.flows);
           onRequest(context, { request: message, flow: back, cameMs: clock.now() });
         }
       },
       onClosed(flow) {
-        transactions.flowClosed(flow);
+        context.transactions.flowClosed(flow);
         if (isStopping) return;
         context.unbind(flow);
         for (const relayed of context.relays.take(flow)) tellClosed(context, relayed);
@@ -118,7 +120,7 @@ export function createSip(deps: SipDeps): SipServer {
     turn: createHandOver(context),
     stop() {
       isStopping = true;
-      transactions.close();
+      context.transactions.close();
     },
   };
 }

@@ -41,6 +41,7 @@ function take(tx: Transaction, response: SipResponse): void {
   else {
     tx.enter('completed');
     tx.release();
+    tx.sendsNoMore();
   }
   user.onResponse?.(response);
   if (tx.state === 'completed') tx.lingerFor('K', T4);

@@ -79,6 +79,7 @@ export class SimNode {
     const timers: Timers = {
       after: (delayMs, go) => time.after(delayMs, () => this.#deliver(run, go)),
       every: (periodMs, go) => time.timers.every(periodMs, () => this.#tick(run, go)),
+      now: () => time.now,
     };
     const random = randomOf(chance);
     this.#wire = wires.plug(this.name);

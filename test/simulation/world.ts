@@ -70,6 +70,7 @@ export class SimTime {
       timer = this.after(periodMs, again);
       return { cancel: () => timer.cancel() };
     },
+    now: () => this.now,
   };
 
   /** Runs all that falls due within `ms`; promises settle between one moment and the next. */

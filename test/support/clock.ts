@@ -39,6 +39,7 @@ export function manualTime(startMs = 1_700_000_000_000): ManualTime {
     timers: {
       after: (delayMs, run) => start(delayMs, null, run),
       every: (periodMs, run) => start(periodMs, periodMs, run),
+      now: () => now,
     },
     async advance(ms) {
       const until = now + ms;

@@ -10,6 +10,7 @@ export function fastTime(factor: number): { readonly clock: Clock; readonly time
     timers: {
       after: (delayMs, run) => systemTimers.after(delayMs / factor, run),
       every: (periodMs, run) => systemTimers.every(periodMs / factor, run),
+      now: () => systemTimers.now() * factor,
     },
   };
 }

@@ -67,6 +67,7 @@ export async function httpApp(options: HttpAppOptions = {}) {
         };
       },
       every: (periodMs, run) => node.time.timers.every(periodMs, run),
+      now: () => node.time.timers.now(),
     },
     random: node.deps.random,
     log: { debug: keep, info: keep, warn: keep, error: keep },
