@@ -7,7 +7,8 @@ import type { AttributeNames } from './directory/attribute-names.ts';
 import { DEFAULT_ATTRIBUTE_NAMES } from './directory/attribute-names.ts';
 import type { Directory } from './directory/directory.ts';
 import { layered } from './directory/layered.ts';
-import { openLdap } from './directory/ldap.ts';
+import type { ImportBase } from './directory/import.ts';
+import { ldapBaseDn, openLdap } from './directory/ldap.ts';
 import { openMysql } from './directory/mysql.ts';
 import { openSqlite } from './directory/sqlite.ts';
 import { SETTINGS } from './settings.ts';
@@ -33,8 +34,16 @@ export async function openDirectory(config: Config, ports: BackendPorts): Promis
   }
 }
 
+/** Of the tree that the directory is, or shows. */
+export function baseOf({ directory, baseDn }: Pick<Config, 'directory' | 'baseDn'>): ImportBase {
+  return directory.startsWith('ldap')
+    ? { dn: ldapBaseDn(directory), others: 'left out' }
+    : { dn: baseDn, others: 'taken' };
+}
+
 function openOne(url: string, config: Config, ports: BackendPorts): Promise<Directory> {
-  const { baseDn, directoryDeadline: deadlineMs } = config;
+  const { directoryDeadline: deadlineMs } = config;
+  const { dn: baseDn } = baseOf(config);
   if (url.startsWith('sqlite:')) {
     return openSqlite({ path: url.slice('sqlite:'.length), log: ports.log, baseDn, deadlineMs });
   }

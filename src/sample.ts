@@ -8,6 +8,9 @@ import { importLdif } from './directory/import.ts';
 /** Stands in ldif/sample.ldif. */
 export const SAMPLE_USER = { uid: '10017676', password: 'secret' } as const;
 
+/** Wherever the tree begins here, the sample users are taken. */
+const SAMPLE_BASE = { dn: 'dc=netbbq,dc=com', others: 'taken' } as const;
+
 const SAMPLE = fileURLToPath(new URL('../ldif/sample.ldif', import.meta.url));
 
 /** Imports the sample tree into a directory that holds nothing yet; answers whether it did. */
@@ -18,6 +21,7 @@ export async function fillWithSample(directory: Directory, clock: Clock): Promis
   const files = [source];
   const report = await importLdif({
     directory,
+    base: SAMPLE_BASE,
     files,
     onProblem: 'stop',
     dryRun: false,

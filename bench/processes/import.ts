@@ -9,7 +9,7 @@ import { insertInBatches } from './raw-insert.ts';
 import { answer, built } from './talk.ts';
 
 const { loadConfig } = await built<typeof ConfigModule>('config.js');
-const { openDirectory } = await built<typeof BackendsModule>('backends.js');
+const { baseOf, openDirectory } = await built<typeof BackendsModule>('backends.js');
 const { systemClock, systemTimers } = await built<typeof SystemModule>('base/system.js');
 const { importLdif } = await built<typeof ImportModule>('directory/import.js');
 const { createLog } = await built<typeof LogModule>('logger.js');
@@ -26,6 +26,7 @@ answer(
       const start = performance.now();
       const { counts } = await importLdif({
         directory,
+        base: baseOf(config),
         files: [source],
         onProblem: 'skip',
         dryRun: false,

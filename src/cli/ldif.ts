@@ -6,8 +6,9 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { systemClock } from '../base/system.ts';
 import { exportLdif } from '../directory/export.ts';
-import type { ImportProgress, ImportReport, ImportSource } from '../directory/import.ts';
+import type { ImportBase, ImportProgress, ImportReport, ImportSource } from '../directory/import.ts';
 import { importLdif } from '../directory/import.ts';
+import { SETTINGS } from '../settings.ts';
 import type { Context } from './context.ts';
 import { act, withDirectory } from './context.ts';
 import { CommandError, EXIT, EXIT_CODES_HELP } from './failures.ts';
@@ -27,17 +28,14 @@ export function addImport(program: Command): void {
         'Missing parents are made; what is there already counts as unchanged, so an import can be run again.',
     )
     .option('-n, --dry-run', 'print what would be done; write nothing')
-    .addOption(
-      new Option('--on-error <what>', 'at a bad record')
-        .choices(['stop', 'skip'])
-        .default('stop', 'stop; up to 1,000 records behind it may be done all the same'),
-    )
+    .addOption(new Option('--on-error <what>', 'at a bad record').choices(['stop', 'skip']).default('stop'))
     .addHelpText('after', IMPORT_HELP);
   act<ImportOptions>(command, importFiles);
 }
 
 const IMPORT_HELP = `
-Bad records are named as file:line on stderr. A node that runs notices changed users within 60 s.
+Bad records are named as file:line on stderr. stop: what stands before the bad record is done, and nothing behind it; in
+an LDAP directory skip is the faster one. A node that runs notices changed users within 60 s.
 
 Examples:
   vserver import users.ldif --dry-run
@@ -78,15 +76,27 @@ async function importFiles(
 ): Promise<void> {
   const { dryRun = false, onError } = options;
   const files = names.map(source);
-  const report = await withDirectory(config(), (directory) =>
-    importLdif({ directory, files, onProblem: onError, dryRun, clock: systemClock, progress: meter(terminal) }),
-  );
+  const settings = config();
+  const base = (await import('../backends.ts')).baseOf(settings);
+  const given = { base, files, onProblem: onError, dryRun, clock: systemClock, progress: meter(terminal) };
+  const report = await withDirectory(settings, (directory) => importLdif({ directory, ...given }));
   terminal.progress('');
   for (const { file, line, dn, reason } of report.failures) {
     if (!terminal.json) terminal.say(`${file}:${line}: ${dn === '' ? '' : `${dn}: `}${reason}`);
   }
+  if (report.outside !== null && !terminal.json) terminal.say(outsideText(report.outside, base));
   terminal.answer({ dryRun, ...report }, summary(report, dryRun));
   if (report.counts.failed > 0) process.exitCode = EXIT.failed;
+}
+
+/** Another base DN may be an oversight, or a tree that moves here from elsewhere. */
+function outsideText(outside: NonNullable<ImportReport['outside']>, { dn, others }: ImportBase): string {
+  const { records, file, line, dn: first } = outside;
+  const done =
+    others === 'taken'
+      ? `they count as if they were. To keep their base DN, set ${SETTINGS.baseDn.env} to it`
+      : `they are left out. The base DN stands in ${SETTINGS.directory.env}`;
+  return `warning: ${records} records are not below the base DN ${dn} (the first: ${file}:${line}, ${first}): ${done}`;
 }
 
 function source(name: string): ImportSource {
@@ -118,9 +128,7 @@ function summary({ counts, plan, stopped }: ImportReport, dryRun: boolean): stri
   const counted = parts.length === 0 ? 'no records' : parts.map(([outcome, count]) => `${count} ${outcome}`).join(', ');
   const total = parts.reduce((sum, [, count]) => sum + count, 0);
   const more = dryRun && total > plan.length ? [`… and ${total - plan.length} more`] : [];
-  const end = stopped
-    ? '; stopped at a bad record, of those close behind it some may be done (--on-error skip goes on)'
-    : '';
+  const end = stopped ? '; stopped at a bad record, nothing behind it is done (--on-error skip goes on)' : '';
   return [...plan, ...more, `${dryRun ? 'Dry run, nothing written: ' : ''}${counted}${end}`].join('\n');
 }
 

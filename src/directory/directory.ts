@@ -155,8 +155,11 @@ export interface Directory {
   /** null removes it. */
   writeVariable(name: string, value: string | null): Promise<void>;
 
-  /** Applies LDIF records in order; one answer a record. Missing parents are made. Up to 1000 a call. */
-  apply(records: readonly LdifRecord[]): Promise<readonly Applied[]>;
+  /**
+   * Applies LDIF records in order; one answer a record. Missing parents are made. Up to 1000 a call. `stopAtFailure`: the
+   * answers end with the first record that failed, and nothing is done of what stands behind it.
+   */
+  apply(records: readonly LdifRecord[], stopAtFailure?: boolean): Promise<readonly Applied[]>;
   /** All regions, users (with what is stored of them, secrets too), servers and variables as `add` records. */
   entries(): AsyncIterable<LdifRecord>;
 

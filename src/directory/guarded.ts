@@ -73,7 +73,7 @@ export function guarded(inner: Directory, options: GuardOptions): GuardedDirecto
     removeServer: (name) => guard(() => inner.removeServer(name)),
     variable: (name) => guard(() => inner.variable(name)),
     writeVariable: (name, value) => guard(() => inner.writeVariable(name, value)),
-    apply: (batch) => guard(() => inner.apply(batch), BATCH_DEADLINE_MS),
+    apply: (batch, stopAtFailure) => guard(() => inner.apply(batch, stopAtFailure), BATCH_DEADLINE_MS),
     entries() {
       if (!breaker.health().up) throw unavailable();
       return inner.entries();

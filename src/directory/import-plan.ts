@@ -22,16 +22,25 @@ interface Plan {
 /**
  * In place of Directory.apply: what earlier records of the import make, rename and remove counts. Not looked at are the
  * attributes of an entry that an earlier record made or changed, those of regions, servers and variables, and
- * whether a region that is removed still has users.
+ * whether a region that is removed still has users. `hasPlace`: whether the directory has one for an entry of this DN.
  */
-export function planned(directory: PlanDirectory): (records: readonly LdifRecord[]) => Promise<Applied[]> {
+export function planned(
+  directory: PlanDirectory,
+  hasPlace: (dn: string) => boolean,
+): (records: readonly LdifRecord[], stopAtFailure: boolean) => Promise<Applied[]> {
   const plan: Plan = { directory, users: new Map(), named: new Map() };
-  return async (records) => {
+  return async (records, stopAtFailure) => {
     const outcomes: Applied[] = [];
-    for (const record of records) outcomes.push(await planOne(plan, record));
+    for (const record of records) {
+      const outcome = hasPlace(record.dn) ? await planOne(plan, record) : NO_PLACE;
+      outcomes.push(outcome);
+      if (stopAtFailure && outcome.outcome === 'failed') break;
+    }
     return outcomes;
   };
 }
+
+const NO_PLACE: Applied = { outcome: 'ignored', reason: 'not below the base DN' };
 
 async function planOne(plan: Plan, { dn, change }: LdifRecord): Promise<Applied> {
   if (parseDn(dn) === null) return failed('the dn is malformed');

@@ -2,6 +2,7 @@
 import { isUnavailable, VserverError } from '../base/errors.ts';
 import type { Clock } from '../base/ports.ts';
 import type { Applied, Directory, LdifRecord } from './directory.ts';
+import { normalDn } from './dn.ts';
 import { isProblem, parseLdif } from './ldif.ts';
 import type { PlanDirectory } from './import-plan.ts';
 import { planned } from './import-plan.ts';
@@ -38,17 +39,28 @@ export interface ImportReport {
   readonly failures: readonly ImportFailure[];
   /** Of a dry run, the first lines of what would happen. */
   readonly plan: readonly string[];
-  /** `stop` was asked for and a record failed: what stands behind it in the files was not read. */
+  /** `stop` was asked for and a record failed: nothing was done of what stands behind it. */
   readonly stopped: boolean;
+  /** Records whose DN is not below the base DN, and where the first of them stands; null where there are none. */
+  readonly outside: {
+    readonly records: number;
+    readonly file: string;
+    readonly line: number;
+    readonly dn: string;
+  } | null;
+}
+
+/** The base DN, and what the directory does with records of another one. */
+export interface ImportBase {
+  readonly dn: string;
+  readonly others: 'taken' | 'left out';
 }
 
 export interface ImportOptions {
   readonly directory: PlanDirectory & Pick<Directory, 'apply'>;
+  readonly base: ImportBase;
   readonly files: readonly ImportSource[];
-  /**
-   * `stop` ends at the first bad record. What stands before it is written; of the records behind it, those of the same
-   * batch may be too.
-   */
+  /** `stop` ends at the first bad record: what stands before it is written, and nothing behind it. */
   readonly onProblem: 'stop' | 'skip';
   /** Checks and says what would be done; nothing is written. */
   readonly dryRun: boolean;
@@ -69,10 +81,13 @@ const PLAN_LINES_MAX = 100;
  * @throws VserverError DIRECTORY_UNAVAILABLE (or OVERLOADED), with file and line, where the directory is lost midway
  */
 export async function importLdif(options: ImportOptions): Promise<ImportReport> {
-  const { directory, files, clock } = options;
-  const tally = newTally(options.onProblem === 'stop');
+  const { directory, base, files, clock } = options;
+  const stops = options.onProblem === 'stop';
+  const isOutside = outsideOf(base.dn);
+  const tally = newTally(stops, isOutside);
   const meter = progressMeter(files, tally, options.progress, clock);
-  const apply = options.dryRun ? planned(directory) : (records: readonly LdifRecord[]) => directory.apply(records);
+  const plan = planned(directory, (dn) => base.others === 'taken' || !isOutside(dn));
+  const apply: Apply = (records) => (options.dryRun ? plan(records, stops) : directory.apply(records, stops));
   for (const file of files) {
     if (tally.stopped) break;
     await importFile(file, apply, tally, meter);
@@ -83,6 +98,16 @@ export async function importLdif(options: ImportOptions): Promise<ImportReport> 
     failures: tally.failures,
     plan: options.dryRun ? tally.plan : [],
     stopped: tally.stopped,
+    outside: tally.outside,
+  };
+}
+
+/** Whether a DN is neither below the base nor above it: an LDIF of the whole tree begins with what is above. */
+function outsideOf(base: string): (dn: string) => boolean {
+  const own = `,${normalDn(base)}`;
+  return (dn) => {
+    const other = `,${normalDn(dn)}`;
+    return !other.endsWith(own) && !own.endsWith(other);
   };
 }
 
@@ -132,13 +157,13 @@ async function write(
   } catch (error) {
     throw interrupted(error, file.name, records);
   }
-  records.forEach((record, i) => {
+  for (const [i, { line, dn }] of records.entries()) {
     const applied = outcomes[i];
     if (applied === undefined) throw new Error('apply gave no answer for a record');
-    if (applied.outcome === 'failed') {
-      tally.fail({ file: file.name, line: record.line, dn: record.dn, reason: applied.reason });
-    } else tally.count(applied, record.dn);
-  });
+    if (applied.outcome === 'failed') tally.fail({ file: file.name, line, dn, reason: applied.reason });
+    else tally.count(applied, { file: file.name, line, dn });
+    if (tally.stopped) break;
+  }
   meter.report(false);
 }
 
@@ -158,14 +183,16 @@ interface Tally {
   readonly failures: ImportFailure[];
   readonly plan: string[];
   readonly stopped: boolean;
-  count(applied: Applied, dn: string): void;
+  readonly outside: ImportReport['outside'];
+  count(applied: Applied, record: Omit<ImportFailure, 'reason'>): void;
   fail(failure: ImportFailure): void;
 }
 
-function newTally(stopAtFailure: boolean): Tally {
+function newTally(stopAtFailure: boolean, isOutside: (dn: string) => boolean): Tally {
   const counts = { added: 0, changed: 0, removed: 0, renamed: 0, unchanged: 0, ignored: 0, failed: 0 };
   const failures: ImportFailure[] = [];
   const plan: string[] = [];
+  let outside: ImportReport['outside'] = null;
   return {
     counts,
     failures,
@@ -173,8 +200,13 @@ function newTally(stopAtFailure: boolean): Tally {
     get stopped() {
       return stopAtFailure && counts.failed > 0;
     },
-    count(applied, dn) {
+    get outside() {
+      return outside;
+    },
+    count(applied, record) {
+      const { dn } = record;
       counts[applied.outcome]++;
+      if (isOutside(dn)) outside = { ...(outside ?? record), records: (outside?.records ?? 0) + 1 };
       if (plan.length < PLAN_LINES_MAX) plan.push(`${applied.outcome} ${dn}`);
     },
     fail(failure) {

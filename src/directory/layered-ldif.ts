@@ -11,26 +11,30 @@ import { mergedUser } from './layered-users.ts';
 const USERS_AT_ONCE = 100;
 const EMPTY: Attributes = new Map();
 
-/** Servers and variables go to the state, all else to the first directory; READ_ONLY before anything was done. */
+/** See Directory.apply. Servers and variables go to the state, all else to the first directory; in the order of the file. */
 export async function applyLayered(
   first: Directory,
   state: Directory,
   names: AttributeNames,
   records: readonly LdifRecord[],
+  stopAtFailure = false,
 ): Promise<readonly Applied[]> {
-  const own = records.filter((record) => !isOfState(record, names));
-  const applied = own.length === 0 ? [] : await first.apply(own);
-  for (const [i, { outcome }] of applied.entries()) {
-    const record = own[i];
-    if (record !== undefined) await follow(state, names, record, outcome);
+  const outcomes: Applied[] = [];
+  while (outcomes.length < records.length) {
+    const rest = records.slice(outcomes.length);
+    const isState = rest[0] !== undefined && isOfState(rest[0], names);
+    const end = rest.findIndex((record) => isOfState(record, names) !== isState);
+    const run = end < 0 ? rest : rest.slice(0, end);
+    const applied = await (isState ? state : first).apply(run, stopAtFailure);
+    for (const [i, { outcome }] of isState ? [] : applied.entries()) {
+      const record = run[i];
+      if (record !== undefined) await follow(state, names, record, outcome);
+    }
+    outcomes.push(...applied);
+    if (stopAtFailure && applied.at(-1)?.outcome === 'failed') break;
+    if (applied.length < run.length) throw new Error('a directory must answer every record');
   }
-  const others = await state.apply(records.filter((record) => isOfState(record, names)));
-  const [ofFirst, ofState] = [applied.values(), others.values()];
-  return records.map((record) => {
-    const { value } = (isOfState(record, names) ? ofState : ofFirst).next();
-    if (value === undefined) throw new Error('a directory must answer every record');
-    return value;
-  });
+  return outcomes;
 }
 
 /** The first directory's records, users whole, servers and variables as they are seen. */

@@ -71,7 +71,8 @@ export function layered(
       writing(first, state, uid, () => state.writeLocation(uid, location, epoch)),
     messages: state.messages && layeredMessages(first, state, state.messages),
     variable: async (name) => (await state.variable(name)) ?? first.variable(name),
-    apply: (records: readonly LdifRecord[]): Promise<readonly Applied[]> => applyLayered(first, state, names, records),
+    apply: (records: readonly LdifRecord[], stopAtFailure?: boolean): Promise<readonly Applied[]> =>
+      applyLayered(first, state, names, records, stopAtFailure),
     entries: () => layeredEntries(first, state, names),
     async ping() {
       await Promise.all([first.ping(), state.ping()]);

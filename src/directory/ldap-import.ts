@@ -14,9 +14,39 @@ import { validateUser, validateVariable } from './validate.ts';
 
 const IN_FLIGHT_MAX = 32;
 
-/** Records of one entry keep their order, a parent comes before what is below it; removing waits for all before. */
-export async function ldapImport(context: LdapContext, records: readonly LdifRecord[]): Promise<readonly Applied[]> {
+/** See Directory.apply. */
+export async function ldapImport(
+  context: LdapContext,
+  records: readonly LdifRecord[],
+  stopAtFailure: boolean,
+): Promise<readonly Applied[]> {
   const taken = await takenUids(context, records);
+  const answers = await (stopAtFailure ? oneByOne : manyAtOnce)(context, records, taken);
+  context.users.forgetRegions();
+  return answers;
+}
+
+/** Only the server knows whether it refuses a record: what stands behind it must wait for that. */
+async function oneByOne(
+  context: LdapContext,
+  records: readonly LdifRecord[],
+  taken: Map<string, string>,
+): Promise<readonly Applied[]> {
+  const answers: Applied[] = [];
+  for (const record of records) {
+    const answer = await applyOne(context, record, taken);
+    answers.push(answer);
+    if (answer.outcome === 'failed') break;
+  }
+  return answers;
+}
+
+/** Records of one entry keep their order, a parent comes before what is below it; removing waits for all before. */
+async function manyAtOnce(
+  context: LdapContext,
+  records: readonly LdifRecord[],
+  taken: Map<string, string>,
+): Promise<readonly Applied[]> {
   const answers: Promise<Applied>[] = [];
   const inFlight = new Set<Promise<unknown>>();
   const last = new Map<string, Promise<unknown>>();
@@ -33,7 +63,6 @@ export async function ldapImport(context: LdapContext, records: readonly LdifRec
     last.set(dn, done);
     if (barrier) await done;
   }
-  context.users.forgetRegions();
   return Promise.all(answers);
 }
 

@@ -48,12 +48,18 @@ export interface LdapOptions {
 /** Of the deadline. */
 const REPLICA_SHARE = 4;
 
+/** Of `ldap://host:port/base-dn`. @throws VserverError SETTINGS where there is none */
+export function ldapBaseDn(url: string): string {
+  const base = decodeURIComponent(new URL(url).pathname.slice(1));
+  if (base === '') throw new VserverError('SETTINGS', 'the LDAP address has no base DN: ldap://host:port/base-dn');
+  return base;
+}
+
 /** Opens nothing yet: the first operation connects, so that a node starts while the server is down. */
 export function openLdap(options: LdapOptions): Promise<Directory> {
   const { log, clock, deadlineMs = 2_000, connectionsMax = 8 } = options;
   const url = new URL(options.url);
-  const base = decodeURIComponent(url.pathname.slice(1));
-  if (base === '') throw new VserverError('SETTINGS', 'the LDAP address has no base DN: ldap://host:port/base-dn');
+  const base = ldapBaseDn(options.url);
   const usersBase =
     options.usersBase === undefined || options.usersBase === '' ? `ou=users,${base}` : options.usersBase;
   const names = { ...DEFAULT_ATTRIBUTE_NAMES, ...options.names };
@@ -95,7 +101,7 @@ export function openLdap(options: LdapOptions): Promise<Directory> {
       write(() => writeLocation(context, uid, location, epoch, users.takeRecent(uid))),
     messages: null,
     ...serversAndVariables(context, write),
-    apply: (records) => write(() => ldapImport(context, records)),
+    apply: (records, stopAtFailure = false) => write(() => ldapImport(context, records, stopAtFailure)),
     entries: () => treeEntries(context),
     async ping() {
       await pool

@@ -18,6 +18,7 @@ export async function applyRecords(
   driver: SqlDriver,
   read: SqlReader,
   records: readonly LdifRecord[],
+  stopAtFailure: boolean,
 ): Promise<readonly Applied[]> {
   const outcomes: Applied[] = [];
   while (outcomes.length < records.length) {
@@ -25,8 +26,9 @@ export async function applyRecords(
     const end = rest.findIndex((record) => !isUserAdd(record));
     const adds = end < 0 ? rest : rest.slice(0, end);
     const [next] = rest;
-    if (adds.length > 0) outcomes.push(...(await addUsers(driver, adds)));
+    if (adds.length > 0) outcomes.push(...(await addUsers(driver, adds, stopAtFailure)));
     else if (next !== undefined) outcomes.push(await applyOne(driver, read, next));
+    if (stopAtFailure && outcomes.at(-1)?.outcome === 'failed') break;
   }
   return outcomes;
 }
@@ -37,11 +39,15 @@ function isUserAdd({ dn, change }: LdifRecord): boolean {
 
 const RACES_MAX = 5;
 
-async function addUsers(driver: SqlDriver, records: readonly LdifRecord[]): Promise<readonly Applied[]> {
+async function addUsers(
+  driver: SqlDriver,
+  records: readonly LdifRecord[],
+  stopAtFailure: boolean,
+): Promise<readonly Applied[]> {
   const parsed = records.map(({ dn, change }) => parseUser(dn, attributesOf(change)));
   for (let tries = 1; ; tries++) {
     try {
-      return await driver.transaction('long', (tx) => addFresh(tx, parsed));
+      return await driver.transaction('long', (tx) => addFresh(tx, parsed, stopAtFailure));
     } catch (error) {
       // Somebody else adds the same users at this moment: the next round sees what he has added.
       if (!(error instanceof VserverError) || error.code !== 'CONFLICT' || tries === RACES_MAX) throw error;
@@ -50,11 +56,15 @@ async function addUsers(driver: SqlDriver, records: readonly LdifRecord[]): Prom
 }
 
 /** @throws VserverError CONFLICT where one of the users came into being meanwhile. */
-async function addFresh(tx: SqlRunner, parsed: readonly (User | Failed)[]): Promise<readonly Applied[]> {
+async function addFresh(
+  tx: SqlRunner,
+  parsed: readonly (User | Failed)[],
+  stopAtFailure: boolean,
+): Promise<readonly Applied[]> {
   const users = parsed.filter((user): user is User => !isFailed(user));
   const regions = await regionsOf(tx, users);
   const fresh: User[] = [];
-  const outcomes = parsed.map((user): Applied => {
+  const judge = (user: User | Failed): Applied => {
     if (isFailed(user)) return user;
     const taken = regions.get(user.uid);
     if (taken === user.region) return { outcome: 'unchanged' };
@@ -62,7 +72,13 @@ async function addFresh(tx: SqlRunner, parsed: readonly (User | Failed)[]): Prom
     regions.set(user.uid, user.region);
     fresh.push(user);
     return { outcome: 'added' };
-  });
+  };
+  const outcomes: Applied[] = [];
+  for (const user of parsed) {
+    const outcome = judge(user);
+    outcomes.push(outcome);
+    if (stopAtFailure && outcome.outcome === 'failed') break;
+  }
   if ((await insertUsers(tx, fresh)) === 'duplicate') throw new VserverError('CONFLICT');
   for (const region of new Set(fresh.map((user) => user.region))) await ensureRegion(tx, region, '');
   return outcomes;

@@ -77,7 +77,7 @@ export function sqlDirectory(driver: SqlDriver, { log, baseDn }: SqlDirectoryOpt
     variable: (name) => read.variable(driver, name),
     writeVariable: (name, value) => writeVariable(driver, name, value),
 
-    apply: (records) => applyRecords(driver, read, records),
+    apply: (records, stopAtFailure = false) => applyRecords(driver, read, records, stopAtFailure),
     entries: () => exportEntries(driver, read, baseDn),
 
     async ping() {

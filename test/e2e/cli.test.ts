@@ -191,6 +191,15 @@ describe('without a node', () => {
     expect((await place.run(['user', 'del', 'x3'])).code).toBe(0);
   });
 
+  test('an import of another base DN is taken, but not in silence', async () => {
+    const ldif = 'dn: uid=x4,ou=usa,ou=users,dc=example,dc=org\nobjectClass: inetOrgPerson\nuid: x4\n';
+    const taken = await place.run(['import', '-'], { input: ldif });
+    expect(taken.stdout).toBe('1 added\n');
+    expect(taken.stderr).toContain('1 records are not below the base DN dc=netbbq,dc=com (the first: stdin:1, uid=x4,');
+    expect(taken.stderr).toContain('VSERVER_BASE_DN');
+    expect((await place.run(['user', 'del', 'x4'])).code).toBe(0);
+  });
+
   test('an export, with mode 0600, fills another directory with the same users', async () => {
     const file = join(place.data, 'all.ldif');
     expect((await place.run(['export', file])).code).toBe(0);

@@ -163,6 +163,22 @@ export function importing(get: () => Directory): void {
       expect(await get().find('bad1')).toBeNull();
       expect(await userOf(get(), 'good1')).toBeDefined();
     });
+
+    it('told to stop at a failure, does what stands before it and nothing behind it', async () => {
+      const bad = addUser('stop3', { xmlext: '<a>' });
+      const behind = record(`cn=STOPPED,ou=config,${CONTRACT_BASE_DN}`, {
+        type: 'add',
+        attributes: attributes({ objectClass: 'vserverVariable', cn: 'STOPPED', vsValue: 'x' }),
+      });
+      const records = [addUser('stop1'), addUser('stop2'), bad, addUser('stop4'), behind];
+      expect(outcomes(await get().apply(records, true))).toEqual(['added', 'added', 'failed']);
+      expect([...(await get().peek(['stop1', 'stop2', 'stop3', 'stop4'])).keys()].sort()).toEqual(['stop1', 'stop2']);
+      expect(await get().variable('STOPPED')).toBeNull();
+      const refused = modify('nobody', { operation: 'replace', attribute: 'displayName', values: ['New'] });
+      expect(outcomes(await get().apply([behind, refused, addUser('stop4')], true))).toEqual(['added', 'failed']);
+      expect(await get().find('stop4')).toBeNull();
+      await get().writeVariable('STOPPED', null);
+    });
   });
 }
 

@@ -14,17 +14,17 @@ function fakeDirectory(answer?: (record: LdifRecord) => Applied | undefined) {
   return {
     dns,
     batches,
-    async apply(records: readonly LdifRecord[]): Promise<Applied[]> {
+    async apply(records: readonly LdifRecord[], stopAtFailure = false): Promise<Applied[]> {
       if (++applying > 1) throw new Error('two batches at once');
       await Promise.resolve();
       batches.push(records.length);
-      const outcomes = records.map((record): Applied => {
-        const special = answer?.(record);
-        if (special !== undefined) return special;
-        if (dns.has(record.dn)) return { outcome: 'unchanged' };
-        dns.add(record.dn);
-        return { outcome: 'added' };
-      });
+      const outcomes: Applied[] = [];
+      for (const record of records) {
+        const outcome: Applied = answer?.(record) ?? { outcome: dns.has(record.dn) ? 'unchanged' : 'added' };
+        if (outcome.outcome === 'added') dns.add(record.dn);
+        outcomes.push(outcome);
+        if (stopAtFailure && outcome.outcome === 'failed') break;
+      }
       applying--;
       return outcomes;
     },
@@ -53,7 +53,8 @@ const users = (from: number, to: number): string =>
 function options(directory: ImportOptions['directory'], ...files: ImportSource[]): ImportOptions {
   let nowMs = 0;
   const clock = { now: () => (nowMs += 10) };
-  return { directory, files, onProblem: 'skip', dryRun: false, progress: () => undefined, clock };
+  const base = { dn: 'dc=x', others: 'taken' } as const;
+  return { directory, base, files, onProblem: 'skip', dryRun: false, progress: () => undefined, clock };
 }
 
 describe('an import', () => {
@@ -87,12 +88,30 @@ describe('an import', () => {
     expect(directory.dns.size).toBe(1_200);
   });
 
+  it('tells of records below another base DN, but not of what stands above the base', async () => {
+    const dns = [
+      'dc=x',
+      'ou=users, DC=X',
+      'dc=y',
+      'uid=1,ou=users,dc=y',
+      'uid=2,ou=users,dc=xx',
+      'uid=3,ou=users,dc=x',
+    ];
+    const text = dns.map((dn) => `dn: ${dn}\ncn: a\n\n`).join('');
+    const base = { dn: 'ou=users,dc=x', others: 'taken' } as const;
+    const report = await importLdif({ ...options(fakeDirectory(), source(text)), base });
+    expect(report.counts).toMatchObject({ added: 6 });
+    expect(report.outside).toEqual({ records: 3, file: 'a.ldif', line: 7, dn: 'dc=y' });
+    expect((await importLdif(options(fakeDirectory(), source(user(1))))).outside).toBeNull();
+  });
+
   it('told to stop, reads no further when the directory refuses a record', async () => {
     const directory = fakeDirectory((record) =>
       record.dn.startsWith('uid=500,') ? { outcome: 'failed', reason: 'refused' } : undefined,
     );
     const report = await importLdif({ ...options(directory, source(users(1, 5_000))), onProblem: 'stop' });
-    expect(report).toMatchObject({ stopped: true, counts: { added: 999, failed: 1 } });
+    expect(report).toMatchObject({ stopped: true, counts: { added: 499, failed: 1 } });
+    expect(directory.dns.size).toBe(499);
     expect(directory.batches).toEqual([1_000]);
   });
 
@@ -133,6 +152,15 @@ describe('a dry run', () => {
     expect(report.plan.slice(0, 2)).toEqual(['unchanged uid=1,ou=users,dc=x', 'added uid=2,ou=users,dc=x']);
     expect(report.plan[2]).toContain('failed uid=3,ou=users,dc=x: uid');
     expect(directory.batches).toEqual([]);
+  });
+
+  it('stops where the import would, and leaves out what the directory has no place for', async () => {
+    const text = `${user(1)}dn: uid=2,ou=users,dc=y\nuid: 2\n\ndn: uid=3,ou=users,dc=x\nuid: a:b\n\n${user(4)}`;
+    const base = { dn: 'dc=x', others: 'left out' } as const;
+    const given = { ...options(fakeDirectory(), source(text)), base, dryRun: true, onProblem: 'stop' } as const;
+    const report = await importLdif(given);
+    expect(report).toMatchObject({ stopped: true, outside: { records: 1, line: 4 } });
+    expect(report.counts).toMatchObject({ added: 1, ignored: 1, failed: 1 });
   });
 
   /** One change record a line. */
