@@ -5,7 +5,7 @@ import type { TextPlace } from '../heartbeat/session-rows.ts';
 import { REGISTRATION_FIELD_BYTE } from './bindings.ts';
 import { readDecimal } from './express-bytes.ts';
 import type { ExpressHead } from './express-head.ts';
-import { clear } from './express-head.ts';
+import { clear } from './express-lines.ts';
 import { CALL_ID, CONTACT } from './header-names.ts';
 import { EXPIRES_MAX } from './message.ts';
 import { skipBytes, TOKEN } from './syntax.ts';

@@ -7,7 +7,7 @@ import type { SessionRows } from '../heartbeat/session-rows.ts';
 import { KEY_BYTES } from '../heartbeat/session-rows.ts';
 import { hexValue } from './express-bytes.ts';
 import type { ExpressHead } from './express-head.ts';
-import { clear } from './express-head.ts';
+import { clear } from './express-lines.ts';
 import { skipBytes, TOKEN } from './syntax.ts';
 
 const NAMES = ['username', 'realm', 'nonce', 'uri', 'response', 'cnonce', 'nc', 'qop', 'algorithm'] as const;

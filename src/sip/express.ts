@@ -1,17 +1,21 @@
 /**
- * The express lane: the requests that make up nearly all of a node's load, answered from their bytes and the columns of
+ * The express lane: the messages that make up nearly all of a node's load, answered from their bytes and the columns of
  * the online table, without parsing them whole. A request that is in any way out of the ordinary is left to
  * parseMessage() and the handlers, which answer all, and these alike (held by test/unit/sip-express.test.ts).
  */
 import { bytesOf, equalsText } from '../base/bytes.ts';
 import type { SipContext } from './context.ts';
+import { createAnswerLane } from './express-answer.ts';
 import { ipv4End } from './express-bytes.ts';
-import type { IsOurs, UriPlace } from './express-head.ts';
+import type { IsOurs } from './express-head.ts';
 import { ExpressHead } from './express-head.ts';
+import type { UriPlace } from './express-lines.ts';
 import { createRedirectLane, isAckOfStateless } from './express-redirect.ts';
 import { createRegisterLane } from './express-register.ts';
 import { ExpressWriter } from './express-writer.ts';
 import type { Flow } from './flow.ts';
+
+const FIRST_OF_ANSWER = 0x53;
 
 /** `bytes`: one message, whole. False: nothing has been done, it is left to the others. */
 export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) => boolean {
@@ -28,7 +32,10 @@ export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) 
   const register = createRegisterLane(context, writer, isOurs);
   const redirect = createRedirectLane(context, writer, isOurs);
 
+  const answered = createAnswerLane(context.transactions);
+
   return (bytes, flow) => {
+    if (bytes[0] === FIRST_OF_ANSWER && answered(bytes)) return true;
     if (!head.read(bytes) || !isHost(head, head.from) || !isHost(head, head.to)) return false;
     if (head.method === 'REGISTER') return register(head, flow, clock.now());
     if (head.method === 'ACK') return isAckOfStateless(context, head);

@@ -106,11 +106,9 @@ export function deliverMessage(context: SipContext, row: number, message: Messag
     body: Buffer.from(body),
   };
   return new Promise((resolve) => {
-    sendRequest(context, target, request, {
-      onFinal: (status) => {
-        if (status < 300) resolve('taken');
-        else resolve(NOT_NOW.has(status) ? 'silent' : 'refused');
-      },
+    sendRequest(context, target, request, (status) => {
+      if (status < 300) resolve('taken');
+      else resolve(NOT_NOW.has(status) ? 'silent' : 'refused');
     });
   });
 }

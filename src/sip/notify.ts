@@ -28,7 +28,7 @@ export function createNotifier(context: SipContext): Outlet {
       ['Content-Type', PIDF_TYPE],
     ];
     const request = { method: 'NOTIFY', from, to, callId, cseq: dialogs.nextCSeq(row), headers };
-    sendRequest(context, { uri, flow, route }, { ...request, body: renderPidf(entity, seen) }, { onFinal });
+    sendRequest(context, { uri, flow, route }, { ...request, body: renderPidf(entity, seen) }, onFinal);
   };
 
   return {

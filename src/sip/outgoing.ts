@@ -5,7 +5,6 @@ import type { SipContext } from './context.ts';
 import { sipAddress } from './context.ts';
 import type { Flow } from './flow.ts';
 import { HEADERS_MAX } from './head.ts';
-import type { SipResponse } from './message.ts';
 import { MESSAGE_BYTES_MAX } from './message.ts';
 import { parseRegistration } from './bindings.ts';
 import { parseNameAddr } from './name-addr.ts';
@@ -36,14 +35,11 @@ export interface OwnRequest {
   readonly body?: Uint8Array;
 }
 
-export interface Outcome {
-  onProvisional?(response: SipResponse): void;
-  /**
-   * Once. Without a response: 408 (none came in time), 503 (the connection closed, or too much was going on), or 513
-   * (with what others put into it, it is too long or has too many headers).
-   */
-  onFinal(status: number, response: SipResponse | null): void;
-}
+/**
+ * Called once, with the status of the final response. Without one: 408 (none came in time), 503 (the connection closed,
+ * or too much was going on), or 513 (with what others put into it, it is too long or has too many headers).
+ */
+export type OnFinal = (status: number) => void;
 
 /**
  * The device of an open session, over its flow (RFC 5626) or by way of the node that it talks to (RFC 3327); null where
@@ -76,11 +72,11 @@ export function targetOfUri({ flows }: SipContext, uri: Uri): Target | null {
 }
 
 /** Values must hold no line end. The target may be kept: on a connection that has closed the outcome is 503. */
-export function sendRequest(context: SipContext, target: Target, request: OwnRequest, outcome: Outcome): void {
+export function sendRequest(context: SipContext, target: Target, request: OwnRequest, onFinal: OnFinal): void {
   const { uri, flow, route } = target;
   const { method, from, to, callId, cseq, headers = [], body } = request;
   if (flow.isReliable && context.flows.findConnection(flow.id) === undefined) {
-    outcome.onFinal(503, null);
+    onFinal(503);
     return;
   }
   const branch = context.ids.branch();
@@ -92,25 +88,18 @@ export function sendRequest(context: SipContext, target: Target, request: OwnReq
   head += `Content-Length: ${body?.length ?? 0}\r\n\r\n`;
   const length = head.length + (body?.length ?? 0);
   if (length > MESSAGE_BYTES_MAX || route.length + headers.length + OWN_HEADERS > HEADERS_MAX) {
-    outcome.onFinal(513, null);
+    onFinal(513);
     return;
   }
   const bytes = Buffer.allocUnsafe(length);
   bytes.write(head, 'latin1');
   if (body !== undefined) bytes.set(body, head.length);
-  let isOver = false;
-  const end = (status: number, response: SipResponse | null): void => {
-    if (isOver) return;
-    isOver = true;
-    outcome.onFinal(status, response);
-  };
   context.transactions.openClient({ method, branch }, bytes, flow, {
-    onResponse: (response) => {
-      if (response.status >= 200) end(response.status, response);
-      else outcome.onProvisional?.(response);
+    onStatus: (status) => {
+      if (status >= 200) onFinal(status);
     },
     onEnd: (reason: EndReason) => {
-      end(reason === 'timeout' ? 408 : 503, null);
+      onFinal(reason === 'timeout' ? 408 : 503);
     },
   });
 }

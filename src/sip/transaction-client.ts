@@ -1,7 +1,6 @@
 /** The client transaction of all methods but INVITE (RFC 3261 17.1.2). */
-import type { SipResponse } from './message.ts';
-import { T1, T2, T4 } from './transaction.ts';
-import type { States, Transaction } from './transaction.ts';
+import { T1, T2 } from './transaction.ts';
+import type { States, Transaction, TransactionEvent } from './transaction.ts';
 
 export const CLIENT: States = {
   trying(tx, event) {
@@ -13,7 +12,7 @@ export const CLIENT: States = {
       tx.pauseMs = Math.min(2 * tx.pauseMs, T2);
       resendAndWait(tx);
     } else if (event.type === 'timer') tx.end('timeout');
-    else if (event.type === 'response') take(tx, event.response);
+    else if (event.type === 'response') take(tx, event);
   },
 
   proceeding(tx, event) {
@@ -21,12 +20,7 @@ export const CLIENT: States = {
       tx.pauseMs = T2;
       resendAndWait(tx);
     } else if (event.type === 'timer') tx.end('timeout');
-    else if (event.type === 'response') take(tx, event.response);
-  },
-
-  /** Absorbs retransmissions of the response. */
-  completed(tx, event) {
-    if (event.type === 'timer') tx.end('done');
+    else if (event.type === 'response') take(tx, event);
   },
 };
 
@@ -35,14 +29,17 @@ function resendAndWait(tx: Transaction): void {
   tx.startTimer('E', tx.pauseMs);
 }
 
-function take(tx: Transaction, response: SipResponse): void {
+/**
+ * After a final response it is over. What timer K is for (17.1.2.2), to absorb retransmissions of the response, needs no
+ * transaction: a response that belongs to none is dropped.
+ */
+function take(tx: Transaction, { status, response }: TransactionEvent & { type: 'response' }): void {
   const { user } = tx;
-  if (response.status < 200) tx.move('proceeding');
+  if (status < 200) tx.move('proceeding');
   else {
-    tx.enter('completed');
     tx.release();
-    tx.sendsNoMore();
+    tx.end('done');
   }
-  user.onResponse?.(response);
-  if (tx.state === 'completed') tx.lingerFor('K', T4);
+  if (user.onStatus !== undefined) user.onStatus(status);
+  else if (response !== null) user.onResponse?.(response);
 }

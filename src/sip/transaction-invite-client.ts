@@ -19,24 +19,26 @@ export const INVITE_CLIENT: States = {
       tx.pauseMs *= 2;
       tx.startTimer('A', tx.pauseMs);
     } else if (event.type === 'timer') tx.end('timeout');
-    else if (event.type === 'response') take(tx, event.response);
+    else if (event.type === 'response' && event.response !== null) take(tx, event.response);
   },
 
   /** Waits without an end of its own: its user cancels. */
   proceeding(tx, event) {
-    if (event.type === 'response') take(tx, event.response);
+    if (event.type === 'response' && event.response !== null) take(tx, event.response);
   },
 
   /** 2xx come from several who answered, and again until their ACK: its user sees each. */
   accepted(tx, event) {
     if (event.type === 'timer') tx.end('done');
-    else if (event.type === 'response' && isSuccess(event.response)) tx.user.onResponse?.(event.response);
+    else if (event.type === 'response' && event.response !== null && isSuccess(event.response)) {
+      tx.user.onResponse?.(event.response);
+    }
   },
 
   /** The ACK is sent again for each retransmission of the response. */
   completed(tx, event) {
     if (event.type === 'timer') tx.end('done');
-    else if (event.type === 'response' && event.response.status >= 300) tx.resend();
+    else if (event.type === 'response' && event.status >= 300) tx.resend();
   },
 };
 

@@ -9,7 +9,7 @@ export const T1 = 500;
 export const T2 = 4_000;
 export const T4 = 5_000;
 
-export type TimerName = 'A' | 'B' | 'D' | 'E' | 'F' | 'G' | 'H' | 'I' | 'J' | 'K' | 'L' | 'M' | '100';
+export type TimerName = 'A' | 'B' | 'D' | 'E' | 'F' | 'G' | 'H' | 'I' | 'J' | 'L' | 'M' | '100';
 
 export type TransactionEvent =
   /** First, when the transaction stands in its table. */
@@ -19,8 +19,8 @@ export type TransactionEvent =
   | { readonly type: 'ack' }
   /** The server's own response. */
   | { readonly type: 'respond'; readonly status: number; readonly bytes: Buffer }
-  /** A response from the other end, to a client transaction. */
-  | { readonly type: 'response'; readonly response: SipResponse }
+  /** A response from the other end, to a client transaction; null where only its status was read. */
+  | { readonly type: 'response'; readonly status: number; readonly response: SipResponse | null }
   | { readonly type: 'timer'; readonly name: TimerName };
 
 /** timeout: no answer or no ACK came; transport: the flow has closed; dropped: there were too many. */
@@ -34,6 +34,8 @@ export type States = Readonly<Partial<Record<StateName, (tx: Transaction, event:
 export interface TransactionUser {
   /** Client: every response that is no retransmission (of 2xx to an INVITE: each one, RFC 6026 7.2). */
   onResponse?(response: SipResponse): void;
+  /** Client: instead of it, where nothing but the status is of interest. Not of an INVITE. */
+  onStatus?(status: number): void;
   /** Server: the INVITE is cancelled; that was answered 200 (RFC 3261 9.2). */
   onCancel?(): void;
   /** Last, where it ends without a final response: afterwards nobody waits for it. */

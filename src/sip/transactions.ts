@@ -37,6 +37,8 @@ export interface Transactions {
   mayKnow(method: string, branch: string, sentBy: string): boolean;
   /** True where the response belongs to a client transaction, which has dealt with it. */
   receiveResponse(response: SipResponse): boolean;
+  /** The same for a response of which only this was read; false also where its transaction needs all of it. */
+  receiveStatus(method: string, branch: string, status: number): boolean;
   /** For a request that receiveRequest() did not know and that is no ACK. */
   openServer(request: SipRequest, flow: Flow, user: TransactionUser): Transaction;
   /** Sends the request in `bytes`. Its top Via is ours, with this branch, which is unique. No ACK. */
@@ -56,8 +58,7 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
   const unfinished = new OldestFirst<Transaction>();
   /** Those that only answer retransmissions. */
   const lingering = new OldestFirst<Transaction>();
-  /** Of the flows that can close. */
-  const onFlow = new Map<string, Set<Transaction>>();
+  const onFlow = createFlowIndex();
   let bytes = 0;
 
   const dropOldest = (): void => (lingering.oldest() ?? unfinished.oldest())?.end('dropped');
@@ -75,15 +76,12 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
       running.delete(tx.key);
       leave(tx.place);
       bytes -= tx.size;
-      if (!tx.flow.isReliable) return;
-      const others = onFlow.get(tx.flow.id);
-      others?.delete(tx);
-      if (others?.size === 0) onFlow.delete(tx.flow.id);
+      onFlow.remove(tx);
     },
   };
 
   const open = (parts: TransactionParts): Transaction => {
-    const { key, flow } = parts;
+    const { key } = parts;
     // Two with the same key can't be told apart; the later one is the one that its user knows to be new.
     running.get(key)?.end('dropped');
     if (running.size >= limits.count) dropOldest();
@@ -92,7 +90,7 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
     while (bytes > limits.bytes && running.size > 0) dropOldest();
     running.set(key, tx);
     tx.place = unfinished.add(tx);
-    if (flow.isReliable) onFlow.set(flow.id, (onFlow.get(flow.id) ?? new Set()).add(tx));
+    onFlow.add(tx);
     tx.handle({ type: 'start' });
     return tx;
   };
@@ -108,8 +106,14 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
       !branch.startsWith(BRANCH_COOKIE) || running.has(branchKey(method, branch, sentBy)),
     receiveResponse(response) {
       const tx = running.get(clientKey(response.cseq.method, response.topVia.branch));
-      tx?.handle({ type: 'response', response });
+      tx?.handle({ type: 'response', status: response.status, response });
       return tx !== undefined;
+    },
+    receiveStatus(method, branch, status) {
+      const tx = running.get(clientKey(method, branch));
+      if (tx?.user.onStatus === undefined) return false;
+      tx.handle({ type: 'response', status, response: null });
+      return true;
     },
     openServer(request, flow, user) {
       const isInvite = request.method === 'INVITE';
@@ -125,13 +129,32 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
     },
     inviteOf: (cancel) => running.get(serverKey(cancel, 'INVITE')),
     flowClosed(flow) {
-      for (const tx of onFlow.get(flow.id) ?? []) tx.end('transport');
+      for (const tx of onFlow.of(flow)) tx.end('transport');
     },
     get count() {
       return running.size;
     },
     close() {
       for (const tx of running.values()) tx.end('dropped');
+    },
+  };
+}
+
+/** The transactions of each flow that can close. */
+function createFlowIndex() {
+  const byId = new Map<string, Set<Transaction>>();
+  return {
+    of: ({ id }: Flow): Iterable<Transaction> => byId.get(id) ?? [],
+    add(tx: Transaction): void {
+      const { isReliable, id } = tx.flow;
+      if (isReliable) byId.set(id, (byId.get(id) ?? new Set()).add(tx));
+    },
+    remove(tx: Transaction): void {
+      if (!tx.flow.isReliable) return;
+      const { id } = tx.flow;
+      const others = byId.get(id);
+      others?.delete(tx);
+      if (others?.size === 0) byId.delete(id);
     },
   };
 }

@@ -177,18 +177,38 @@ describe('client transaction of other methods (17.1.2)', () => {
     expect(ended).toEqual(['timeout']);
   });
 
-  it('completed: retransmissions of the response are absorbed until timer K', async () => {
-    const tx = ask('OPTIONS');
+  it('completed: it is over at once, and retransmissions of the response belong to nobody', async () => {
+    ask('OPTIONS');
     table.receiveResponse(response(200, 'OPTIONS'));
-    expect(table.receiveResponse(response(200, 'OPTIONS'))).toBe(true);
-    expect(tx.state).toBe('completed');
-    expect(responses).toEqual([200]);
-    await time.advance(5_000);
-    expect([sent, table.count]).toEqual([['0 OPTIONS'], 0]);
+    expect([responses, table.count, time.running()]).toEqual([[200], 0, 0]);
     expect(table.receiveResponse(response(200, 'OPTIONS'))).toBe(false);
+    await time.advance(5_000);
+    expect([responses, ended, sent]).toEqual([[200], [], ['0 OPTIONS']]);
   });
 
-  it('completed: over TCP timers E and K are zero', async () => {
+  it('of which only the status is of interest hears each, final or not, from a message that was not read whole too', () => {
+    const statuses: number[] = [];
+    const { topVia } = request('OPTIONS');
+    const bytes = Buffer.from(sipRequest('OPTIONS'));
+    table.openClient({ method: 'OPTIONS', branch: topVia.branch }, bytes, UDP, {
+      onStatus: (status) => void statuses.push(status),
+    });
+    expect(table.receiveStatus('NOTIFY', topVia.branch, 200)).toBe(false);
+    expect(table.receiveStatus('OPTIONS', topVia.branch, 100)).toBe(true);
+    table.receiveResponse(response(183, 'OPTIONS'));
+    expect(table.receiveStatus('OPTIONS', topVia.branch, 202)).toBe(true);
+    expect(table.receiveStatus('OPTIONS', topVia.branch, 202)).toBe(false);
+    expect([statuses, table.count]).toEqual([[100, 183, 202], 0]);
+  });
+
+  it('whose user wants the whole response gets no status alone', () => {
+    const { topVia } = request('OPTIONS');
+    ask('OPTIONS');
+    expect(table.receiveStatus('OPTIONS', topVia.branch, 200)).toBe(false);
+    expect(responses).toEqual([]);
+  });
+
+  it('over TCP nothing is sent again', async () => {
     ask('OPTIONS', TCP);
     await time.advance(5_000);
     table.receiveResponse(response(200, 'OPTIONS'));
