@@ -30,7 +30,17 @@ const MESSAGE = closed(
   },
   ['to', 'body'],
 );
-const SENT = closed({ id: STRING, outcome: { type: 'string', enum: ['delivered', 'stored'] } }, ['id', 'outcome']);
+const SENT = closed(
+  {
+    id: STRING,
+    outcome: {
+      type: 'string',
+      enum: ['delivered', 'stored'],
+      description: 'stored: he gets it when he comes, or within seconds where another node has him',
+    },
+  },
+  ['id', 'outcome'],
+);
 const WAITING = closed(
   {
     messages: {

@@ -9,7 +9,7 @@ import { isAmong } from '../locator/locate.ts';
 export type Sent =
   /** A device has it. */
   | 'delivered'
-  /** It waits for the recipient. */
+  /** It is in the directory: brought at once by the node that has the recipient, or when he comes. */
   | 'stored'
   | 'unknown-user'
   /** The recipient's record, or the sender's, does not allow it. */

@@ -87,12 +87,15 @@ export async function runLine(text: string, ports: CommandPorts): Promise<Answer
   }
 }
 
+/** Also of who is online at another server, which this one does not wait for. */
+const STORED = 'Stored: he gets it within seconds if he is online at another server, else when he comes';
+
 async function sendMessage(phone: Softphone, line: string): Promise<Answer> {
   const match = /^\s*\S+\s+(\S+)\s+(.*\S)\s*$/s.exec(line);
   if (match === null) throw new CommandError(EXIT.usage, 'usage: message UID TEXT');
   const [, to = '', text = ''] = match;
   const outcome = await phone.message(to, text);
-  return { value: { to, outcome }, text: outcome === 'delivered' ? 'Delivered' : 'It waits for him' };
+  return { value: { to, outcome }, text: outcome === 'delivered' ? 'Delivered' : STORED };
 }
 
 async function setStatus(phone: Softphone, [word = '', ...note]: string[]): Promise<Answer> {

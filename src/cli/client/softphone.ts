@@ -176,7 +176,7 @@ export class Softphone {
     return body.split('\r\n').filter((line) => line !== '');
   }
 
-  /** Whether a device of the recipient took it, or it waits for him. Text that fits into a datagram. */
+  /** Whether a device of the recipient took it, or it is stored for him. Text that fits into a datagram. */
   async message(to: string, text: string): Promise<'delivered' | 'stored'> {
     const msg = this.#options.random.bytes(MESSAGE_ID_BYTES).toString('base64url');
     const { argument } = expected(await this.#ask('Message', to, { msg, type: 'text/plain' }, text), 'Ok');
