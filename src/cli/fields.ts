@@ -19,9 +19,10 @@ const number: Read = (value) => {
   return Number(value);
 };
 const maybeNumber: Read = (value) => (value === '' ? null : number(value));
-const list: Read = (value) =>
+/** By `;` too, as the client protocol writes lists. An entry that holds one of them goes in over HTTP. */
+export const list = (value: string): string[] =>
   value
-    .split(',')
+    .split(/[,;]/)
     .map((one) => one.trim())
     .filter((one) => one !== '');
 const audience: Read = (value) => {
@@ -53,8 +54,8 @@ const FIELDS: Readonly<Record<string, Field>> = {
   country: field('basic', 'country', text, ''),
   state: field('basic', 'state', text, ''),
   city: field('basic', 'city', text, ''),
-  telephones: field('contact', 'telephones', list, 'numbers, separated by commas'),
-  mails: field('contact', 'mails', list, 'addresses, separated by commas'),
+  telephones: field('contact', 'telephones', list, 'numbers, separated by commas or semicolons'),
+  mails: field('contact', 'mails', list, 'addresses, likewise'),
   visibleTo: field('contact', 'visibleTo', audience, 'who sees telephones and mails: all, buddies, none'),
   enabled: field('service', 'enabled', flag, 'yes or no'),
   expiresAt: field('service', 'expiresAt', time, 'a date, or never'),
@@ -67,7 +68,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
   forwardNoAnswer: field('forwarding', 'noAnswer', text, ''),
   forwardNoAnswerSeconds: field('forwarding', 'noAnswerSeconds', number, 'how long it rings before'),
   forwardUnreachable: field('forwarding', 'unreachable', text, ''),
-  buddies: field('lists', 'buddies', list, 'uids, separated by commas'),
+  buddies: field('lists', 'buddies', list, 'uids, likewise'),
   blocked: field('lists', 'blocked', list, ''),
   asked: field('lists', 'asked', list, 'uids whose consent he waits for'),
   asking: field('lists', 'asking', list, 'uids who wait for his'),

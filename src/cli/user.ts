@@ -6,7 +6,7 @@ import { SEARCH_FIELDS } from '../directory/directory.ts';
 import type { Config } from '../config.ts';
 import { act } from './context.ts';
 import { CommandError, EXIT, EXIT_CODES_HELP } from './failures.ts';
-import { FIELDS_HELP, readChanges } from './fields.ts';
+import { FIELDS_HELP, list, readChanges } from './fields.ts';
 import { askPassword } from './password.ts';
 import { outline, table } from './terminal.ts';
 import type { ShownUser, Users } from './users.ts';
@@ -88,7 +88,7 @@ function addAdd(user: Command): void {
 }
 
 function collect(one: string, before: readonly string[] | undefined): string[] {
-  return [...(before ?? []), one];
+  return [...(before ?? []), ...list(one)];
 }
 
 const ADD_HELP = `

@@ -10,6 +10,12 @@ const AUDIENCE = { type: 'string', enum: AUDIENCES } as const;
 const BOOLEAN = { type: 'boolean' } as const;
 const MAYBE_INTEGER = { type: ['integer', 'null'] } as const;
 const UIDS = { type: 'array', maxItems: LIST_ENTRIES_MAX, items: line(64) } as const;
+/** Readers of the client protocol would take one with a `;` for two. */
+const NUMBERS = {
+  type: 'array',
+  maxItems: 16,
+  items: { ...line(254), pattern: '^[^;]*$', description: 'one number each, without ;' },
+} as const;
 const CONTACTS = { type: 'array', maxItems: 16, items: line(254) } as const;
 
 const GROUPS = {
@@ -25,7 +31,7 @@ const GROUPS = {
     },
     [],
   ),
-  contact: closed({ telephones: CONTACTS, mails: CONTACTS, visibleTo: AUDIENCE }, []),
+  contact: closed({ telephones: NUMBERS, mails: CONTACTS, visibleTo: AUDIENCE }, []),
   service: closed(
     {
       enabled: BOOLEAN,

@@ -17,6 +17,11 @@ test('fields of one group become one change of it; what is not named is absent',
   });
 });
 
+test('a list is parted by commas or semicolons', () => {
+  const contact = { telephones: ['+1', '+2', '+3'], mails: ['a@x', 'b@x'] };
+  expect(readChanges(['telephones=+1;+2, +3', 'mails=a@x;b@x;'])).toEqual({ contact });
+});
+
 test('VOIP accounts are JSON, checked key by key', () => {
   expect(readChanges(['voip=[{"type":"SIP","e164":"1"}]'])).toEqual({ voip: [{ type: 'SIP', e164: '1' }] });
   expect(readChanges(['voip='])).toEqual({ voip: [] });

@@ -100,6 +100,14 @@ describe('users', () => {
     ]);
   });
 
+  test('two telephone numbers in one entry are refused', async () => {
+    const contact = { telephones: ['+1', '+2;+3'] };
+    const refused = (await admin('POST', 'users', { uid: 'u', contact })).json<{ status: number; detail: string }>();
+    expect(refused.status).toBe(400);
+    expect(refused.detail).toContain('telephones/1');
+    expect((await admin('POST', 'users', { uid: 'u', contact: { telephones: ['+1', '+2'] } })).statusCode).toBe(201);
+  });
+
   test('a user is there only once', async () => {
     app.directory.put({ uid: 'u' });
     expect((await admin('POST', 'users', { uid: 'u' })).json()).toMatchObject({ status: 409, code: 'CONFLICT' });
