@@ -107,10 +107,20 @@ function parseInteger(text: string, min: number, max: number): number | undefine
 
 /** Generalized time (RFC 4517 section 3.3.13) of epoch milliseconds, in UTC: `20261121034200.123Z`. */
 export function formatTime(atMs: number): string {
-  const iso = new Date(atMs).toISOString();
-  const day = iso.slice(0, 4) + iso.slice(5, 7) + iso.slice(8, 10);
-  const seconds = day + iso.slice(11, 13) + iso.slice(14, 16) + iso.slice(17, 19);
-  return iso.endsWith('.000Z') ? `${seconds}Z` : seconds + iso.slice(19);
+  const day = Math.floor(atMs / DAY_MS);
+  if (day !== lastDay.day) lastDay = { day, text: new Date(atMs).toISOString().slice(0, 10).replaceAll('-', '') };
+  const ms = atMs - day * DAY_MS;
+  const seconds = Math.floor(ms / 1_000);
+  const minutes = Math.floor(seconds / 60);
+  const time = `${lastDay.text}${digits(Math.floor(minutes / 60), 2)}${digits(minutes % 60, 2)}${digits(seconds % 60, 2)}`;
+  return ms % 1_000 === 0 ? `${time}Z` : `${time}.${digits(ms % 1_000, 3)}Z`;
+}
+const DAY_MS = 86_400_000;
+/** Most times that are written are of one day. */
+let lastDay = { day: NaN, text: '' };
+
+function digits(number: number, count: number): string {
+  return String(number).padStart(count, '0');
 }
 
 /** Epoch milliseconds of a generalized time; undefined where it is none. */

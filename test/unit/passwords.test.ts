@@ -233,5 +233,9 @@ describe('equalSecrets', () => {
   it('compares texts of any length', () => {
     expect(equalSecrets('a', 'a')).toBe(true);
     expect(equalSecrets('a', 'ab')).toBe(false);
+    expect(equalSecrets('', 'a')).toBe(false);
+    expect(equalSecrets('a', '')).toBe(false);
+    expect(equalSecrets('ab', 'abab')).toBe(false);
+    expect(equalSecrets('', '')).toBe(true);
   });
 });
