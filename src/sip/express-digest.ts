@@ -61,7 +61,7 @@ export class ExpressDigest {
   count = 0;
   isMd5 = true;
   /** HA2 of the Request-URIs that came last; phones know few. */
-  readonly #known: { readonly uri: Bytes; readonly md5: Bytes; readonly sha256: Bytes }[] = [];
+  readonly #known: Ha2[] = [];
   #oldest = 0;
 
   /** Whether in `at`–`end` stands an ordinary answer with qop=auth, and nothing in it that is not known here. */
@@ -135,10 +135,21 @@ export class ExpressDigest {
       inputView.setUint8(to++, COLON);
       to = copyBytes(inputView, to, this.#view, this.at[name] ?? 0, this.end[name] ?? 0);
     }
-    const ha2 = this.#ha2();
+    const known = this.#ha2();
+    const ha2 = this.isMd5 ? known.md5 : known.sha256;
     to = copyBytes(inputView, to, AUTH.view, 0, AUTH.length);
     to = copyBytes(inputView, to, ha2.view, 0, ha2.length);
     return this.#isResponse(hash(isMd5Key ? 'md5' : 'sha256', inputUpTo(to), 'hex'));
+  }
+
+  /** The same for the HA1 that is given, whatever the bytes of the message are by then. */
+  later(): (ha1: string) => boolean {
+    const text = (name: number): string => this.#bytes.toString('utf8', this.at[name], this.end[name]);
+    const [algorithm, known] = [this.isMd5 ? 'md5' : 'sha256', this.#ha2()];
+    const ha2 = this.isMd5 ? known.md5Text : known.sha256Text;
+    const rest = `:${text(NONCE)}:${text(NC)}:${text(CNONCE)}:auth:${ha2}`;
+    const response = text(RESPONSE).toLowerCase();
+    return (ha1) => isSame(hash(algorithm, ha1 + rest, 'hex'), response);
   }
 
   /** In a time that tells nothing of where they differ. */
@@ -149,23 +160,34 @@ export class ExpressDigest {
     return difference === 0;
   }
 
-  #ha2(): Bytes {
+  #ha2(): Ha2 {
     const at = this.at[DIGEST_URI] ?? 0;
     const end = this.end[DIGEST_URI] ?? 0;
-    for (const { uri, md5, sha256 } of this.#known) {
-      if (equalsText(this.#view, at, end, uri)) return this.isMd5 ? md5 : sha256;
-    }
+    for (const known of this.#known) if (equalsText(this.#view, at, end, known.uri)) return known;
     const uri = this.#bytes.toString('latin1', at, end);
     const text = Buffer.from(`REGISTER:${uri}`, 'latin1');
-    const made = {
-      uri: bytesOf(uri),
-      md5: bytesOf(hash('md5', text, 'hex')),
-      sha256: bytesOf(hash('sha256', text, 'hex')),
-    };
+    const [md5Text, sha256Text] = [hash('md5', text, 'hex'), hash('sha256', text, 'hex')];
+    const made = { uri: bytesOf(uri), md5: bytesOf(md5Text), sha256: bytesOf(sha256Text), md5Text, sha256Text };
     this.#known[this.#oldest] = made;
     this.#oldest = (this.#oldest + 1) % URIS_MAX;
-    return this.isMd5 ? made.md5 : made.sha256;
+    return made;
   }
+}
+
+/** HA2 of a REGISTER to this URI. */
+interface Ha2 {
+  readonly uri: Bytes;
+  readonly md5: Bytes;
+  readonly sha256: Bytes;
+  readonly md5Text: string;
+  readonly sha256Text: string;
+}
+
+/** Of texts of the same length, as #isResponse(). */
+function isSame(expected: string, given: string): boolean {
+  let difference = 0;
+  for (let i = 0; i < expected.length; i++) difference |= expected.charCodeAt(i) ^ given.charCodeAt(i);
+  return difference === 0;
 }
 
 const IN_ORDER = [NONCE, NC, CNONCE] as const;

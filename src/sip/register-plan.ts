@@ -1,6 +1,6 @@
 /** What a REGISTER asks for, checked against the registrations that there are (RFC 3261 10.3). */
 import type { Address } from '../base/model.ts';
-import type { Binding } from './bindings.ts';
+import type { Binding, Registration } from './bindings.ts';
 import { findBinding, formatRegistration, instanceOf, localOf } from './bindings.ts';
 import type { Inbound, SipContext } from './context.ts';
 import { isThisServer } from './context.ts';
@@ -67,10 +67,27 @@ function readContact(
   bindings: readonly Binding[],
   contact: NameAddr,
 ): Wanted | Refusal {
+  const paths = request.headers('Path');
+  // A node has put itself in front (RFC 3327 5.2); what anybody else says of a way is for beyond his own address.
+  const edge = vouched === undefined ? '' : (paths.shift() ?? '');
+  const lifetimeS = lifetimeOf(context, request, contact.params.get('expires'));
+  return wantedOf(context, bindings, { contact, callId: request.callId, lifetimeS, path: paths.join(', '), edge });
+}
+
+/** A contact, and what else of the request is registered with it. */
+export interface Said extends Pick<Registration, 'callId' | 'path' | 'edge'> {
+  readonly contact: NameAddr;
+  readonly lifetimeS: number;
+}
+
+export function wantedOf(
+  context: SipContext,
+  bindings: readonly Binding[],
+  { contact, callId, lifetimeS, path, edge }: Said,
+): Wanted | Refusal {
   const { uri, params } = contact;
   if (uri.scheme !== 'sip' && uri.scheme !== 'sips') return refusal(400, 'Contact Is No SIP URI');
   if (uri.text.length > CONTACT_CHARACTERS_MAX || uri.headers !== '') return refusal(400, 'Bad Contact');
-  const lifetimeS = lifetimeOf(context, request, params.get('expires'));
   const { expiresMinS } = context.settings;
   if (lifetimeS > 0 && lifetimeS < expiresMinS) {
     return refusal(423, undefined, [['Min-Expires', String(expiresMinS)]]);
@@ -83,17 +100,13 @@ function readContact(
   if (instance.length > INSTANCE_CHARACTERS_MAX && instance !== uri.text) return refusal(400, 'Bad Instance');
   if (!Q.test(q)) return refusal(400, 'Bad q');
   if (!REG_ID.test(regId)) return refusal(400, 'Bad reg-id');
-  const paths = request.headers('Path');
-  // A node has put itself in front (RFC 3327 5.2); what anybody else says of a way is for beyond his own address.
-  const edge = vouched === undefined ? '' : (paths.shift() ?? '');
-  const path = paths.join(', ');
   if (path.length + edge.length > PATH_CHARACTERS_MAX) return refusal(400, 'Path Too Long');
   const instanceId = params.get('+sip.instance') ?? '';
   return {
     binding: findBinding(bindings, instance, uri),
     instance,
     contact: uri.text,
-    registration: formatRegistration({ callId: request.callId, q, regId, instanceId, path, edge }),
+    registration: formatRegistration({ callId, q, regId, instanceId, path, edge }),
     local: localOf(uri),
     lifetimeS,
   };

@@ -6,15 +6,27 @@ import { credentialOf, markUsed } from './auth.ts';
 import type { Binding } from './bindings.ts';
 import type { Inbound, SipContext } from './context.ts';
 import { hopsOf } from './context.ts';
-import type { SipRequest } from './message.ts';
 import type { Plan, Wanted } from './register-plan.ts';
 
+/** What a registration takes of its request beside the contacts. */
+export interface Origin {
+  /** As hopsOf(). */
+  readonly hops: number;
+  readonly cseq: number;
+  readonly agent: string;
+}
+
+export function originOf({ request }: Inbound): Origin {
+  return { hops: hopsOf(request), cseq: request.cseq.number, agent: request.header('User-Agent') ?? '' };
+}
+
 export function loginRequest(
-  { request, flow, vouched }: Inbound,
+  { flow, vouched }: Pick<Inbound, 'flow' | 'vouched'>,
+  origin: Origin,
   credentials: Credentials,
   { instance, contact, registration, local, lifetimeS, binding }: Wanted,
 ): LoginRequest {
-  const hops = vouched?.hops ?? hopsOf(request);
+  const hops = vouched?.hops ?? origin.hops;
   return {
     uid: credentials.uid,
     credential: credentialOf(credentials),
@@ -26,7 +38,7 @@ export function loginRequest(
     // The device keeps the name under which it is known.
     instance: binding?.text.instance ?? instance,
     note: '',
-    device: deviceOf(request),
+    device: deviceOf(origin),
     contact,
     registration,
     hops,
@@ -36,20 +48,20 @@ export function loginRequest(
 
 const DEVICE_CHARACTERS_MAX = 256;
 
-function deviceOf(request: SipRequest): string {
-  const agent = request.header('User-Agent') ?? '';
+function deviceOf({ agent }: Origin): string {
   return agent === '' ? '' : `agent=${agent.replace(/[\p{Cc};]/gu, ' ').slice(0, DEVICE_CHARACTERS_MAX)}`;
 }
 
 /** What the session keeps of the request that made it. */
 export function note(
   { cases, bind }: SipContext,
-  { request, flow }: Inbound,
+  { flow }: Pick<Inbound, 'flow'>,
+  { cseq }: Pick<Origin, 'cseq'>,
   { nonceMs, count }: Credentials,
   row: number,
 ): void {
   const { sessions } = cases.table;
-  sessions.seqHighest[row] = request.cseq.number;
+  sessions.seqHighest[row] = cseq;
   sessions.seqMaskLow[row] = nonceMs >>> 0;
   sessions.seqMaskHigh[row] = count;
   bind(row, flow);
@@ -72,7 +84,7 @@ export function apply(
     const isSame = text.contact === contact && text.registration === registration;
     cases.renew(row, lifetimeS, isSame ? undefined : { ...text, contact, registration });
     if (!sessions.isWan(row, source)) cases.moved(row, source);
-    note(context, inbound, credentials, row);
+    note(context, inbound, { cseq: inbound.request.cseq.number }, credentials, row);
   }
   const rows = bindings.map(({ row }) => row);
   markUsed(context, rows, credentials, inbound.cameMs);

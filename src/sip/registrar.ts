@@ -14,7 +14,6 @@ import {
   answerFailure,
   answerStranger,
   hold,
-  hopsOf,
   isOurs,
   transactionOf,
   unsupported,
@@ -27,7 +26,8 @@ import { sendOn, welcome } from './register-answer.ts';
 import { registerAt } from './register-forward.ts';
 import { planOf } from './register-plan.ts';
 import type { Plan } from './register-plan.ts';
-import { apply, loginRequest, note } from './register-session.ts';
+import { apply, loginRequest, note, originOf } from './register-session.ts';
+import type { Origin } from './register-session.ts';
 import type { Relay } from './relays.ts';
 import { relayNonceUse } from './relays.ts';
 import type { NonceUse } from './spent-nonces.ts';
@@ -114,10 +114,18 @@ function register(context: SipContext, inbound: Inbound, credentials: Credential
   } else if (isHere && !isNew(context, plan)) {
     apply(context, inbound, credentials, plan, bindings);
     welcome(context, inbound, credentials.uid);
-  } else if (isTrusted || (admitStranger(context, inbound) && admitAttempt(context, inbound))) {
+  } else {
     const key = attemptKey(inbound, credentials);
+    // Repeated while it is under way: that is going to be answered.
     if (context.waiting.has(key)) return;
-    void registerNew(context, inbound, key, { credentials, plan, isHere, relay });
+    if (!isTrusted && !(admitStranger(context, inbound) && admitAttempt(context, inbound))) return;
+    void registerNew(context, inbound, key, {
+      ...{ credentials, plan, isHere, relay },
+      origin: originOf(inbound),
+      complete: () => {
+        complete(context, inbound, credentials);
+      },
+    });
   }
 }
 
@@ -173,16 +181,19 @@ export function hasSuccessor({ cases: { servers } }: SipContext): boolean {
 }
 
 /** A registration that is not refreshed from memory. */
-interface Attempt {
+export interface Attempt {
   readonly credentials: Credentials;
   readonly plan: Plan;
   /** The credentials are those of one of his registrations here. */
   readonly isHere: boolean;
   readonly relay: Relay | undefined;
+  readonly origin: Origin;
+  /** All logins were good: does what is left to do, and answers. */
+  readonly complete: () => void;
 }
 
-/** By way of the directory, or of another node. */
-async function registerNew(context: SipContext, inbound: Inbound, key: string, attempt: Attempt): Promise<void> {
+/** By way of the directory, or of another node. Never rejects. */
+export async function registerNew(context: SipContext, inbound: Inbound, key: string, attempt: Attempt): Promise<void> {
   const { waiting } = context;
   waiting.set(key, { cancelled: false });
   try {
@@ -200,7 +211,7 @@ async function registerNew(context: SipContext, inbound: Inbound, key: string, a
 async function registerWhereHeIs(context: SipContext, inbound: Inbound, attempt: Attempt): Promise<void> {
   const { credentials, relay } = attempt;
   const { uid, algorithm } = credentials;
-  const hops = hopsOf(inbound.request) + 1;
+  const hops = attempt.origin.hops + 1;
   const isWay = inbound.vouched === undefined && mayBeWay(context, attempt);
   if (relay !== undefined && isWay) {
     const owner = context.cases.servers.other(relay.owner);
@@ -222,8 +233,7 @@ async function registerWhereHeIs(context: SipContext, inbound: Inbound, attempt:
     }
     if (outcome.kind === 'good') {
       context.relays.forget(uid);
-      applyRest(context, inbound, credentials);
-      welcome(context, inbound, uid);
+      attempt.complete();
       return;
     }
     context.spent.spend(uid, credentials.nonceMs, inbound.cameMs);
@@ -258,16 +268,17 @@ type Outcome =
   | { readonly kind: 'elsewhere'; readonly to: ServerRecord; readonly ha1: string | null };
 
 /** All contacts that need it, one after the other. */
-async function logIn(context: SipContext, inbound: Inbound, { credentials, plan, isHere }: Attempt): Promise<Outcome> {
+async function logIn(context: SipContext, inbound: Inbound, attempt: Attempt): Promise<Outcome> {
+  const { credentials, plan, isHere, origin } = attempt;
   const { cases } = context;
   const { uid } = credentials;
   const isLeaving = hasSuccessor(context);
   for (const wanted of plan.wanted) {
     if (wanted.binding !== undefined && isHere && !isLeaving) continue;
-    const outcome = await cases.login(loginRequest(inbound, credentials, wanted));
+    const outcome = await cases.login(loginRequest(inbound, origin, credentials, wanted));
     if (outcome.kind === 'redirect') return { kind: 'elsewhere', to: outcome.to, ha1: ha1OfKey(outcome.key).ha1 };
     if (outcome.kind === 'denied') return outcome;
-    note(context, inbound, credentials, outcome.row);
+    note(context, inbound, origin, credentials, outcome.row);
   }
   if (isHere || plan.wanted.length > 0) return { kind: 'good' };
   const verdict = await cases.authenticate({ uid, credential: credentialOf(credentials) });
@@ -277,7 +288,13 @@ async function logIn(context: SipContext, inbound: Inbound, { credentials, plan,
   return found?.kind === 'see-also' ? { kind: 'elsewhere', to: found.server, ha1: null } : { kind: 'good' };
 }
 
-/** What is left of the request after the logins. Rows are good until something is awaited, so it is planned anew. */
+/** What is left of the request after the logins, and the answer. */
+export function complete(context: SipContext, inbound: Inbound, credentials: Credentials): void {
+  applyRest(context, inbound, credentials);
+  welcome(context, inbound, credentials.uid);
+}
+
+/** Rows are good until something is awaited, so it is planned anew. */
 function applyRest(context: SipContext, inbound: Inbound, credentials: Credentials): void {
   const bindings = bindingsOf(context.cases.table, credentials.uid);
   const plan = planOf(context, inbound, bindings.filter(isUntouched(context, inbound)));

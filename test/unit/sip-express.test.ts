@@ -287,6 +287,7 @@ describe('the express lane', () => {
     ['a refresh', {}],
     ['a refresh with another lifetime', { contact: ['<sip:USER@10.0.0.7:5060>;expires=120'] }],
     ['a refresh from another port', { port: 1024 }],
+    ['the repeat of what he is registered by', { cseqStep: 0, countStep: 0 }],
     ['a REGISTER without credentials', { digest: 'none' }],
     ['OPTIONS for a user', { method: 'OPTIONS', uri: 'sip:alice@vserver', digest: 'none' }],
     ['INVITE for a user', { method: 'INVITE', uri: 'sip:alice@vserver', digest: 'none', user: 'carol' }],
@@ -295,6 +296,37 @@ describe('the express lane', () => {
     const { one, express, known } = await registered();
     expect(express(bytesOf({ ...ORDINARY, ...change }, known), one.flowFrom(change.port ?? 5060))).toBe(true);
     expect(one.sent).toHaveLength(3);
+  });
+
+  it.each([
+    ['who is not here', {}, [200]],
+    ['whose password is wrong', { digest: 'wrong' }, [403]],
+    ['who is unknown', { user: 'nobody' }, [403]],
+  ] as const)('takes the login of somebody %s', async (_name, change, statuses) => {
+    const { one, express, known } = await registered();
+    const bytes = bytesOf({ ...ORDINARY, user: 'bob', ...change }, known);
+    expect(express(bytes, one.flowFrom(5060))).toBe(true);
+    // The datagram is another one's by then.
+    bytes.fill(0);
+    await settle();
+    await one.time.advance(1_000);
+    expect(one.sent.slice(2).map((answer) => Number(answer.slice('SIP/2.0 '.length, 11)))).toEqual(statuses);
+  });
+
+  it('takes a login once, and drops what repeats it until it is answered', async () => {
+    const { one, express, known } = await registered();
+    one.directory.held = true;
+    const bytes = bytesOf({ ...ORDINARY, user: 'bob' }, known);
+    expect([1, 2, 3].map(() => express(bytes, one.flowFrom(5060)))).toEqual([true, true, true]);
+    await settle();
+    expect(one.sent).toHaveLength(2);
+    one.directory.held = false;
+    one.directory.release();
+    await settle();
+    expect(one.sent).toHaveLength(3);
+    // And that is what the next repeat is told.
+    expect(express(bytes, one.flowFrom(5060))).toBe(true);
+    expect(one.sent[3]).toBe(one.sent[2]);
   });
 
   it('takes the ACK to its 302, and no other', async () => {
@@ -329,7 +361,6 @@ describe('the express lane', () => {
     ['a nonce-count that was used', { countStep: 0 }],
     ['a wrong password', { digest: 'wrong' }],
     ['a lifetime that is too short', { contact: ['<sip:USER@10.0.0.7:5060>;expires=5'] }],
-    ['somebody else', { user: 'bob' }],
     ['a folded line', { extra: ['Subject: a\r\n b'] }],
     ['another domain', { uri: 'sip:elsewhere' }],
   ];
