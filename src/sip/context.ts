@@ -233,7 +233,12 @@ export function hopsOf({ uri }: SipRequest): number {
 export const HOPS = 'vs-hops';
 
 /** A URI of this node, by which requests come over the same transport as on this flow. */
-export function ownUri({ settings, port, tlsPort }: SipContext, { transport }: Flow, params = '', user = ''): string {
+export function ownUri(
+  { settings, port, tlsPort }: SipContext,
+  { transport }: Pick<Flow, 'transport'>,
+  params = '',
+  user = '',
+): string {
   const at = (number: number): string =>
     `${user === '' ? '' : `${user}@`}${sipAddress({ host: settings.advertise, port: number })}`;
   if (transport === 'tls' && tlsPort !== null) return `sip:${at(tlsPort)};transport=tls${params}`;

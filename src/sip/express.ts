@@ -15,7 +15,10 @@ import { createRegisterLane } from './express-register.ts';
 import { ExpressWriter } from './express-writer.ts';
 import type { Flow } from './flow.ts';
 
-const FIRST_OF_ANSWER = 0x53;
+/** By which messages are told apart before anything of them is read. */
+const ANSWER = 0x53;
+const REGISTER = 0x52;
+const OTHERS = ['INVITE', 'OPTIONS', 'ACK'].map((method) => method.charCodeAt(0));
 
 /** `bytes`: one message, whole. False: nothing has been done, it is left to the others. */
 export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) => boolean {
@@ -33,9 +36,13 @@ export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) 
   const redirect = createRedirectLane(context, writer, isOurs);
 
   const answered = createAnswerLane(context.transactions);
+  // Where they are all sent on, there is none to be answered here.
+  const others = context.settings.calls === 'proxy' ? [] : OTHERS;
 
   return (bytes, flow) => {
-    if (bytes[0] === FIRST_OF_ANSWER && answered(bytes)) return true;
+    const first = bytes[0] ?? 0;
+    if (first === ANSWER) return answered(bytes);
+    if (first !== REGISTER && !others.includes(first)) return false;
     if (!head.read(bytes) || !isHost(head, head.from) || !isHost(head, head.to)) return false;
     if (head.method === 'REGISTER') return register(head, flow, clock.now());
     if (head.method === 'ACK') return isAckOfStateless(context, head);

@@ -3,10 +3,14 @@
  * requests in the dialog find the phone behind its NAT or at the end of its connection. The MAC covers the Call-ID: a
  * token is good for its call only, and nobody makes one up.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash } from 'node:crypto';
 import { ADDRESS_BYTES, readAddress, writeAddress } from '../base/address.ts';
+import { HEX_PAIRS, viewOn } from '../base/bytes.ts';
+import { createHashRoom } from '../base/hashes.ts';
+import type { Address } from '../base/model.ts';
 import type { Clock } from '../base/ports.ts';
-import { macOf } from '../login/proof.ts';
+import { createRecentMap } from '../base/recent-map.ts';
+import { macInPlace, PAD_BYTES } from '../login/proof.ts';
 import type { Flow } from './flow.ts';
 
 export interface FlowTokens {
@@ -38,6 +42,14 @@ const PERIODS_MAX = 2;
 const PERIOD_BYTES = 4;
 const ADDRESS_AT = 1 + PERIOD_BYTES;
 
+/** Tokens that were made last are known without their MAC: most requests of a call follow its beginning. */
+const KNOWN_MAX = 4_096;
+
+/** What a token names. */
+type Way =
+  | { readonly kind: 'connection'; readonly id: string }
+  | { readonly kind: 'datagrams'; readonly remote: Address; readonly period: number };
+
 /**
  * `clusterKey`: tokens of UDP outlive a restart of the node. `start`: unlike for each start, because the numbers of
  * connections begin anew.
@@ -45,44 +57,91 @@ const ADDRESS_AT = 1 + PERIOD_BYTES;
 export function createFlowTokens(clusterKey: string, start: string, clock: Clock, flows: () => WaysOut): FlowTokens {
   // The prefix keeps tokens apart from all else that is made with the cluster key.
   const key = createHmac('sha256', clusterKey).update('sip flow').digest();
-  const macFor = (signed: Buffer, callId: string): string => {
-    const more = signed[0] === CONNECTION ? `\n${start}\n${callId}` : `\n${callId}`;
-    return macOf(key, Buffer.from(signed.toString('latin1') + more, 'latin1')).slice(0, MAC_CHARACTERS);
-  };
+  const known = createRecentMap<{ readonly callId: string; readonly way: Way }>(KNOWN_MAX);
 
   const period = (): number => Math.floor(clock.now() / PERIOD_MS);
   // Of the next period: from a node whose clock is ahead.
   const isTimely = (of: number): boolean => of <= period() + 1 && period() - of <= PERIODS_MAX;
 
-  /** Is no Call-ID. */
-  const path = '\npath';
-
-  const tokens: Pick<FlowTokens, 'make' | 'read'> = {
-    make(flow, callId) {
-      const signed = signedOf(flow, period());
-      return signed.toString('base64url') + macFor(signed, callId);
-    },
-    read(token, callId) {
-      const signedEnd = token.length - MAC_CHARACTERS;
-      if (signedEnd <= 0 || token.length > TOKEN_CHARACTERS_MAX) return 'forged';
-      const signed = Buffer.from(token.slice(0, signedEnd), 'base64url');
-      const mac = Buffer.from(token.slice(signedEnd), 'latin1');
-      if (!timingSafeEqual(mac, Buffer.from(macFor(signed, callId), 'latin1'))) return 'forged';
-      if (signed[0] === CONNECTION) return flows().findConnection(signed.toString('utf8', 1)) ?? 'closed';
-      if (signed.length !== ADDRESS_AT + ADDRESS_BYTES) return 'forged';
-      const remote = readAddress(signed, ADDRESS_AT);
-      if (remote === null) return 'forged';
-      return isTimely(signed.readUInt32BE(1)) ? flows().flowTo(remote) : 'closed';
-    },
+  /** Of what is signed, which stands in the room up to `end`. */
+  const macAt = (end: number, callId: string): DataView => {
+    let at = room.bytes[PAD_BYTES] === CONNECTION ? write(end, `\n${start}`) : end;
+    at = write(at, callId.length > CALL_ID_CHARACTERS_MAX ? `\nlong ${hash('sha256', callId)}` : `\n${callId}`);
+    return macInPlace(key, 0, room, at);
   };
-  return { ...tokens, makePath: (flow) => tokens.make(flow, path), readPath: (token) => tokens.read(token, path) };
+
+  const make = (flow: Flow, callId: string): string => {
+    const way: Way = flow.isReliable
+      ? { kind: 'connection', id: flow.id }
+      : { kind: 'datagrams', remote: flow.remote, period: period() };
+    const end = writeWay(way);
+    const signed = room.bytes.toString('base64url', PAD_BYTES, end);
+    const mac = macAt(end, callId);
+    for (let i = 0; i < MAC_BYTES; i++) macView.setUint16(i * 2, HEX_PAIRS[mac.getUint8(i)] ?? 0, true);
+    const token = signed + macText.toString('latin1');
+    known.set(token, { callId, way });
+    return token;
+  };
+
+  /** What a token of ours names; null where it is none. */
+  const wayOf = (token: string, callId: string): Way | null => {
+    const made = known.get(token);
+    if (made?.callId === callId) return made.way;
+    const signedEnd = token.length - MAC_CHARACTERS;
+    if (signedEnd <= 0 || token.length > TOKEN_CHARACTERS_MAX) return null;
+    const end = PAD_BYTES + room.bytes.write(token.slice(0, signedEnd), PAD_BYTES, 'base64url');
+    const mac = macAt(end, callId);
+    // In a time that tells nothing of where they differ.
+    let difference = 0;
+    for (let i = 0; i < MAC_BYTES; i++) {
+      const pair = HEX_PAIRS[mac.getUint8(i)] ?? 0;
+      difference |= (pair & 0xff) ^ token.charCodeAt(signedEnd + i * 2);
+      difference |= (pair >> 8) ^ token.charCodeAt(signedEnd + i * 2 + 1);
+    }
+    return difference === 0 ? readWay(end) : null;
+  };
+
+  const read = (token: string, callId: string): Flow | 'forged' | 'closed' => {
+    const way = wayOf(token, callId);
+    if (way === null) return 'forged';
+    if (way.kind === 'connection') return flows().findConnection(way.id) ?? 'closed';
+    return isTimely(way.period) ? flows().flowTo(way.remote) : 'closed';
+  };
+
+  return { make, read, makePath: (flow) => make(flow, PATH), readPath: (token) => read(token, PATH) };
 }
 
-function signedOf(flow: Flow, period: number): Buffer {
-  if (flow.isReliable) return Buffer.concat([Buffer.of(CONNECTION), Buffer.from(flow.id)]);
-  const signed = Buffer.alloc(ADDRESS_AT + ADDRESS_BYTES);
-  signed[0] = DATAGRAMS;
-  signed.writeUInt32BE(period, 1);
-  writeAddress(signed, ADDRESS_AT, flow.remote);
-  return signed;
+/** Is no Call-ID. */
+const PATH = '\npath';
+const CALL_ID_CHARACTERS_MAX = 512;
+
+/** What is signed is written here, behind the pad of the key, and read again. */
+const room = createHashRoom(PAD_BYTES + 1_024);
+const MAC_BYTES = MAC_CHARACTERS / 2;
+const macText = Buffer.alloc(MAC_CHARACTERS);
+const macView = viewOn(macText);
+
+/** Text of a character a byte; the offset behind it. */
+function write(at: number, text: string): number {
+  for (let i = 0; i < text.length; i++) room.bytes[at + i] = text.charCodeAt(i);
+  return at + text.length;
+}
+
+/** The offset behind it. */
+function writeWay(way: Way): number {
+  const { bytes, view } = room;
+  bytes[PAD_BYTES] = way.kind === 'connection' ? CONNECTION : DATAGRAMS;
+  if (way.kind === 'connection') return write(PAD_BYTES + 1, way.id);
+  view.setUint32(PAD_BYTES + 1, way.period);
+  writeAddress(bytes, PAD_BYTES + ADDRESS_AT, way.remote);
+  return PAD_BYTES + ADDRESS_AT + ADDRESS_BYTES;
+}
+
+/** The reverse; null where it is none. */
+function readWay(end: number): Way | null {
+  const { bytes, view } = room;
+  if (bytes[PAD_BYTES] === CONNECTION) return { kind: 'connection', id: bytes.toString('latin1', PAD_BYTES + 1, end) };
+  if (end !== PAD_BYTES + ADDRESS_AT + ADDRESS_BYTES) return null;
+  const remote = readAddress(bytes, PAD_BYTES + ADDRESS_AT);
+  return remote === null ? null : { kind: 'datagrams', remote, period: view.getUint32(PAD_BYTES + 1) };
 }

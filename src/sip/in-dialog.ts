@@ -21,14 +21,14 @@ export function onRouted(context: SipContext, inbound: Inbound): boolean {
   const routed = takeRoutes(context, request);
   const last = routed.own.at(-1);
   if (last === undefined) return false;
-  if (last.user !== null && request.toTag === undefined && onPath(context, inbound, routed, last.user)) return true;
-  if (last.user === null || request.toTag === undefined) {
+  if (last !== null && request.toTag === undefined && onPath(context, inbound, routed, last)) return true;
+  if (last === null || request.toTag === undefined) {
     // Our address as outbound proxy: the Request-URI decides. Whoever else it should go to by us is none of our users.
     if (routed.rest.length === 0) return false;
     refuse(context, inbound, 403);
     return true;
   }
-  const flow = context.tokens.read(last.user, request.callId);
+  const flow = context.tokens.read(last, request.callId);
   if (isAcceptable(context, inbound, flow)) sendOn(context, inbound, routed, flow);
   return true;
 }
@@ -67,7 +67,7 @@ function refuse(context: SipContext, inbound: Inbound, status: number): void {
 
 function sendOn(context: SipContext, inbound: Inbound, routed: Routed, flow: Flow): void {
   // Whoever comes from elsewhere than the call's own flow holds its token, and may have heard it from the wire.
-  const isOfCall = isFromItsSide(context, inbound, routed.own[0]?.user ?? null);
+  const isOfCall = isFromItsSide(context, inbound, routed.own[0] ?? null);
   if (isOfCall || mayPass(context, inbound)) pass(context, inbound, routed, flow);
 }
 

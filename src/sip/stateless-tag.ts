@@ -31,6 +31,19 @@ export class TagHash {
     this.#b = b;
   }
 
+  /** A character a byte. */
+  addText(text: string, from = 0, to = text.length): void {
+    let a = this.#a;
+    let b = this.#b;
+    for (let i = from; i < to; i++) {
+      const byte = text.charCodeAt(i);
+      a = Math.imul(a ^ byte, PRIME_A);
+      b = Math.imul(b ^ byte, PRIME_B);
+    }
+    this.#a = a;
+    this.#b = b;
+  }
+
   /** The tag of what was added, 16 hexadecimal digits, good until the next one is taken; begins anew. */
   take(): Bytes {
     writeHex(0, this.#a);
@@ -38,6 +51,12 @@ export class TagHash {
     this.#a = SEED_A;
     this.#b = SEED_B;
     return tag;
+  }
+
+  /** The same as text, which stays. */
+  takeText(): string {
+    this.take();
+    return digits.toString('latin1');
   }
 }
 
@@ -52,7 +71,6 @@ const hash = new TagHash();
 
 /** Of a whole seed; a character a byte. */
 export function statelessTag(seed: string): string {
-  for (let i = 0; i < seed.length; i++) hash.add(seed.charCodeAt(i));
-  hash.take();
-  return digits.toString('latin1');
+  hash.addText(seed);
+  return hash.takeText();
 }

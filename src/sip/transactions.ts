@@ -146,8 +146,10 @@ function createFlowIndex() {
   return {
     of: ({ id }: Flow): Iterable<Transaction> => byId.get(id) ?? [],
     add(tx: Transaction): void {
-      const { isReliable, id } = tx.flow;
-      if (isReliable) byId.set(id, (byId.get(id) ?? new Set()).add(tx));
+      // Of datagrams the id is made anew each time.
+      if (!tx.flow.isReliable) return;
+      const { id } = tx.flow;
+      byId.set(id, (byId.get(id) ?? new Set()).add(tx));
     },
     remove(tx: Transaction): void {
       if (!tx.flow.isReliable) return;
