@@ -1,30 +1,24 @@
 /** Answers written straight as bytes, most of them copied from the request. */
 import type { Bytes } from '../base/bytes.ts';
-import { bytesOf, copyBytes, viewOn } from '../base/bytes.ts';
+import { bytesOf } from '../base/bytes.ts';
 import { CALL_ID, CSEQ, FROM, TO, VIA } from './header-names.ts';
 import type { ExpressHead } from './express-head.ts';
+import { SlabWriter } from './slab-writer.ts';
 import { TagHash } from './stateless-tag.ts';
 
-/** Answers are cut from slabs, so that whoever sends one may keep it; a slab goes with the last of its answers. */
 const SLAB_BYTES = 64 * 1024;
 /** What an answer holds beside the bytes copied from its request. */
 const OWN_BYTES_MAX = 2_048;
 const tag = new TagHash();
 
-export class ExpressWriter {
-  #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-  #view = viewOn(this.#slab);
-  #start = 0;
-  #at = 0;
+export class ExpressWriter extends SlabWriter {
+  constructor() {
+    super(SLAB_BYTES);
+  }
 
   /** Begins an answer with the status line and what is copied (RFC 3261 8.2.6), as makeResponse() does. */
   begin(statusLine: Bytes, head: ExpressHead, host: string, port: number): void {
-    if (this.#at + head.length + OWN_BYTES_MAX > SLAB_BYTES) {
-      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-      this.#view = viewOn(this.#slab);
-      this.#at = 0;
-    }
-    this.#start = this.#at;
+    this.start(head.length + OWN_BYTES_MAX);
     const { view, at, end } = head;
     this.put(statusLine);
     this.put(VIA_IS);
@@ -49,38 +43,10 @@ export class ExpressWriter {
     this.put(END_OF_LINE);
   }
 
-  /** What is known beforehand. */
-  put({ view, length }: Bytes): void {
-    this.copy(view, 0, length);
-  }
-
-  /** ASCII. */
-  text(text: string): void {
-    const slab = this.#slab;
-    let at = this.#at;
-    for (let i = 0; i < text.length; i++) slab[at++] = text.charCodeAt(i);
-    this.#at = at;
-  }
-
-  copy(bytes: DataView, from: number, to: number): void {
-    this.#at = copyBytes(this.#view, this.#at, bytes, from, to);
-  }
-
-  decimal(number: number): void {
-    let digits = 1;
-    for (let power = 10; power <= number; power *= 10) digits++;
-    let rest = number;
-    for (let at = this.#at + digits - 1; at >= this.#at; at--) {
-      this.#slab[at] = 0x30 + (rest % 10);
-      rest = Math.floor(rest / 10);
-    }
-    this.#at += digits;
-  }
-
   /** Ends the head of an answer without body; its bytes. */
   end(): Buffer {
     this.put(END);
-    return this.#slab.subarray(this.#start, this.#at);
+    return this.take();
   }
 }
 

@@ -10,7 +10,8 @@ import { parseRegistration } from './bindings.ts';
 import { parseNameAddr } from './name-addr.ts';
 import type { ExtraHeader } from './response.ts';
 import { encodeUtf8 } from './syntax.ts';
-import type { EndReason } from './transaction.ts';
+import type { EndReason, TransactionUser } from './transaction.ts';
+import type { ClientRequest } from './transactions.ts';
 import type { Uri } from './uri.ts';
 
 /** Where a request goes. */
@@ -94,14 +95,7 @@ export function sendRequest(context: SipContext, target: Target, request: OwnReq
   const bytes = Buffer.allocUnsafe(length);
   bytes.write(head, 'latin1');
   if (body !== undefined) bytes.set(body, head.length);
-  context.transactions.openClient({ method, branch }, bytes, flow, {
-    onStatus: (status) => {
-      if (status >= 200) onFinal(status);
-    },
-    onEnd: (reason: EndReason) => {
-      onFinal(reason === 'timeout' ? 408 : 503);
-    },
-  });
+  openOwn(context, { method, branch }, bytes, flow, onFinal);
 }
 /** Via, Max-Forwards, From, To, Call-ID, CSeq and Content-Length. */
 const OWN_HEADERS = 7;
@@ -109,6 +103,33 @@ const OWN_HEADERS = 7;
 function fieldLine(name: string, value: string): string {
   if (value.includes('\n') || value.includes('\r')) throw new Error(`line end in ${name}`);
   return `${name}: ${encodeUtf8(value)}\r\n`;
+}
+
+/** Sends the request in `bytes`, whose top Via is ours with this branch. */
+export function openOwn(
+  { transactions }: SipContext,
+  request: ClientRequest,
+  bytes: Buffer,
+  flow: Flow,
+  onFinal: OnFinal,
+): void {
+  transactions.openClient(request, bytes, flow, new Asking(onFinal));
+}
+
+class Asking implements TransactionUser {
+  readonly #onFinal: OnFinal;
+
+  constructor(onFinal: OnFinal) {
+    this.#onFinal = onFinal;
+  }
+
+  onStatus(status: number): void {
+    if (status >= 200) this.#onFinal(status);
+  }
+
+  onEnd(reason: EndReason): void {
+    this.#onFinal(reason === 'timeout' ? 408 : 503);
+  }
 }
 
 /** The Via that we add on this flow (RFC 3261 18.1.1). */

@@ -3,6 +3,7 @@
  * heap, numbers in columns. The local tag names the row, so that no index is needed to find a dialog again.
  */
 import { formatAddress, parseAddress } from '../base/address.ts';
+import { viewOn } from '../base/bytes.ts';
 import { Arena } from '../heartbeat/arena.ts';
 import { doubled } from '../heartbeat/columns.ts';
 import type { Flow } from './flow.ts';
@@ -30,11 +31,67 @@ export interface Dialog {
 
 const CAPACITY = 64;
 
-/** The fields of a dialog in the order in which they are stored. */
-type Fields = [
-  ...[callId: string, localTag: string, remoteTag: string, to: string, from: string, target: string],
-  ...[route: readonly string[], eventId: string, entity: string, flowId: string],
-];
+/** What a dialog is stored as: texts, each behind its length (16 bits, the low byte first). */
+const FIELDS = [
+  'callId',
+  'localTag',
+  'remoteTag',
+  'to',
+  'from',
+  'target',
+  'route',
+  'eventId',
+  'entity',
+  'flowId',
+] as const;
+const LENGTH_BYTES = 2;
+const ROUTE_IS = 'Route: ';
+const END_OF_LINE = '\r\n';
+
+/** Where the texts of a dialog stand as bytes, as they go into a request; valid until the dialog changes. */
+export class DialogPlace {
+  chunk: Buffer = Buffer.alloc(0);
+  view = viewOn(this.chunk);
+  /** Of each of FIELDS. */
+  readonly at = new Uint32Array(FIELDS.length);
+  readonly end = new Uint32Array(FIELDS.length);
+
+  text(field: number): string {
+    return this.chunk.toString('utf8', this.at[field], this.end[field]);
+  }
+
+  /** Bytes of all texts. */
+  get length(): number {
+    return (this.end[FIELDS.length - 1] ?? 0) - (this.at[0] ?? 0);
+  }
+
+  /** How many Route headers there are. */
+  get routes(): number {
+    return this.at[ROUTE] === this.end[ROUTE] ? 0 : this.text(ROUTE).split(END_OF_LINE).length - 1;
+  }
+}
+export const CALL_ID = FIELDS.indexOf('callId');
+const LOCAL_TAG = FIELDS.indexOf('localTag');
+const REMOTE_TAG = FIELDS.indexOf('remoteTag');
+export const TO = FIELDS.indexOf('to');
+export const FROM = FIELDS.indexOf('from');
+export const TARGET = FIELDS.indexOf('target');
+/** Whole header lines. */
+export const ROUTE = FIELDS.indexOf('route');
+export const EVENT_ID = FIELDS.indexOf('eventId');
+export const ENTITY = FIELDS.indexOf('entity');
+export const FLOW_ID = FIELDS.indexOf('flowId');
+
+function linesOf(route: readonly string[]): string {
+  return route.map((value) => `${ROUTE_IS}${value}${END_OF_LINE}`).join('');
+}
+
+function routeOf(lines: string): readonly string[] {
+  return lines
+    .split(END_OF_LINE)
+    .slice(0, -1)
+    .map((line) => line.slice(ROUTE_IS.length));
+}
 
 export class SubscriptionDialogs {
   readonly #texts = new Arena();
@@ -48,15 +105,13 @@ export class SubscriptionDialogs {
   /** `heard`: CSeq of the SUBSCRIBE. */
   put(row: number, dialog: Dialog, heard: number): void {
     while (row >= this.#text.length) this.#grow();
-    const { callId, localTag, remoteTag, to, from, target, route, eventId, entity, flowId } = dialog;
-    // Header values may hold any character, so none of them could separate the fields.
-    const fields: Fields = [callId, localTag, remoteTag, to, from, target, route, eventId, entity, flowId];
+    const texts = FIELDS.map((name) => (name === 'route' ? linesOf(dialog.route) : dialog[name]));
     if (!this.has(row)) {
       this.#sent[row] = 0;
       this.#serial[row] = ++this.#lastSerial;
     }
     this.#texts.free(this.#text[row] ?? 0);
-    this.#text[row] = this.#texts.put(Buffer.from(JSON.stringify(fields)));
+    this.#text[row] = this.#texts.put(encode(texts));
     this.#heard[row] = heard;
   }
 
@@ -66,11 +121,36 @@ export class SubscriptionDialogs {
 
   /** undefined where there is none. */
   get(row: number): Dialog | undefined {
+    if (!this.find(row, place)) return undefined;
+    return {
+      callId: place.text(CALL_ID),
+      localTag: place.text(LOCAL_TAG),
+      remoteTag: place.text(REMOTE_TAG),
+      to: place.text(TO),
+      from: place.text(FROM),
+      target: place.text(TARGET),
+      route: routeOf(place.text(ROUTE)),
+      eventId: place.text(EVENT_ID),
+      entity: place.text(ENTITY),
+      flowId: place.text(FLOW_ID),
+    };
+  }
+
+  /** The same without making texts of it; false where there is none. */
+  find(row: number, into: DialogPlace): boolean {
     const ref = this.#text[row] ?? 0;
-    if (ref === 0) return undefined;
-    const fields = JSON.parse(this.#texts.text(ref)) as Fields;
-    const [callId, localTag, remoteTag, to, from, target, route, eventId, entity, flowId] = fields;
-    return { callId, localTag, remoteTag, to, from, target, route, eventId, entity, flowId };
+    if (ref === 0) return false;
+    into.chunk = this.#texts.chunkOf(ref);
+    const view = (into.view = this.#texts.viewOf(ref));
+    let at = this.#texts.startOf(ref);
+    for (let field = 0; field < FIELDS.length; field++) {
+      const length = view.getUint16(at, true);
+      at += LENGTH_BYTES;
+      into.at[field] = at;
+      at += length;
+      into.end[field] = at;
+    }
+    return true;
   }
 
   /** The same as long as the dialog lasts, and no other's; 0 where there is none. */
@@ -101,6 +181,16 @@ export class SubscriptionDialogs {
     this.#heard = doubled(this.#heard);
     this.#serial = doubled(this.#serial);
   }
+}
+
+const place = new DialogPlace();
+
+function encode(texts: readonly string[]): Buffer {
+  const bytes = Buffer.allocUnsafe(texts.reduce((sum, text) => sum + LENGTH_BYTES + Buffer.byteLength(text), 0));
+  let at = 0;
+  for (const text of texts)
+    at = bytes.writeUInt16LE(bytes.write(text, at + LENGTH_BYTES), at) + Buffer.byteLength(text);
+  return bytes;
 }
 
 /** A tag from which rowOfTag() reads the row; `token` makes it one that can't be guessed. */

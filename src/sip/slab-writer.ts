@@ -1,0 +1,59 @@
+/** Messages written straight as bytes, piece by piece. */
+import type { Bytes } from '../base/bytes.ts';
+import { copyBytes, viewOn } from '../base/bytes.ts';
+
+/** Messages are cut from slabs, so that whoever sends one may keep it; a slab goes with the last of its messages. */
+export class SlabWriter {
+  readonly #slabBytes: number;
+  #bytes = Buffer.alloc(0);
+  #view = viewOn(this.#bytes);
+  #start = 0;
+  #at = 0;
+
+  constructor(slabBytes: number) {
+    this.#slabBytes = slabBytes;
+  }
+
+  /** Begins a message of at most so many bytes. */
+  start(bytesMax: number): void {
+    if (this.#at + bytesMax > this.#bytes.length) {
+      this.#bytes = Buffer.allocUnsafeSlow(Math.max(this.#slabBytes, bytesMax));
+      this.#view = viewOn(this.#bytes);
+      this.#at = 0;
+    }
+    this.#start = this.#at;
+  }
+
+  /** What is known beforehand. */
+  put({ view, length }: Bytes): void {
+    this.copy(view, 0, length);
+  }
+
+  /** ASCII. */
+  text(text: string): void {
+    const slab = this.#bytes;
+    let at = this.#at;
+    for (let i = 0; i < text.length; i++) slab[at++] = text.charCodeAt(i);
+    this.#at = at;
+  }
+
+  copy(bytes: DataView, from: number, to: number): void {
+    this.#at = copyBytes(this.#view, this.#at, bytes, from, to);
+  }
+
+  decimal(number: number): void {
+    let digits = 1;
+    for (let power = 10; power <= number; power *= 10) digits++;
+    let rest = number;
+    for (let at = this.#at + digits - 1; at >= this.#at; at--) {
+      this.#bytes[at] = 0x30 + (rest % 10);
+      rest = Math.floor(rest / 10);
+    }
+    this.#at += digits;
+  }
+
+  /** The message. */
+  take(): Buffer {
+    return this.#bytes.subarray(this.#start, this.#at);
+  }
+}
