@@ -1,9 +1,10 @@
 /** The composition root: a node from its settings, part by part, and its end in reverse order. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { isIPv6 } from 'node:net';
+import { join, resolve } from 'node:path';
 import { openDirectory } from './backends.ts';
-import { isLoopback } from './base/address.ts';
+import { isLoopback, isWildcard } from './base/address.ts';
 import { isUnavailable } from './base/errors.ts';
 import type { Address } from './base/model.ts';
 import type { Datagrams, Streams, Timer } from './base/ports.ts';
@@ -27,6 +28,8 @@ import { createLog } from './logger.ts';
 import { restoreSnapshot, saveSnapshot } from './login/snapshot.ts';
 import type { Identity } from './redirect/servers.ts';
 import { startRounds } from './rounds.ts';
+import type { RunFile } from './run-file.ts';
+import { runFilePath } from './run-file.ts';
 import { fillWithSample } from './sample.ts';
 import type { Secrets } from './secrets.ts';
 import { ensureSecrets } from './secrets.ts';
@@ -67,11 +70,6 @@ export const VERSION = (
 
 /** What is still to be written at the end may take so long; the rest waits in the outbox for the next start. */
 const FLUSH_MS_MAX = 3_000;
-
-/** Where the command line finds the running node of a data folder. */
-export function runFilePath(data: string): string {
-  return join(data, 'node.json');
-}
 
 export function systemPorts(config: Pick<Config, 'logLevel' | 'io'>): NodePorts {
   const log = createLog(config.logLevel);
@@ -145,9 +143,7 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
     stop: () => stop(false),
   });
   const { udp, udpAlt, http, sip, sipTls } = opened;
-  const { pid } = process;
-  const running = { pid, processStart: startOfProcess(pid), http, udp, sip, startedAt: core.servers.me.startedAt };
-  writeFileSync(runFilePath(config.data), `${JSON.stringify(running)}\n`, { mode: 0o600 });
+  writeRunFile(config, opened, core.servers.me.startedAt);
   log.info({ http, udp, sip, directory: directory.description, version: VERSION }, 'vserver runs');
   const { adminToken } = secrets;
   return {
@@ -170,6 +166,21 @@ function openBus(config: Config, ports: NodePorts, { clusterKey }: Secrets): Bus
   if (config.nats === '') return NO_BUS;
   const wire = natsWire(config.nats, config.name, ports);
   return createBus({ ...ports, wire, clusterKey, name: config.name });
+}
+
+function writeRunFile({ listen, data, httpCert, adminToken }: Config, opened: Edges, startedAt: number): void {
+  const { udp, http, sip } = opened;
+  const { pid } = process;
+  const local = new URL(http);
+  const host = isWildcard(listen) ? (listen.includes(':') ? '::1' : '127.0.0.1') : listen;
+  local.hostname = isIPv6(host) ? `[${host}]` : host;
+  const run: RunFile = {
+    ...{ pid, processStart: startOfProcess(pid), http, udp, sip, startedAt },
+    local: local.origin,
+    certFile: httpCert === '' ? '' : resolve(httpCert),
+    adminToken: adminToken === '' ? 'in data folder' : 'set',
+  };
+  writeFileSync(runFilePath(data), `${JSON.stringify(run)}\n`, { mode: 0o600 });
 }
 
 function snapshotPath(config: Config): string {

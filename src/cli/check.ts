@@ -12,7 +12,7 @@ import type { Config } from '../config.ts';
 import type { Directory, Finding } from '../directory/directory.ts';
 import { SQL_SCHEMA } from '../directory/sql.ts';
 import { SETTINGS } from '../settings.ts';
-import { act, withDirectory } from './context.ts';
+import { act, missingFile, withDirectory } from './context.ts';
 import { EXIT, EXIT_CODES_HELP } from './failures.ts';
 import type { RunningNode } from './node-api.ts';
 import { findNode } from './node-api.ts';
@@ -219,11 +219,10 @@ const CREDENTIALS: Readonly<Record<string, string>> = {
 };
 
 async function directoryFindings(config: Config): Promise<Finding[]> {
-  const path = config.directory.startsWith('sqlite:') ? config.directory.slice('sqlite:'.length) : undefined;
-  if (path !== undefined && !existsSync(path))
-    return [ok('directory', `${path} is not there yet: the first start makes it`)];
+  const missing = missingFile(config.directory) ?? missingFile(config.state);
+  if (missing !== null) return [ok('directory', `${missing} is not there yet: the first start makes it`)];
   try {
-    return await withDirectory(config, (directory) => lookInto(directory, config), true);
+    return await withDirectory(config, 'as-it-is', (directory) => lookInto(directory, config));
   } catch (failure) {
     if (!(failure instanceof VserverError)) throw failure;
     const remedy = `is it running? See VSERVER_DIRECTORY${CREDENTIALS[config.directory.split(':')[0] ?? ''] ?? ''}`;

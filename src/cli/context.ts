@@ -1,9 +1,13 @@
 /** What every command is given: the terminal, the settings, the directory where it is asked for. */
 import type { Command } from 'commander';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { systemClock, systemTimers } from '../base/system.ts';
 import type { Config } from '../config.ts';
 import { loadConfig } from '../config.ts';
 import type { Directory } from '../directory/directory.ts';
+import { SETTINGS } from '../settings.ts';
+import { CommandError, EXIT } from './failures.ts';
 import type { Terminal } from './terminal.ts';
 import { createTerminal } from './terminal.ts';
 
@@ -28,21 +32,39 @@ export function act<O extends object = object>(command: Command, run: Action<O>)
 }
 
 /**
- * Runs with the directory of the settings, straight and without a node, and closes it. An embedded one is made, or
- * brought up to date, before (`asItIs`: not).
+ * What is done about an embedded directory that is not there, or of an older version: `make` makes it; with `need` it has
+ * to be there; both bring it up to date. `as-it-is`: nothing.
  */
+type Embedded = 'make' | 'need' | 'as-it-is';
+
+/** Runs with the directory of the settings, straight and without a node, and closes it. */
 export async function withDirectory<T>(
   config: Config,
+  embedded: Embedded,
   run: (directory: Directory) => Promise<T>,
-  asItIs = false,
 ): Promise<T> {
+  const missing = embedded === 'need' ? (missingFile(config.directory) ?? missingFile(config.state)) : null;
+  if (missing !== null) {
+    const remedy = `go to the folder where the node was started, set ${SETTINGS.data.env} (or --config) as it has`;
+    throw new CommandError(
+      EXIT.unreachable,
+      `there is no directory here (looked for ${missing}): ${remedy}, or make one by vserver migrate`,
+    );
+  }
   const [{ openDirectory }, { createLog }] = [await import('../backends.ts'), await import('../logger.ts')];
   const log = createLog(config.logLevel === 'debug' ? 'debug' : 'error');
   const directory = await openDirectory(config, { clock: systemClock, timers: systemTimers, log });
   try {
-    if (!asItIs && config.directory.startsWith('sqlite:')) await directory.migrate();
+    if (embedded !== 'as-it-is' && config.directory.startsWith('sqlite:')) await directory.migrate();
     return await run(directory);
   } finally {
     await directory.close();
   }
 }
+
+/** The file of an embedded directory that is not there, as a whole path; null where nothing is missing. */
+export function missingFile(directory: string): string | null {
+  const path = directory.startsWith(SQLITE) ? directory.slice(SQLITE.length) : ':memory:';
+  return path === ':memory:' || existsSync(path) ? null : resolve(path);
+}
+const SQLITE = 'sqlite:';

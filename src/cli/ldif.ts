@@ -10,7 +10,7 @@ import type { ImportBase, ImportProgress, ImportReport, ImportSource } from '../
 import { importLdif } from '../directory/import.ts';
 import { SETTINGS } from '../settings.ts';
 import type { Context } from './context.ts';
-import { act, withDirectory } from './context.ts';
+import { act, missingFile, withDirectory } from './context.ts';
 import { CommandError, EXIT, EXIT_CODES_HELP } from './failures.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -51,7 +51,7 @@ export function addExport(program: Command): void {
     .description('Write the whole directory as LDIF. Passwords and verifiers are in it: a file is made with mode 0600.')
     .addHelpText('after', EXPORT_HELP);
   act(command, async (context, [file]) => {
-    const entries = await withDirectory(context.config(), (directory) =>
+    const entries = await withDirectory(context.config(), 'need', (directory) =>
       file === undefined
         ? exportLdif(directory, (text) => written(process.stdout, text))
         : exportFile(file, (write) => exportLdif(directory, write)),
@@ -76,10 +76,14 @@ async function importFiles(
 ): Promise<void> {
   const { dryRun = false, onError } = options;
   const files = names.map(source);
-  const settings = config();
+  const read = config();
+  // What is not there yet is empty.
+  const settings = dryRun && missingFile(read.directory) !== null ? { ...read, directory: IN_MEMORY, state: '' } : read;
   const base = (await import('../backends.ts')).baseOf(settings);
   const given = { base, files, onProblem: onError, dryRun, clock: systemClock, progress: meter(terminal) };
-  const report = await withDirectory(settings, (directory) => importLdif({ directory, ...given }));
+  const report = await withDirectory(settings, dryRun ? 'need' : 'make', (directory) =>
+    importLdif({ directory, ...given }),
+  );
   terminal.progress('');
   for (const { file, line, dn, reason } of report.failures) {
     if (!terminal.json) terminal.say(`${file}:${line}: ${dn === '' ? '' : `${dn}: `}${reason}`);
@@ -88,6 +92,8 @@ async function importFiles(
   terminal.answer({ dryRun, ...report }, summary(report, dryRun));
   if (report.counts.failed > 0) process.exitCode = EXIT.failed;
 }
+
+const IN_MEMORY = 'sqlite::memory:';
 
 /** Another base DN may be an oversight, or a tree that moves here from elsewhere. */
 function outsideText(outside: NonNullable<ImportReport['outside']>, { dn, others }: ImportBase): string {

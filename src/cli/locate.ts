@@ -47,7 +47,7 @@ async function locate({ terminal, config }: Context, args: readonly string[], op
   if (node === null) terminal.say('No node runs here: this is what stands in the directory.');
   const { steps, ...found } =
     node === null
-      ? await withDirectory(settings, (directory) => byDirectory(directory, uid))
+      ? await withDirectory(settings, 'need', (directory) => byDirectory(directory, uid))
       : await byNode(node, uid, options);
   const explained = options.explain === true ? steps : [];
   const text = [...explained.map((step) => terminal.paint('dim', `  ${step}`)), outline(found)].join('\n');

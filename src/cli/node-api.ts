@@ -3,13 +3,15 @@ import { readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { join } from 'node:path';
-import { isWildcard } from '../base/address.ts';
+import { resolve } from 'node:path';
 import type { ErrorCode } from '../base/errors.ts';
 import { ERRORS, VserverError } from '../base/errors.ts';
 import { isRunning } from '../base/process.ts';
 import type { Config } from '../config.ts';
+import type { RunFile } from '../run-file.ts';
+import { readRunFile, runFilePath } from '../run-file.ts';
 import { adminTokenPath } from '../secrets.ts';
+import { SETTINGS } from '../settings.ts';
 import { CommandError, EXIT } from './failures.ts';
 
 const ANSWER_MS_MAX = 10_000;
@@ -30,17 +32,12 @@ export interface RunningNode {
  * another process has its pid now.
  */
 export function findNode(config: Config): RunningNode | null {
-  let run: { pid: number; processStart?: string | null; http: string };
-  try {
-    // Its name stands in node.ts too (runFilePath), which would load the whole server here.
-    run = JSON.parse(readFileSync(join(config.data, 'node.json'), 'utf8')) as typeof run;
-  } catch {
-    return null;
-  }
-  const isAlive = (): boolean => isRunning(run.pid, run.processStart ?? null);
+  const run = readRunFile(config.data);
+  if (run === null) return null;
+  const isAlive = (): boolean => isRunning(run.pid, run.processStart);
   if (!isAlive()) return null;
   const call: RunningNode['call'] = async (method, path, body) => {
-    const { status, text } = await send(config, run.http, method, path, body);
+    const { status, text } = await send(config, run, method, path, body);
     const answer: unknown = text === '' ? {} : parse(text);
     if (status >= 400) throw problemOf(answer, status);
     return answer as never;
@@ -54,7 +51,8 @@ export function needNode(config: Config): RunningNode {
   if (node === null) {
     throw new CommandError(
       EXIT.unreachable,
-      `no node runs on the data folder ${config.data}: start one, or set VSERVER_DATA`,
+      `no node runs here (looked for ${resolve(runFilePath(config.data))}): start one, go to the folder where it was ` +
+        `started, or set ${SETTINGS.data.env} (or --config) as it has`,
     );
   }
   return node;
@@ -65,45 +63,37 @@ interface Answer {
   readonly text: string;
 }
 
-function send(config: Config, http: string, method: string, path: string, body?: object): Promise<Answer> {
-  const url = new URL(path, http);
-  if (url.protocol === 'https:' && config.httpCert === '') {
-    throw new CommandError(
-      EXIT.usage,
-      `the node at ${url.host} serves HTTPS: set VSERVER_HTTP_CERT and _KEY as it has`,
-    );
-  }
+function send(config: Config, run: RunFile, method: string, path: string, body?: object): Promise<Answer> {
+  const url = new URL(path, run.local);
   const options: RequestOptions = {
     method,
-    host: isWildcard(config.listen) ? (config.listen.includes(':') ? '::1' : '127.0.0.1') : config.listen,
-    port: url.port,
-    path: url.pathname + url.search,
     headers: {
-      authorization: `Bearer ${adminToken(config)}`,
+      authorization: `Bearer ${adminToken(config, run)}`,
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     },
     signal: AbortSignal.timeout(ANSWER_MS_MAX),
   };
-  return new Promise((resolve, reject) => {
+  return new Promise((done, reject) => {
     const fail = (error: Error): void => {
       reject(
         new CommandError(
           EXIT.unreachable,
-          `the node at ${url.host} does not answer (${error.message}); see vserver check`,
+          `the node of ${runFilePath(config.data)} (process ${run.pid}) does not answer at ${url.host} (${error.message}); ` +
+            'look at its log',
         ),
       );
     };
     const onResponse = (response: IncomingMessage): void => {
       readAll(response).then((text) => {
-        resolve({ status: response.statusCode ?? 500, text });
+        done({ status: response.statusCode ?? 500, text });
       }, fail);
     };
     // The certificate is the node's own file, whatever name stands in it.
     const own = { allowPartialTrustChain: true, checkServerIdentity: () => undefined };
     const request =
       url.protocol === 'https:'
-        ? httpsRequest({ ...options, ...own, ca: readFileSync(config.httpCert) }, onResponse)
-        : httpRequest(options, onResponse);
+        ? httpsRequest(url, { ...options, ...own, ca: readFileSync(run.certFile) }, onResponse)
+        : httpRequest(url, options, onResponse);
     request.on('error', fail);
     request.end(body === undefined ? undefined : JSON.stringify(body));
   });
@@ -120,8 +110,14 @@ async function readAll(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function adminToken(config: Config): string {
-  if (config.adminToken !== '') return config.adminToken;
+function adminToken(config: Config, run: RunFile): string {
+  if (run.adminToken === 'set') {
+    if (config.adminToken !== '') return config.adminToken;
+    throw new CommandError(
+      EXIT.refused,
+      `the node runs with an admin token of its settings: set ${SETTINGS.adminToken.env} (or --config) as it has`,
+    );
+  }
   const path = adminTokenPath(config.data);
   try {
     return readFileSync(path, 'utf8').trim();

@@ -63,7 +63,8 @@ function createProgram(): Command {
 
 const HELP = `
 Commands that need a running node find it by the data folder (VSERVER_DATA, or data below the current folder).
-user, locate and config ask the directory where no node runs.
+user, locate and config ask the directory where no node runs. Of the commands only start, migrate, import and user add
+make an embedded directory where there is none.
 
 Examples:
   vserver start                                  a node with the settings of the environment

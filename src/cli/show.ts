@@ -66,7 +66,7 @@ export function addMigrate(program: Command): void {
     )
     .addHelpText('after', `\nExamples:\n  vserver migrate\n\n${EXIT_CODES_HELP}`);
   act(command, async ({ terminal, config }) => {
-    const steps = await withDirectory(config(), (directory) => directory.migrate(), true);
+    const steps = await withDirectory(config(), 'as-it-is', (directory) => directory.migrate());
     terminal.answer({ steps }, steps.length === 0 ? 'The schema is up to date.' : steps.join('\n'));
   });
 }
@@ -85,7 +85,7 @@ export function addConfig(program: Command): void {
   act(command, async ({ terminal, config }, [uid = '']) => {
     const { configOf } = await import('./by-directory.ts');
     const settings = config();
-    const { etag, body } = await withDirectory(settings, (directory) => configOf(directory, settings, uid));
+    const { etag, body } = await withDirectory(settings, 'need', (directory) => configOf(directory, settings, uid));
     const xml = body.toString('utf8');
     terminal.answer({ uid, etag, xml }, xml);
   });
@@ -131,7 +131,7 @@ export function addServers(program: Command): void {
     const { storedServers } = await import('./by-directory.ts');
     const { servers } =
       node === null
-        ? { servers: await withDirectory(settings, storedServers) }
+        ? { servers: await withDirectory(settings, 'need', storedServers) }
         : await node.call<{ servers: ShownServer[] }>('GET', '/v1/admin/servers');
     const rows = servers.map((one) => [one.name, one.udp, one.http, one.state, `${one.users}/${one.usersMax}`]);
     terminal.answer({ servers }, table(['name', 'udp', 'http', 'state', 'users'], rows));

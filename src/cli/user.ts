@@ -12,8 +12,8 @@ import { outline, table } from './terminal.ts';
 import type { ShownUser, Users } from './users.ts';
 
 /** Loaded when it is needed: most commands do without. */
-async function withUsers<T>(config: Config, run: (users: Users) => Promise<T>): Promise<T> {
-  return (await import('./users.ts')).withUsers(config, run);
+async function withUsers<T>(config: Config, embedded: 'make' | 'need', run: (users: Users) => Promise<T>): Promise<T> {
+  return (await import('./users.ts')).withUsers(config, embedded, run);
 }
 
 const PASSWORD_STDIN = ['--password-stdin', 'the password is the first line of stdin'] as const;
@@ -80,7 +80,7 @@ function addAdd(user: Command): void {
     const password = options.password
       ? await askPassword(`Password of ${uid}`, options.passwordStdin ?? false, true)
       : undefined;
-    const made = await withUsers(settings, (users) =>
+    const made = await withUsers(settings, 'make', (users) =>
       users.create({ ...body, ...(password === undefined ? {} : { password }) }),
     );
     terminal.answer(made, `${uid} is made: ${String(made['dn'])}`);
@@ -110,7 +110,7 @@ function addShow(user: Command): void {
       `\nExamples:\n  vserver user show 10017676\n  vserver user show 10017676 --json\n\n${EXIT_CODES_HELP}`,
     );
   act(command, async ({ terminal, config }, [uid = '']) => {
-    const shown = await withUsers(config(), (users) => users.show(uid));
+    const shown = await withUsers(config(), 'need', (users) => users.show(uid));
     terminal.answer(shown, outline(shown));
   });
 }
@@ -124,7 +124,7 @@ function addSet(user: Command): void {
     .addHelpText('after', SET_HELP);
   act(command, async ({ terminal, config }, [uid = '', ...fields]) => {
     const changes = readChanges(fields);
-    const shown = await withUsers(config(), (users) => users.change(uid, changes));
+    const shown = await withUsers(config(), 'need', (users) => users.change(uid, changes));
     terminal.answer(shown, outline(shown));
   });
 }
@@ -153,7 +153,7 @@ function addPasswd(user: Command): void {
   act<{ passwordStdin?: boolean }>(command, async ({ terminal, config }, [uid = ''], { passwordStdin = false }) => {
     const settings = config();
     const password = await askPassword(`New password of ${uid}`, passwordStdin, true);
-    await withUsers(settings, (users) => users.change(uid, { password }));
+    await withUsers(settings, 'need', (users) => users.change(uid, { password }));
     terminal.answer({ uid, changed: true }, `The password of ${uid} is set.`);
   });
 }
@@ -165,7 +165,7 @@ function addDel(user: Command): void {
     .description('Remove users with their accounts and lists. Their sessions end.')
     .addHelpText('after', `\nExamples:\n  vserver user del 10017677\n\n${EXIT_CODES_HELP}`);
   act(command, async ({ terminal, config }, uids) => {
-    await withUsers(config(), async (users) => {
+    await withUsers(config(), 'need', async (users) => {
       for (const uid of uids) await users.remove(uid);
     });
     terminal.answer({ removed: uids }, `Removed: ${uids.join(', ')}`);
@@ -195,7 +195,7 @@ function addList(user: Command): void {
     if (!Number.isInteger(most) || most < 1 || most > LIMIT_MAX) {
       throw new CommandError(EXIT.usage, `--limit must be a number from 1 to ${LIMIT_MAX}`);
     }
-    const page = await withUsers(config(), (users) => users.search({ field: by, prefix, limit: most, after }));
+    const page = await withUsers(config(), 'need', (users) => users.search({ field: by, prefix, limit: most, after }));
     const more = page.next === null ? '' : `\nMore: the same with --after '${page.next}'`;
     terminal.answer(page, table(['uid', 'region', 'alias', 'telephones', 'enabled'], page.users.map(row)) + more);
   });

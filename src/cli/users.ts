@@ -34,11 +34,14 @@ export interface Users {
   remove(uid: string): Promise<void>;
 }
 
-/** Through the node where one runs on the data folder, since there a change takes effect at once. */
-export function withUsers<T>(config: Config, run: (users: Users) => Promise<T>): Promise<T> {
+/**
+ * Through the node where one runs on the data folder, since there a change takes effect at once. `embedded`: whether a
+ * directory is made where there is none.
+ */
+export function withUsers<T>(config: Config, embedded: 'make' | 'need', run: (users: Users) => Promise<T>): Promise<T> {
   const node = findNode(config);
   if (node !== null) return run(usersByNode(node));
-  return withDirectory(config, (directory) => run(usersByDirectory(directory, config.realm)));
+  return withDirectory(config, embedded, (directory) => run(usersByDirectory(directory, config.realm)));
 }
 
 function usersByNode(node: RunningNode): Users {

@@ -1,5 +1,5 @@
 /** The command line as people use it: the built command in processes of its own. */
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -158,6 +158,38 @@ describe('with a node that runs', () => {
   });
 });
 
+test('a node is found by its run file, whatever listeners its settings gave it; a token of theirs is asked for', async () => {
+  const place = newPlace();
+  const [cert, key] = [join(place.data, 'cert.pem'), join(place.data, 'key.pem')];
+  writeFileSync(cert, CERTIFICATES.one.cert);
+  writeFileSync(key, CERTIFICATES.one.key);
+  const open = { VSERVER_LISTEN: '0.0.0.0', VSERVER_ADVERTISE: '192.0.2.1', VSERVER_SIP_TLS_PORT: '0' };
+  const secured = { ...open, VSERVER_HTTP_CERT: cert, VSERVER_HTTP_KEY: key };
+  try {
+    const node = place.begin(['start'], secured);
+    await node.seen('stdout', /Ctrl-C stops it/);
+    expect(answerOf(await place.run(['sessions', '--json']))).toMatchObject({ sessions: [] });
+    expect((await place.run(['stop'])).code).toBe(0);
+
+    const token = { VSERVER_ADMIN_TOKEN: 'a-token-of-the-settings' };
+    const again = place.begin(['start'], { ...secured, ...token });
+    await again.seen('stdout', /Ctrl-C stops it/);
+    const refused = await place.run(['sessions']);
+    expect(refused.code).toBe(5);
+    expect(refused.stderr).toContain('VSERVER_ADMIN_TOKEN');
+    expect((await place.run(['sessions'], { env: token })).code).toBe(0);
+    again.child.kill('SIGSTOP');
+    const run = join(place.data, 'node.json');
+    const stored = readFileSync(run, 'utf8');
+    writeFileSync(run, stored.replace(/("local":"https:[^"]*:)\d+"/, '$11"'));
+    const silent = await place.run(['sessions'], { env: token });
+    expect(silent.code).toBe(4);
+    expect(silent.stderr).toContain(`the node of ${run} (process ${again.child.pid}) does not answer at 127.0.0.1:1`);
+  } finally {
+    await place.clear();
+  }
+});
+
 describe('without a node', () => {
   let place: Place;
   beforeAll(async () => {
@@ -278,6 +310,22 @@ describe('without a node', () => {
       message: 'taken by another program',
       remedy: 'end that program, or set VSERVER_SIP_TLS_PORT',
     });
+  });
+
+  test('in another folder, what only reads or changes makes nothing, and says what it looked for', async () => {
+    const other = newPlace();
+    rmSync(other.data, { recursive: true });
+    const commands = ['user list', 'user show 1', 'user set 1 age=1', 'user del 1', 'locate 1', 'config 1', 'servers'];
+    const runs = [...commands, 'export', 'sessions', 'check'].map((line) => other.run(line.split(' ')));
+    for (const { code, stderr } of (await Promise.all(runs)).slice(0, -1)) {
+      expect(code).toBe(4);
+      expect(stderr).toContain(`looked for ${other.data}/`);
+      expect(stderr).toContain('VSERVER_DATA');
+    }
+    const dry = await other.run(['import', SAMPLE, '--dry-run']);
+    expect(dry.stdout).toContain('Dry run, nothing written: ');
+    expect(existsSync(other.data)).toBe(false);
+    await other.clear();
   });
 
   test('a directory that can not be reached is exit code 4', async () => {

@@ -1,7 +1,7 @@
 /** What a node does while its directory server is killed, hangs or is slow, and when it is back: both real servers. */
 import { existsSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { runFilePath } from '../../src/node.ts';
+import { runFilePath } from '../../src/run-file.ts';
 import { startMariadb } from '../support/mariadb.ts';
 import type { DirectoryServer } from './support-directories.ts';
 import { DEADLINE_MS, DIRECTORY_SERVERS } from './support-directories.ts';

@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatAddress, parseAddress } from '../../src/base/address.ts';
 import type { Address } from '../../src/base/model.ts';
 import { SAMPLE_USER } from '../../src/sample.ts';
-import { runFilePath } from '../../src/node.ts';
+import { runFilePath } from '../../src/run-file.ts';
 import { nativePhone } from './support-clients.ts';
 import type { TestClient, TestNode } from './support-node.ts';
 import {

@@ -17,6 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'datagrams.ts',
     'sample.ts',
     'secrets.ts',
+    'run-file.ts',
     'logger.ts',
     'config.ts',
     'settings.ts',

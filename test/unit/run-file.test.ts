@@ -18,7 +18,8 @@ afterEach(() => {
 });
 
 function found(pid: number, processStart: string | null): number | undefined {
-  writeFileSync(join(data, 'node.json'), JSON.stringify({ pid, processStart, http: 'http://127.0.0.1:1' }));
+  const http = 'http://127.0.0.1:1';
+  writeFileSync(join(data, 'node.json'), JSON.stringify({ pid, processStart, http, local: http }));
   return findNode(loadConfig({ VSERVER_DATA: data }))?.pid;
 }
 
@@ -54,4 +55,11 @@ it('is not one that was killed and waits for its parent to collect it', async ()
   process.kill(pid, 'SIGKILL');
   await expect.poll(() => isRunning(pid, start)).toBe(false);
   parent.kill('SIGKILL');
+});
+
+it('is not what no node has written', () => {
+  for (const text of ['', 'null', '[]', '{}', `{"pid":${process.pid}}`]) {
+    writeFileSync(join(data, 'node.json'), text);
+    expect(findNode(loadConfig({ VSERVER_DATA: data }))).toBeNull();
+  }
 });
