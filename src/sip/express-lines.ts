@@ -6,7 +6,8 @@
 import { bytesOf, standsAt, viewOn } from '../base/bytes.ts';
 import { readDecimal } from './express-bytes.ts';
 import { CALL_ID, HEADER_NUMBERS, headerNumberIn } from './header-names.ts';
-import { DIGIT, isClass, PLAIN_USER, skipBytes, TOKEN } from './syntax.ts';
+import { CALL_ID_WORD } from './required-headers.ts';
+import { DIGIT, PLAIN_USER, skipBytes, TOKEN } from './syntax.ts';
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -27,9 +28,8 @@ const MESSAGE_BYTES_MAX = 2_048;
 const ROOM_BYTES = 64;
 /** Bytes that are no control characters; the end of the message (0) is one. */
 const IN_LINE = Uint8Array.from({ length: 256 }, (_, byte) => (byte < SPACE || byte === DELETE ? 0 : 1));
-/** The characters that nearly all Call-IDs are made of. */
 const IN_CALL_ID = Uint8Array.from({ length: 256 }, (_, byte) =>
-  byte === AT_SIGN || isClass(String.fromCharCode(byte), 0, TOKEN) ? 1 : 0,
+  CALL_ID_WORD.test(String.fromCharCode(byte)) ? 1 : 0,
 );
 
 /** Offsets of `sip:user@host` or `sip:host`, a port behind it left out. */
@@ -117,7 +117,6 @@ export class ExpressLines {
     }
   }
 
-  /** A Call-ID of the characters that nearly all are made of. */
   protected readCallId(): boolean {
     const at = this.at[CALL_ID] ?? 0;
     const end = this.end[CALL_ID] ?? 0;

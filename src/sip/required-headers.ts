@@ -79,7 +79,7 @@ function readCallId(head: SipHead): string {
   const callId = field < 0 ? '' : head.text.slice(head.fields[field + 2], head.fields[field + 3]);
   return CALL_ID_WORD.test(callId) ? callId : '';
 }
-const CALL_ID_WORD = /^[^\0-\x20\x7f-\xff,;=&$#|^]+$/;
+export const CALL_ID_WORD = /^[^\0-\x20\x7f-\xff,;=&$#|^]+$/;
 
 function readCSeq(head: SipHead): CSeq | null {
   const field = head.find(CSEQ);

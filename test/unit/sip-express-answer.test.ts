@@ -23,7 +23,7 @@ const ORDINARY = {
   via: `SIP/2.0/UDP 192.0.2.10:5060;branch=${BRANCH};rport`,
   from: '<sip:alice@vserver>;tag=a.1',
   to: '"Bob" <sip:bob@192.0.2.1:5062>;tag=2',
-  callId: 'some-call@192.0.2.10',
+  callId: 'some-call@192.0.2.10:5062',
   cseq: '17 NOTIFY',
   extra: [] as readonly string[],
   length: '0',
@@ -69,7 +69,7 @@ const answer: fc.Arbitrary<Answer> = fc.record({
   ),
   from: mostly(ORDINARY.from, '<sip:alice@vserver', 'sip:alice@vserver;tag=a.1', '<tel:+86>;tag=x', ''),
   to: mostly(ORDINARY.to, '<sip:bob@vserver>', '<sip:bob@vserver>;tag=', '<sip:bob@vserver>;tag=1;tag=2', '<>'),
-  callId: mostly(ORDINARY.callId, 'a b', 'a,b', ''),
+  callId: mostly(ORDINARY.callId, 'a b', 'a,b', '<["x"]>', 'é', 'a|b', ''),
   cseq: mostly(ORDINARY.cseq, '17 MESSAGE', '17 INVITE', '017 NOTIFY', 'NOTIFY', '9999999999 NOTIFY', '17  NOTIFY'),
   extra: fc.subarray([
     'Contact: <sip:b@192.0.2.1>',

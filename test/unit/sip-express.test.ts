@@ -112,7 +112,7 @@ const message: fc.Arbitrary<Message> = fc.record({
     '<sip:USER@vserver:0>',
     '"x\\"y" <sip:USER@vserver>',
   ),
-  callId: mostly(ORDINARY.callId, 'call-2', 'a;b', ''),
+  callId: mostly(ORDINARY.callId, 'call-2', 'a:b<["c"]>', 'a;b', ''),
   cseqStep: mostly(1, 0, -1, 5),
   contact: mostly<readonly string[]>(
     ORDINARY.contact,
