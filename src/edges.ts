@@ -10,7 +10,6 @@ import type { Datagrams, DatagramSocket, Streams } from './base/ports.ts';
 import type { Config } from './config.ts';
 import type { Core, CorePorts } from './core.ts';
 import type { GuardedDirectory } from './directory/guarded.ts';
-import type { NodeNumbers } from './http/deps.ts';
 import { createPeers } from './http/peer.ts';
 import type { HttpServer } from './http/server.ts';
 import { createHttp } from './http/server.ts';
@@ -18,6 +17,7 @@ import { createNonces } from './login/nonces.ts';
 import { createRateLimit } from './login/rate-limit.ts';
 import type { EndReason } from './login/session-ends.ts';
 import type { DeliverTo } from './messages/delivery.ts';
+import { numbersOf, readinessOf } from './reports.ts';
 import type { Secrets } from './secrets.ts';
 import { SETTINGS } from './settings.ts';
 import type { SipServer } from './sip/server.ts';
@@ -163,10 +163,7 @@ async function openHttp(
     nonces,
     requests,
     failures: failedLogins,
-    ready: () => {
-      const { up, lastError } = directory.health();
-      return [{ dependency: 'directory', ok: up, detail: up ? lastError : `${directory.description}: ${lastError}` }];
-    },
+    ready: () => readinessOf(core, directory),
     numbers: () => numbersOf(core, directory),
     stop: onStop,
   });
@@ -260,50 +257,4 @@ async function listening<T>(at: Address, kind: string, env: string, listen: () =
     if (code === 'EACCES') throw new VserverError('SETTINGS', `${place} may not be opened by this user: set ${env}`);
     throw error;
   }
-}
-
-function numbersOf({ cases, bus, counters, table, outbox }: Core, directory: GuardedDirectory): NodeNumbers {
-  return {
-    sessions: table.count,
-    users: table.users.count,
-    logins: {
-      welcome: counters.loginsWelcomed,
-      redirect: counters.loginsRedirected,
-      denied: counters.loginsDenied,
-      failed: counters.loginsFailed,
-    },
-    heartbeats: counters.heartbeats,
-    locates: {
-      user: counters.locatesUser,
-      'see-also': counters.locatesSeeAlso,
-      offline: counters.locatesOffline,
-      unknown: counters.locatesUnknown,
-    },
-    directoryUp: directory.health().up,
-    outboxWaiting: outbox.waiting(),
-    messages: {
-      delivered: counters.messagesDelivered,
-      stored: counters.messagesStored,
-      refused: counters.messagesRefused,
-    },
-    subscriptions: cases.presence.subscriptions.count,
-    natRebindings: counters.natRebindings,
-    ends: { logout: counters.logouts, silence: counters.silences },
-    datagrams: {
-      received: counters.datagramsReceived,
-      dropped: counters.datagramsDropped,
-      malformed: counters.datagramsMalformed,
-      'rate-limited': counters.rateLimited,
-      'wrong-mac': counters.wrongMacs,
-      repeat: counters.repeats,
-    },
-    rejectedFragments: counters.fragmentsRejected,
-    drift: {
-      dropped: counters.driftDropped,
-      rewritten: counters.driftRewritten,
-      cleared: counters.driftCleared,
-    },
-    busUp: bus.isUp,
-    bus: { ...bus.counters },
-  };
 }

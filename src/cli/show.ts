@@ -6,6 +6,7 @@ import { SETTINGS } from '../settings.ts';
 import type { ShownServer } from './by-directory.ts';
 import { act, withDirectory } from './context.ts';
 import { CommandError, EXIT, EXIT_CODES_HELP } from './failures.ts';
+import type { RunningNode } from './node-api.ts';
 import { findNode, needNode } from './node-api.ts';
 import { table } from './terminal.ts';
 
@@ -129,11 +130,21 @@ export function addServers(program: Command): void {
     const settings = config();
     const node = findNode(settings);
     const { storedServers } = await import('./by-directory.ts');
-    const { servers } =
+    const { servers, nats } =
       node === null
-        ? { servers: await withDirectory(settings, 'need', storedServers) }
-        : await node.call<{ servers: ShownServer[] }>('GET', '/v1/admin/servers');
+        ? { servers: await withDirectory(settings, 'need', storedServers), nats: undefined }
+        : await serversOf(node);
     const rows = servers.map((one) => [one.name, one.udp, one.http, one.state, `${one.users}/${one.usersMax}`]);
-    terminal.answer({ servers }, table(['name', 'udp', 'http', 'state', 'users'], rows));
+    const bus = nats === undefined ? '' : `\nNATS: ${nats.ok ? 'connected' : nats.detail}`;
+    terminal.answer({ servers, nats }, table(['name', 'udp', 'http', 'state', 'users'], rows) + bus);
   });
+}
+
+/** As the node sees them, and the bus between them where there is one. */
+async function serversOf(node: RunningNode) {
+  const [{ servers }, { dependencies }] = await Promise.all([
+    node.call<{ servers: ShownServer[] }>('GET', '/v1/admin/servers'),
+    node.call<{ dependencies: { dependency: string; ok: boolean; detail: string }[] }>('GET', '/v1/admin/status'),
+  ]);
+  return { servers, nats: dependencies.find(({ dependency }) => dependency === 'nats') };
 }

@@ -5,6 +5,7 @@ import { VserverError } from '../base/errors.ts';
 import type { Device, OnlineTable } from '../heartbeat/online.ts';
 import { ADMIN, LIMIT, LIMIT_DEFAULT } from './admin-users.ts';
 import type { HttpDeps } from './deps.ts';
+import { DEPENDENCIES } from './operations-routes.ts';
 import { PROBLEMS } from './problem.ts';
 import { formatMaybe, readUid } from './read.ts';
 import { closed, DONE, STRING, UID_PARAMS } from './schemas.ts';
@@ -41,10 +42,7 @@ const STATUS = closed(
     version: STRING,
     state: STRING,
     startedAt: STRING,
-    dependencies: {
-      type: 'array',
-      items: closed({ dependency: STRING, ok: { type: 'boolean' }, detail: STRING }, []),
-    },
+    dependencies: DEPENDENCIES,
     numbers: { type: 'object', additionalProperties: true },
   },
   [],

@@ -24,10 +24,12 @@ export interface HttpSettings {
   readonly tls: TlsFiles | null;
 }
 
-/** One thing that the node can't work without. */
+/** One thing that the node works with. */
 export interface Readiness {
   readonly dependency: string;
   readonly ok: boolean;
+  /** Nobody can log in without it. */
+  readonly needed: boolean;
   /** For people; '' where there is nothing to say. Never a secret. */
   readonly detail: string;
 }
@@ -59,10 +61,12 @@ export interface NodeNumbers {
   readonly rejectedFragments: number;
   /** Counter, by what was mended: dropped, rewritten, cleared. */
   readonly drift: Readonly<Record<string, number>>;
-  /** Of a node of a cluster: whether its bus is there. */
-  readonly busUp: boolean;
-  /** Counter, by kind: sent, received, and refused as forged, stale or replayed; unanswered requests. */
-  readonly bus: Readonly<Record<string, number>>;
+  /** null: this is no node of a cluster. */
+  readonly bus: {
+    readonly isUp: boolean;
+    /** Counter, by kind: sent, received, and refused as forged, stale or replayed; unanswered requests. */
+    readonly messages: Readonly<Record<string, number>>;
+  } | null;
 }
 
 export interface HttpDeps {

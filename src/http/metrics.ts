@@ -53,8 +53,11 @@ export function createMetrics(numbers: () => NodeNumbers): Metrics {
     'kind',
     () => numbers().drift,
   );
-  gauge('vserver_bus_up', '1: the bus of the cluster is there', () => (numbers().busUp ? 1 : 0));
-  counters('vserver_bus_messages_total', 'Messages between the nodes', 'kind', () => numbers().bus);
+  // On a node that stands alone an alert would take 0 for an outage.
+  if (numbers().bus !== null) {
+    gauge('vserver_bus_up', '1: NATS, the bus of the cluster, is there', () => (numbers().bus?.isUp === true ? 1 : 0));
+    counters('vserver_bus_messages_total', 'Messages between the nodes', 'kind', () => numbers().bus?.messages ?? {});
+  }
 
   const delay = monitorEventLoopDelay({ resolution: 20 });
   delay.enable();

@@ -8,13 +8,30 @@ import type { Metrics } from './metrics.ts';
 import { PROBLEMS } from './problem.ts';
 import { closed, DONE, STRING } from './schemas.ts';
 
+const BOOLEAN = { type: 'boolean' } as const;
+
+/** What the node works with; also in the status for administrators. */
+export const DEPENDENCIES = {
+  type: 'array',
+  items: closed(
+    {
+      dependency: { type: 'string', description: 'directory; in a cluster also nats' },
+      ok: BOOLEAN,
+      needed: { ...BOOLEAN, description: 'nobody can log in without it' },
+      detail: STRING,
+    },
+    [],
+  ),
+} as const;
+
 const READINESS = closed(
   {
-    status: STRING,
-    dependencies: {
-      type: 'array',
-      items: closed({ dependency: STRING, ok: { type: 'boolean' }, detail: STRING }, []),
+    status: {
+      type: 'string',
+      enum: ['ready', 'degraded', 'not ready'],
+      description: 'degraded: users are served, while something that they can do without is away',
     },
+    dependencies: DEPENDENCIES,
   },
   [],
 );
@@ -58,7 +75,7 @@ export function operationsRoutes(app: FastifyInstance, deps: HttpDeps, gates: Ga
     '/readyz',
     {
       schema: {
-        summary: 'Everything is there that logins need',
+        summary: 'Everything is there that logins need (200), or not (503)',
         tags: ['operations'],
         response: { 200: READINESS, 503: READINESS },
       },
@@ -66,9 +83,11 @@ export function operationsRoutes(app: FastifyInstance, deps: HttpDeps, gates: Ga
     },
     (_request, reply) => {
       const dependencies = deps.ready();
-      const ok = dependencies.every((one) => one.ok);
-      if (!ok) reply.code(503).header('retry-after', 5);
-      return reply.send({ status: ok ? 'ready' : 'not ready', dependencies });
+      const away = dependencies.filter((one) => !one.ok);
+      const isReady = !away.some((one) => one.needed);
+      if (!isReady) reply.code(503).header('retry-after', 5);
+      const status = isReady ? (away.length === 0 ? 'ready' : 'degraded') : 'not ready';
+      return reply.send({ status, dependencies });
     },
   );
 

@@ -23,6 +23,8 @@ export interface HttpAppOptions {
   readonly requestsASecond?: number;
   /** Failed logins a minute; 0 = no limit. */
   readonly failuresAMinute?: number;
+  /** No node of a cluster. */
+  readonly isAlone?: boolean;
 }
 
 /** Closed by the test. Timers fall due at once; `waitedMs` holds how long they were to wait. */
@@ -31,7 +33,11 @@ export async function httpApp(options: HttpAppOptions = {}) {
   const logged: object[] = [];
   const waitedMs: number[] = [];
   const stopped: boolean[] = [];
-  const state = { readiness: [] as Readiness[], numbers: NUMBERS, rendered: 0 };
+  const state = {
+    readiness: [] as Readiness[],
+    numbers: options.isAlone === true ? { ...NUMBERS, bus: null } : NUMBERS,
+    rendered: 0,
+  };
   const keep = (fields: object, message: string): void => void logged.push({ ...fields, message });
   const limit = (tokens: number, periodMs: number) =>
     createRateLimit({ tokens, periodMs, burst: Math.max(tokens, 1), sourcesMax: 64, seed: 1 });
@@ -113,8 +119,7 @@ export const NUMBERS: NodeNumbers = {
   datagrams: { received: 9, 'wrong-mac': 1 },
   rejectedFragments: 0,
   drift: { dropped: 0, rewritten: 0, cleared: 0 },
-  busUp: true,
-  bus: { sent: 0 },
+  bus: { isUp: true, messages: { sent: 0 } },
 };
 
 function configCases(

@@ -191,11 +191,11 @@ describe('the node', () => {
   });
 
   test('status, servers and stop', async () => {
-    app.state.readiness = [{ dependency: 'directory', ok: true, detail: '' }];
+    app.state.readiness = [{ dependency: 'directory', ok: true, needed: true, detail: '' }];
     expect((await admin('GET', 'status')).json()).toMatchObject({
       name: 'here',
       state: 'on',
-      dependencies: [{ dependency: 'directory', ok: true }],
+      dependencies: [{ dependency: 'directory', ok: true, needed: true }],
       numbers: NUMBERS,
     });
     expect((await admin('GET', 'servers')).json()).toMatchObject({ servers: [{ name: 'here' }] });

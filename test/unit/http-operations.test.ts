@@ -28,16 +28,31 @@ describe('operations', () => {
   test('/healthz as long as the process runs; /readyz says which dependency is missing', async () => {
     const app = await started();
     app.state.readiness = [
-      { dependency: 'directory', ok: false, detail: 'no answer' },
-      { dependency: 'udp', ok: true, detail: '' },
+      { dependency: 'directory', ok: false, needed: true, detail: 'no answer' },
+      { dependency: 'udp', ok: true, needed: true, detail: '' },
     ];
     expect((await app.ask({ url: '/healthz' })).json()).toEqual({ status: 'ok' });
     const missing = await app.ask({ url: '/readyz' });
     expect(missing.statusCode).toBe(503);
     expect(missing.headers['retry-after']).toBe('5');
     expect(missing.json()).toEqual({ status: 'not ready', dependencies: app.state.readiness });
-    app.state.readiness = [{ dependency: 'directory', ok: true, detail: '' }];
-    expect((await app.ask({ url: '/readyz' })).statusCode).toBe(200);
+    app.state.readiness = [{ dependency: 'directory', ok: true, needed: true, detail: '' }];
+    const ready = await app.ask({ url: '/readyz' });
+    expect({ code: ready.statusCode, body: ready.json<object>() }).toMatchObject({
+      code: 200,
+      body: { status: 'ready' },
+    });
+  });
+
+  test('/readyz says of what is away, but not needed, that the node is degraded, and ready', async () => {
+    const app = await started();
+    app.state.readiness = [
+      { dependency: 'directory', ok: true, needed: true, detail: '' },
+      { dependency: 'nats', ok: false, needed: false, detail: 'away' },
+    ];
+    const reply = await app.ask({ url: '/readyz' });
+    expect(reply.statusCode).toBe(200);
+    expect(reply.json()).toEqual({ status: 'degraded', dependencies: app.state.readiness });
   });
 
   test('/metrics shows the numbers of its own node at each scrape', async () => {
@@ -63,6 +78,16 @@ describe('operations', () => {
     app.state.numbers = { ...app.state.numbers, heartbeats: 8 };
     expect((await app.ask({ url: '/metrics' })).body).toContain('vserver_heartbeats_total 8\n');
     expect((await other.ask({ url: '/metrics' })).body).toContain('vserver_sessions 99\n');
+  });
+
+  test('/metrics tells of the bus on a node of a cluster only', async () => {
+    const [app, alone] = [await started(), await started({ isAlone: true })];
+    expect((await app.ask({ url: '/metrics' })).body).toContain('vserver_bus_up 1\n');
+    app.state.numbers = { ...app.state.numbers, bus: { isUp: false, messages: { sent: 5 } } };
+    const { body } = await app.ask({ url: '/metrics' });
+    expect(body).toContain('vserver_bus_up 0\n');
+    expect(body).toContain('vserver_bus_messages_total{kind="sent"} 5\n');
+    expect((await alone.ask({ url: '/metrics' })).body).not.toContain('vserver_bus');
   });
 
   test('/openapi.json describes every route, /docs shows it', async () => {

@@ -18,6 +18,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'sample.ts',
     'secrets.ts',
     'run-file.ts',
+    'reports.ts',
     'logger.ts',
     'config.ts',
     'settings.ts',
