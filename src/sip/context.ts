@@ -216,8 +216,8 @@ export function unsupported(request: SipRequest, supported: ReadonlySet<string>)
 }
 
 /** The same for a request, its retransmissions and its CANCEL (RFC 3261 17.2.3). */
-export function transactionOf({ topVia, callId, cseq, fromTag = '' }: SipRequest): string {
-  return waitingKey(topVia.branch, `${topVia.host}:${topVia.port ?? ''}`, callId, cseq.number, fromTag);
+export function transactionOf({ branch, sentBy, callId, cseq, fromTag = '' }: SipRequest): string {
+  return waitingKey(branch, sentBy, callId, cseq.number, fromTag);
 }
 
 /** What transactionOf() makes of its parts; `sentBy` is the `host:port` of the first Via. */

@@ -5,15 +5,16 @@
  * The text of a message is latin1, one character a byte, and a copy: the datagram may be overwritten afterwards.
  */
 import type { Address } from '../base/model.ts';
-import { CONTACT, CONTENT_TYPE, EXPIRES } from './header-names.ts';
+import { CONTACT, CONTENT_TYPE, EXPIRES, FROM, TO, VIA } from './header-names.ts';
 import { scanHead, SipHead } from './head.ts';
-import { parseNameAddrs } from './name-addr.ts';
+import { parseNameAddr, parseNameAddrs } from './name-addr.ts';
 import type { NameAddr } from './name-addr.ts';
 import { bad, readMaxForwards, readParts, readVia } from './required-headers.ts';
 import type { CSeq, Fault, Parts } from './required-headers.ts';
 import { decodeUtf8, isToken, parseNumber } from './syntax.ts';
 import { parseUri } from './uri.ts';
 import type { Uri } from './uri.ts';
+import { parseVia } from './via.ts';
 import type { Via } from './via.ts';
 
 export const MESSAGE_BYTES_MAX = 64 * 1024;
@@ -28,30 +29,55 @@ export interface ParseOptions {
 
 /** What requests and responses have in common. */
 abstract class SipMessage extends SipHead {
-  readonly topVia: Via;
-  readonly from: NameAddr;
-  readonly to: NameAddr;
+  /** Of the first Via: see TopVia. */
+  readonly branch: string;
+  readonly sentBy: string;
+  readonly asksRport: boolean;
+  readonly fromTag: string | undefined;
+  readonly toTag: string | undefined;
   readonly callId: string;
   readonly cseq: CSeq;
   /** Opaque; a copy. */
   readonly body: Buffer;
+  // Not by #: a message has many fields, and those cost three times as much to make.
+  private parsedVia: Via | null;
+  private parsedFrom: NameAddr | null;
+  private parsedTo: NameAddr | null;
 
   constructor(parts: Parts) {
     super(parts.head.text, parts.head.fields);
-    this.topVia = parts.topVia;
-    this.from = parts.from;
-    this.to = parts.to;
+    const { via, from, to } = parts;
+    this.branch = via.branch;
+    this.sentBy = via.sentBy;
+    this.asksRport = via.asksRport;
+    this.parsedVia = via.whole;
+    this.parsedFrom = typeof from === 'object' ? from : null;
+    this.fromTag = typeof from === 'object' ? from.params.get('tag') : from;
+    this.parsedTo = typeof to === 'object' ? to : null;
+    this.toTag = typeof to === 'object' ? to.params.get('tag') : to;
     this.callId = parts.callId;
     this.cseq = parts.cseq;
     this.body = parts.body;
   }
 
-  get fromTag(): string | undefined {
-    return this.from.params.get('tag');
+  get topVia(): Via {
+    return (this.parsedVia ??= this.#parsed(VIA, parseVia));
   }
 
-  get toTag(): string | undefined {
-    return this.to.params.get('tag');
+  get from(): NameAddr {
+    return (this.parsedFrom ??= this.#parsed(FROM, parseNameAddr));
+  }
+
+  get to(): NameAddr {
+    return (this.parsedTo ??= this.#parsed(TO, parseNameAddr));
+  }
+
+  /** The first header of this number, which is known to be well formed. */
+  #parsed<T>(number: number, parse: (text: string, at?: number, end?: number) => T | null): T {
+    const field = this.find(number);
+    const value = parse(this.text, this.fields[field + 2], this.fields[field + 3]);
+    if (value === null) throw new Error('a malformed header was taken');
+    return value;
   }
 
   get contentType(): string | undefined {
@@ -131,12 +157,13 @@ export class SipProblem extends SipHead {
   readonly topVia: Via | null;
   readonly source: Address | null;
 
-  constructor(head: SipHead, fault: Fault, method: string, topVia: Via | null, source: Address | null) {
+  constructor(head: SipHead, fault: Fault, method: string, source: Address | null) {
     super(head.text, head.fields);
+    const field = head.find(VIA);
     this.status = fault.status;
     this.reason = fault.reason;
     this.method = method;
-    this.topVia = topVia;
+    this.topVia = parseVia(head.text, head.fields[field + 2], head.fields[field + 3]);
     this.source = source;
   }
 }
@@ -160,7 +187,7 @@ export function parseMessage(bytes: Buffer, options: ParseOptions = {}): SipRequ
   const source = options.source ?? null;
   const via = readVia(head);
   const problem = (fault: Fault): SipProblem | null =>
-    line.method === 'ACK' || via === undefined ? null : new SipProblem(head, fault, line.method, via, source);
+    line.method === 'ACK' || via === undefined ? null : new SipProblem(head, fault, line.method, source);
   if (tooLong) return problem({ status: 513, reason: 'Message Too Large' });
   if (line.fault !== null) return problem(line.fault);
   if (lineEnd === lf) return problem(bad('Bad Line End'));

@@ -3,6 +3,8 @@ import { CALL_ID, CONTENT_LENGTH, CSEQ, FROM, MAX_FORWARDS, TO, VIA } from './he
 import type { SipHead } from './head.ts';
 import { parseNameAddr } from './name-addr.ts';
 import type { NameAddr } from './name-addr.ts';
+import { ordinaryTag, ordinaryVia } from './ordinary.ts';
+import type { TopVia } from './ordinary.ts';
 import { DIGIT, isToken, parseNumber, skip, SPACE } from './syntax.ts';
 import { parseVia } from './via.ts';
 import type { Via } from './via.ts';
@@ -14,11 +16,14 @@ export interface CSeq {
   readonly method: string;
 }
 
+/** A From or To: only its tag (undefined: it has none) of one that is not parsed yet, but well formed. */
+export type Person = string | undefined | NameAddr;
+
 export interface Parts {
   readonly head: SipHead;
-  readonly topVia: Via;
-  readonly from: NameAddr;
-  readonly to: NameAddr;
+  readonly via: TopVia;
+  readonly from: Person;
+  readonly to: Person;
   readonly callId: string;
   readonly cseq: CSeq;
   readonly body: Buffer;
@@ -33,24 +38,37 @@ export function bad(reason: string): Fault {
   return { status: 400, reason };
 }
 
-/** The first Via; null where it is malformed, undefined where there is none. */
-export function readVia(head: SipHead): Via | null | undefined {
+/** null where it is malformed, undefined where there is none. */
+export function readVia(head: SipHead): TopVia | null | undefined {
   const field = head.find(VIA);
-  return field < 0 ? undefined : parseVia(head.text, head.fields[field + 2], head.fields[field + 3]);
+  if (field < 0) return undefined;
+  const { text, fields } = head;
+  const at = fields[field + 2] ?? 0;
+  const end = fields[field + 3] ?? 0;
+  const ordinary = ordinaryVia(text, at, end);
+  if (ordinary !== null) return ordinary;
+  const whole = parseVia(text, at, end);
+  return whole === null ? null : topViaOf(whole);
+}
+
+export function topViaOf(whole: Via): TopVia {
+  const { branch, host, port, params } = whole;
+  const asksRport = params.get('rport') === '' && !params.has('received');
+  return { branch, sentBy: `${host}:${port ?? ''}`, asksRport, whole };
 }
 
 /** The headers that every message has (RFC 3261 8.1.1, 20), checked, and the body. */
 export function readParts(
   head: SipHead,
-  topVia: Via | null | undefined,
+  via: TopVia | null | undefined,
   bytes: Buffer,
   bodyAt: number,
   stream: boolean,
 ): Parts | Fault {
-  if (topVia === null || topVia === undefined) return bad('Bad Via');
-  const from = readAddress(head, FROM);
+  if (via === null || via === undefined) return bad('Bad Via');
+  const from = readPerson(head, FROM);
   if (from === null) return bad('Bad From');
-  const to = readAddress(head, TO);
+  const to = readPerson(head, TO);
   if (to === null) return bad('Bad To');
   const callId = readCallId(head);
   if (callId === '') return bad('Bad Call-ID');
@@ -64,13 +82,19 @@ export function readParts(
     bytes.length === bodyAt || length === 0
       ? NO_BODY
       : Buffer.from(bytes.subarray(bodyAt, bodyAt + (length ?? present)));
-  return { head, topVia, from, to, callId, cseq, body };
+  return { head, via, from, to, callId, cseq, body };
 }
 const NO_BODY = Buffer.alloc(0);
 
-function readAddress(head: SipHead, number: number): NameAddr | null {
+/** null where it is missing or malformed. */
+function readPerson(head: SipHead, number: number): Person | null {
   const field = head.find(number);
-  return field < 0 ? null : parseNameAddr(head.text, head.fields[field + 2], head.fields[field + 3]);
+  if (field < 0) return null;
+  const { text, fields } = head;
+  const at = fields[field + 2] ?? 0;
+  const end = fields[field + 3] ?? 0;
+  const tag = ordinaryTag(text, at, end);
+  return tag === null ? parseNameAddr(text, at, end) : tag;
 }
 
 /** '' where it is missing or holds a space or control character. */

@@ -62,11 +62,10 @@ function oneLine(text: string): string {
 
 /** The first Via header with what was noted at its receipt; the further Vias of the same line stay as they are. */
 function firstViaValue(request: SipRequest | SipProblem, value: string): string {
-  const { topVia, source } = request;
-  if (topVia === null || source === null) return value;
-  const { params } = topVia;
+  const { source } = request;
+  if (source === null) return value;
   // As it usually is: nothing has to be taken apart and put together again.
-  if (params.get('rport') === '' && !params.has('received') && !value.includes('"')) {
+  if (request.kind === 'request' && request.asksRport && !value.includes('"')) {
     const end = itemEnd(value, 0, value.length);
     const asked = RPORT.exec(value.slice(0, end));
     if (asked !== null) {
@@ -74,6 +73,8 @@ function firstViaValue(request: SipRequest | SipProblem, value: string): string 
       return `${value.slice(0, at)}=${source.port}${value.slice(at, end)};received=${source.host}${value.slice(end)}`;
     }
   }
+  const { topVia } = request;
+  if (topVia === null) return value;
   const noted = viaReceivedFrom(topVia, source);
   return noted === topVia ? value : formatVia(noted) + value.slice(itemEnd(value, 0, value.length));
 }
@@ -89,8 +90,8 @@ function tagFor(request: SipRequest | SipProblem, status: number, to: string, to
     return /;\s*tag\s*=/i.test(to) ? '' : `;tag=${toTag ?? statelessTag(request.header('Call-ID') ?? '')}`;
   }
   if (request.toTag !== undefined) return '';
-  const { topVia, fromTag = '', callId, cseq } = request;
-  return `;tag=${toTag ?? statelessTag(`${topVia.branch}\n${fromTag}\n${callId}\n${cseq.number}`)}`;
+  const { branch, fromTag = '', callId, cseq } = request;
+  return `;tag=${toTag ?? statelessTag(`${branch}\n${fromTag}\n${callId}\n${cseq.number}`)}`;
 }
 
 /** The Via lines of the request as a proxy sends them on (RFC 3261 18.2.1) and as they stand in its responses. */

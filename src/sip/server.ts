@@ -14,7 +14,7 @@ import { createFlowTokens } from './flow-tokens.ts';
 import { EDGE } from './header-names.ts';
 import { createHandOver } from './hand-over.ts';
 import { createIds } from './ids.ts';
-import type { SipRequest } from './message.ts';
+import type { SipProblem, SipRequest } from './message.ts';
 import { deliverMessage } from './messages.ts';
 import { onRequest } from './methods.ts';
 import { createNotifier } from './notify.ts';
@@ -24,7 +24,6 @@ import { createSessionFlows } from './session-flows.ts';
 import { createSpentNonces } from './spent-nonces.ts';
 import { SubscriptionDialogs } from './subscription-dialogs.ts';
 import { createTransactions } from './transactions.ts';
-import type { Via } from './via.ts';
 
 export interface SipServer {
   readonly handlers: FlowHandlers;
@@ -90,10 +89,10 @@ export function createSip(deps: SipDeps): SipServer {
           if (!context.transactions.receiveResponse(message)) counters.datagramsDropped++;
         } else if (message.kind === 'problem') {
           counters.datagramsMalformed++;
-          const back = answerFlow(message.topVia, flow, context.flows);
+          const back = answerFlow(message, flow, context.flows);
           answerStranger(context, { request: message, flow: back }, message.status, [], message.reason);
         } else if (isStateless(message) || !context.transactions.receiveRequest(message)) {
-          const back = answerFlow(message.topVia, flow, context.flows);
+          const back = answerFlow(message, flow, context.flows);
           onRequest(context, { request: message, flow: back, cameMs: clock.now() });
         }
       },
@@ -147,8 +146,10 @@ const NOT_OPEN: Flows = {
 };
 
 /** RFC 3261 18.2.2 and RFC 3581 4: without rport the answer goes to the port that the Via names. */
-function answerFlow(topVia: Via | null, flow: Flow, flows: Flows): Flow {
-  if (topVia === null || flow.transport !== 'udp' || topVia.params.has('rport')) return flow;
+function answerFlow(request: SipRequest | SipProblem, flow: Flow, flows: Flows): Flow {
+  if (flow.transport !== 'udp' || (request.kind === 'request' && request.asksRport)) return flow;
+  const { topVia } = request;
+  if (topVia === null || topVia.params.has('rport')) return flow;
   const port = topVia.port ?? 5060;
   return port === flow.remote.port || port === 0 ? flow : flows.flowTo({ host: flow.remote.host, port });
 }

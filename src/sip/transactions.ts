@@ -105,7 +105,7 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
     mayKnow: (method, branch, sentBy) =>
       !branch.startsWith(BRANCH_COOKIE) || running.has(branchKey(method, branch, sentBy)),
     receiveResponse(response) {
-      const tx = running.get(clientKey(response.cseq.method, response.topVia.branch));
+      const tx = running.get(clientKey(response.cseq.method, response.branch));
       tx?.handle({ type: 'response', status: response.status, response });
       return tx !== undefined;
     },
@@ -163,10 +163,9 @@ function createFlowIndex() {
 
 /** RFC 3261 17.2.3. An ACK looks for its INVITE, and so does the search for what a CANCEL means. */
 function serverKey(request: SipRequest, method: string): string {
+  const { branch, sentBy } = request;
+  if (branch.startsWith(BRANCH_COOKIE)) return branchKey(method, branch, sentBy);
   const { topVia, requestUri, fromTag = '', callId, cseq } = request;
-  if (topVia.branch.startsWith(BRANCH_COOKIE)) {
-    return branchKey(method, topVia.branch, `${topVia.host.toLowerCase()}:${topVia.port ?? ''}`);
-  }
   // RFC 2543. The To tag is left out: that of an ACK is of the response, and CSeq tells requests of a dialog apart.
   return `server ${method} ${cseq.number} ${callId} ${fromTag} ${requestUri} ${formatVia(topVia)}`;
 }
