@@ -5,6 +5,8 @@ import type { Status } from '../base/model.ts';
 import { isXmlText, NO_XML_CHARACTERS } from '../config-xml/fragment.ts';
 import type { Seen, SeenStatus } from '../presence/compose.ts';
 import type { Published } from '../presence/publications.ts';
+import type { ElementReader } from './pidf-quick.ts';
+import { readQuickly } from './pidf-quick.ts';
 
 export const PIDF_TYPE = 'application/pidf+xml';
 export const PIDF_BYTES_MAX = 16 * 1024;
@@ -68,7 +70,6 @@ const PRECEDENCE = ['on-phone', 'busy', 'away'] as const;
 export function readPidf(body: Buffer): Published | null {
   if (body.length > PIDF_BYTES_MAX || !isUtf8(body)) return null;
   const text = body.toString('utf8').trim();
-  if (!isXmlText(text)) return null;
   try {
     return interpret(parse(text));
   } catch {
@@ -76,44 +77,78 @@ export function readPidf(body: Buffer): Published | null {
   }
 }
 
-/** Texts by the path of their element's names; of activities the names alone. */
-interface Found {
-  readonly basics: string[];
-  readonly activities: string[];
-  readonly notes: string[];
-}
-
 /** Throws where the document is refused; saxes does so by itself where it has no handler for errors. */
 function parse(text: string): Found {
+  const reading = new Reading();
+  if (readQuickly(text, reading)) return reading;
+  return parseWhole(text);
+}
+
+function parseWhole(text: string): Found {
+  if (!isXmlText(text)) refuse('characters');
   const parser = new SaxesParser({ xmlns: true });
-  const found: Found = { basics: [], activities: [], notes: [] };
-  const path: string[] = [];
-  let elements = 0;
-  let content = '';
+  const reading = new Reading();
   parser.on('doctype', () => refuse('DOCTYPE'));
   parser.on('processinginstruction', () => refuse('processing instruction'));
   parser.on('xmldecl', ({ encoding }) => {
     if (encoding !== undefined && encoding.toLowerCase() !== 'utf-8') refuse('encoding');
   });
   parser.on('opentag', ({ uri, local }) => {
-    if (path.length === 0 && (uri !== PIDF || local !== 'presence')) refuse('root');
-    if (path.length === LEVELS_MAX || ++elements > ELEMENTS_MAX) refuse('too many elements');
-    if (path.at(-1) === 'activities' && uri === RPID) found.activities.push(local);
-    // What another namespace means by these names is nothing to us.
-    path.push(uri === PIDF || uri === DATA_MODEL || uri === RPID ? local : '');
-    content = '';
+    reading.open(uri, local);
   });
-  parser.on('text', (some) => (content += some));
-  parser.on('cdata', (some) => (content += some));
+  parser.on('text', (some) => {
+    reading.text(some);
+  });
+  parser.on('cdata', (some) => {
+    reading.text(some);
+  });
   parser.on('closetag', () => {
-    const place = path.join('/');
-    if (place === 'presence/tuple/status/basic') found.basics.push(content.trim());
-    else if (NOTES.has(place)) found.notes.push(content);
-    path.pop();
-    content = '';
+    reading.close();
   });
   parser.write(text).close();
-  return found;
+  return reading;
+}
+
+/** Texts by the path of their element's names; of activities the names alone. */
+interface Found {
+  readonly basics: readonly string[];
+  readonly activities: readonly string[];
+  readonly notes: readonly string[];
+}
+
+/** Finds what is of interest among the elements. Throws where the document is refused. */
+class Reading implements Found, ElementReader {
+  readonly basics: string[] = [];
+  readonly activities: string[] = [];
+  readonly notes: string[] = [];
+  readonly #path: string[] = [];
+  #elements = 0;
+  #content = '';
+
+  open(uri: string, local: string): void {
+    const path = this.#path;
+    if (path.length === 0 && (uri !== PIDF || local !== 'presence')) refuse('root');
+    if (path.length === LEVELS_MAX || ++this.#elements > ELEMENTS_MAX) refuse('too many elements');
+    if (path.at(-1) === 'activities' && uri === RPID) this.activities.push(local);
+    // What another namespace means by these names is nothing to us.
+    path.push(uri === PIDF || uri === DATA_MODEL || uri === RPID ? local : '');
+    this.#content = '';
+  }
+
+  text(some: string): void {
+    this.#content += some;
+  }
+
+  close(): void {
+    const local = this.#path.at(-1);
+    if (local === 'basic' || local === 'note') {
+      const place = this.#path.join('/');
+      if (place === 'presence/tuple/status/basic') this.basics.push(this.#content.trim());
+      else if (NOTES.has(place)) this.notes.push(this.#content);
+    }
+    this.#path.pop();
+    this.#content = '';
+  }
 }
 const NOTES: ReadonlySet<string> = new Set(['presence/note', 'presence/tuple/note', 'presence/person/note']);
 

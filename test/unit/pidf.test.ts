@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SEEN_STATUSES } from '../../src/presence/compose.ts';
 import { PIDF_BYTES_MAX, readPidf, renderPidf } from '../../src/sip/pidf.ts';
@@ -101,5 +102,81 @@ describe('refused is', () => {
   it('not what is just within the bounds', () => {
     expect(readPidf(document(levels(15)))).not.toBeNull();
     expect(readPidf(document('<a/>'.repeat(499)))).not.toBeNull();
+  });
+});
+
+describe('a document as phones write it', () => {
+  const piece = fc.constantFrom(
+    ...[
+      '<tuple id="t">',
+      '</tuple>',
+      '<status>',
+      '</status>',
+      '<basic>',
+      '</basic>',
+      'open',
+      ' closed ',
+      '<note>',
+      '</note>',
+    ],
+    ...[
+      '<note xml:lang="en">',
+      "<dm:person id='p'>",
+      '</dm:person>',
+      '<rpid:activities>',
+      '</rpid:activities>',
+      '</a >',
+    ],
+    ...[
+      '<rpid:busy/>',
+      '<rpid:away />',
+      '<x:busy/>',
+      '<rpid:activities xmlns:rpid="urn:else">',
+      '<a b="1" c="<">',
+      '<a>',
+    ],
+    ...[
+      '<a b="1" b="2">',
+      '<a b="1"c="2">',
+      '<a b = "1" >',
+      'back\r\n at 2',
+      'é',
+      '&amp;',
+      ']]>',
+      '>',
+      '<![CDATA[x]]>',
+      '\t',
+    ],
+  );
+  const whole = fc.constantFrom(
+    tuple('open'),
+    tuple('closed', '<note>out</note>'),
+    tuple('open') + person('<rpid:meeting/>'),
+    person('<rpid:lunch/>', '<dm:note>soon</dm:note>'),
+  );
+  const head = fc.constantFrom(
+    `<presence ${NAMESPACES} entity="sip:a@b">`,
+    `<?xml version="1.0" encoding="UTF-8"?>\r\n<presence ${NAMESPACES}>`,
+    `<?xml version='1.0'?><presence ${NAMESPACES}>`,
+    `<p:presence xmlns:p="urn:ietf:params:xml:ns:pidf" ${NAMESPACES}>`,
+    `<presence ${NAMESPACES} xmlns:a="http://www.w3.org/XML/1998/namespace">`,
+    `<presence ${NAMESPACES} xmlns="urn:twice">`,
+    `<presence ${NAMESPACES} xmlns:a="">`,
+    '<presence>',
+  );
+  const foot = fc.constantFrom('</presence>', '</presence>\n', '</p:presence>', '</presence><a/>', '');
+  const damage = fc.option(fc.tuple(fc.nat(600), fc.nat(127)), { freq: 5 });
+
+  it('reads as one that the parser has to read, well formed or not', () => {
+    const content = fc.array(fc.oneof(piece, whole), { maxLength: 8 });
+    fc.assert(
+      fc.property(head, content, foot, damage, (begin, parts, end, spoilt) => {
+        const bytes = Buffer.from(begin + parts.join('') + end);
+        if (spoilt !== null && spoilt[0] < bytes.length) bytes[spoilt[0]] = spoilt[1];
+        // A comment is out of the ordinary.
+        expect(readPidf(bytes)).toEqual(readPidf(Buffer.concat([bytes, Buffer.from('<!-- -->')])));
+      }),
+      { numRuns: 3_000 },
+    );
   });
 });
