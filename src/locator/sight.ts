@@ -26,12 +26,25 @@ const INVISIBLE = STATUSES.indexOf('invisible');
 
 /** Looks for `target`, a uid, and fills `sight` where he is seen. */
 export function look(table: OnlineTable, asker: string, target: string, sight: Sight): Look {
-  const { users, sessions } = table;
-  const userRow = users.find(target);
+  const userRow = table.users.find(target);
   if (userRow < 0) return 'absent';
+  table.users.cut(userRow, sight.texts);
+  return see(table, asker, userRow, asker === target, sight);
+}
+
+/** The same for an asker who is online himself; both are told by their user rows. */
+export function lookFrom(table: OnlineTable, askerRow: number, userRow: number, sight: Sight): Look {
+  const { users } = table;
   const { texts } = sight;
   users.cut(userRow, texts);
-  const self = asker === target;
+  // A name costs more than all else here, and is only needed where lists of names are looked into.
+  const needsName = !texts.isEmpty(BLOCKED) || !texts.isEmpty(BUDDIES);
+  return see(table, needsName ? users.uid(askerRow) : '', userRow, askerRow === userRow, sight);
+}
+
+function see(table: OnlineTable, asker: string, userRow: number, self: boolean, sight: Sight): Look {
+  const { users, sessions } = table;
+  const { texts } = sight;
   if (!self && texts.has(BLOCKED, asker)) return 'blocked';
   sight.userRow = userRow;
   sight.devices = 0;

@@ -1,7 +1,6 @@
 /** Login proof and message authentication (PROTOCOL.md section 1). H, proof and K are lower-case hex text. */
 import { createHmac, hash } from 'node:crypto';
 import { copyBytes, HEX_PAIRS, viewOn } from '../base/bytes.ts';
-import type { HashRoom } from '../base/hashes.ts';
 import { createHashRoom } from '../base/hashes.ts';
 
 export { equalSecrets } from '../directory/passwords.ts';
@@ -41,29 +40,48 @@ export function macOf(key: Uint8Array, bytes: Uint8Array, end = bytes.length, bo
   return hexOf(hmacOf(key, 0, bytes, end, bodyAt)).slice(0, MAC_CHARACTERS);
 }
 
-/** In front of a message that is written where its mac is made: room for the pad of the key. */
+/** Where in a MacRoom a message begins: in front of it is room for the pad of the key. */
 export const PAD_BYTES = BLOCK_BYTES;
 
-/**
- * HMAC (RFC 2104) of the message that stands in `room` from PAD_BYTES to `end`; what stands behind it may be
- * overwritten. The key is the 32 bytes from `keyAt` on. The 32 bytes that it returns, of which the first 16 are the mac
- * of a message, are good until the next call.
- */
-export function macInPlace(keys: Uint8Array, keyAt: number, room: HashRoom, end: number): DataView {
-  // As keys the characters of the hex text are used, not the bytes behind them.
-  for (let i = 0; i < DIGEST_BYTES; i++) {
-    const pair = HEX_PAIRS[keys[keyAt + i] ?? 0] ?? 0;
-    room.view.setUint16(i * 2, pair ^ 0x3636, true);
-    outer.view.setUint16(i * 2, pair ^ 0x5c5c, true);
-  }
-  room.sha256(0, end);
-  copyBytes(outer.view, BLOCK_BYTES, room.digest, 0, DIGEST_BYTES);
-  outer.sha256(0, BLOCK_BYTES + DIGEST_BYTES);
-  return outer.digest;
+/** Where messages are written whose macs are made in place. */
+export interface MacRoom {
+  readonly bytes: Buffer;
+  /** The same. */
+  readonly view: DataView;
+  /** The macs from now on are made with the 32 bytes from `keyAt` on. */
+  useKey(keys: Uint8Array, keyAt: number): void;
+  /**
+   * HMAC (RFC 2104) of the message from PAD_BYTES to `end`; what stands behind it may be overwritten. The 32 bytes, of
+   * which the first 16 are the mac of a message, are good until the next call.
+   */
+  mac(end: number): DataView;
 }
-const outer = createHashRoom(BLOCK_BYTES + DIGEST_BYTES);
 
-/** The mac of a message as hex text at `at`, from what macInPlace() returned. Where it ends. */
+/** For messages of up to `size` bytes. */
+export function createMacRoom(size: number): MacRoom {
+  const inner = createHashRoom(BLOCK_BYTES + size);
+  const outer = createHashRoom(BLOCK_BYTES + DIGEST_BYTES);
+  return {
+    bytes: inner.bytes,
+    view: inner.view,
+    useKey(keys, keyAt) {
+      // As keys the characters of the hex text are used, not the bytes behind them.
+      for (let i = 0; i < DIGEST_BYTES; i += 2) {
+        const four = (HEX_PAIRS[keys[keyAt + i] ?? 0] ?? 0) | ((HEX_PAIRS[keys[keyAt + i + 1] ?? 0] ?? 0) << 16);
+        inner.view.setInt32(i * 2, four ^ 0x36363636, true);
+        outer.view.setInt32(i * 2, four ^ 0x5c5c5c5c, true);
+      }
+    },
+    mac(end) {
+      inner.sha256(0, end);
+      copyBytes(outer.view, BLOCK_BYTES, inner.digest, 0, DIGEST_BYTES);
+      outer.sha256(0, BLOCK_BYTES + DIGEST_BYTES);
+      return outer.digest;
+    },
+  };
+}
+
+/** The mac of a message as hex text at `at`, from what MacRoom.mac() returned. Where it ends. */
 export function writeMac(to: DataView, at: number, mac: DataView): number {
   for (let i = 0; i < MAC_CHARACTERS / 2; i++) to.setUint16(at + i * 2, HEX_PAIRS[mac.getUint8(i)] ?? 0, true);
   return at + MAC_CHARACTERS;
@@ -81,15 +99,18 @@ export function isMacAt(
   bodyAt: number,
   macAt: number,
 ): boolean {
-  const mac = hmacOf(keys, keyAt, bytes, end, bodyAt);
+  // Upper and lower case differ in bit 5, hex digits of different value in others too.
+  return (macDifference(hmacOf(keys, keyAt, bytes, end, bodyAt), bytes, macAt) & ~0x2020) === 0;
+}
+
+/** In which bits any two of the lower-case digits of the mac differ from those at `macAt`: 0 where it stands there. */
+export function macDifference(mac: DataView, bytes: Uint8Array, macAt: number): number {
   let difference = 0;
   for (let i = 0; i < MAC_CHARACTERS / 2; i++) {
-    const pair = HEX_PAIRS[mac.getUint8(i)] ?? 0;
-    // Upper and lower case differ in bit 5, hex digits of different value in others too.
-    difference |= ((pair & 0xff) ^ (bytes[macAt + i * 2] ?? 0)) & ~0x20;
-    difference |= ((pair >> 8) ^ (bytes[macAt + i * 2 + 1] ?? 0)) & ~0x20;
+    const at = macAt + i * 2;
+    difference |= (HEX_PAIRS[mac.getUint8(i)] ?? 0) ^ ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8));
   }
-  return difference === 0;
+  return difference;
 }
 
 /** Over the bytes up to `end`, and where `bodyAt` is within them, over CRLF and those from there on. */
@@ -97,20 +118,19 @@ function hmacOf(keys: Uint8Array, keyAt: number, bytes: Uint8Array, end: number,
   const bodyLength = bytes.length - bodyAt;
   const length = bodyLength > 0 ? end + CRLF.length + bodyLength : end;
   if (length > SHORT_BYTES_MAX) return longHmac(keys.subarray(keyAt, keyAt + DIGEST_BYTES), bytes, end, bodyAt);
-  let at = BLOCK_BYTES;
-  const room = inner.bytes;
-  for (let i = 0; i < end; i++) room[at++] = bytes[i] ?? 0;
+  room.bytes.set(bytes.length === end ? bytes : bytes.subarray(0, end), PAD_BYTES);
   if (bodyLength > 0) {
-    room.set(CRLF, at);
-    room.set(bytes.subarray(bodyAt), at + CRLF.length);
+    room.bytes.set(CRLF, PAD_BYTES + end);
+    room.bytes.set(bytes.subarray(bodyAt), PAD_BYTES + end + CRLF.length);
   }
-  return macInPlace(keys, keyAt, inner, BLOCK_BYTES + length);
+  room.useKey(keys, keyAt);
+  return room.mac(PAD_BYTES + length);
 }
 
 const CRLF = Buffer.from('\r\n');
 /** Longer messages (a CONFIG) are rare. */
 const SHORT_BYTES_MAX = 4_096;
-const inner = createHashRoom(BLOCK_BYTES + SHORT_BYTES_MAX);
+const room = createMacRoom(SHORT_BYTES_MAX);
 
 /** `key`: 64 lower-case hex characters. */
 function hmacOfText(key: string, text: string): string {

@@ -6,11 +6,10 @@
 import { createHmac, hash } from 'node:crypto';
 import { ADDRESS_BYTES, readAddress, writeAddress } from '../base/address.ts';
 import { HEX_PAIRS, viewOn } from '../base/bytes.ts';
-import { createHashRoom } from '../base/hashes.ts';
 import type { Address } from '../base/model.ts';
 import type { Clock } from '../base/ports.ts';
 import { createRecentMap } from '../base/recent-map.ts';
-import { macInPlace, PAD_BYTES } from '../login/proof.ts';
+import { createMacRoom, PAD_BYTES } from '../login/proof.ts';
 import type { Flow } from './flow.ts';
 
 export interface FlowTokens {
@@ -67,7 +66,8 @@ export function createFlowTokens(clusterKey: string, start: string, clock: Clock
   const macAt = (end: number, callId: string): DataView => {
     let at = room.bytes[PAD_BYTES] === CONNECTION ? write(end, `\n${start}`) : end;
     at = write(at, callId.length > CALL_ID_CHARACTERS_MAX ? `\nlong ${hash('sha256', callId)}` : `\n${callId}`);
-    return macInPlace(key, 0, room, at);
+    room.useKey(key, 0);
+    return room.mac(at);
   };
 
   const make = (flow: Flow, callId: string): string => {
@@ -116,7 +116,7 @@ const PATH = '\npath';
 const CALL_ID_CHARACTERS_MAX = 512;
 
 /** What is signed is written here, behind the pad of the key, and read again. */
-const room = createHashRoom(PAD_BYTES + 1_024);
+const room = createMacRoom(1_024);
 const MAC_BYTES = MAC_CHARACTERS / 2;
 const macText = Buffer.alloc(MAC_CHARACTERS);
 const macView = viewOn(macText);

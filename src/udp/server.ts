@@ -1,4 +1,4 @@
-/** The edge of the client protocol: datagram → decode → limits → signed or unsigned request → use case → reply. */
+/** The edge of the client protocol: datagram → (express lane, or) decode → limits → signed or unsigned request → use case → reply. */
 import { VserverError } from '../base/errors.ts';
 import type { Address } from '../base/model.ts';
 import type { DatagramSocket } from '../base/ports.ts';
@@ -9,6 +9,7 @@ import type { UdpDeps } from './context.ts';
 import { contextOf } from './context.ts';
 import type { Message } from '../directory/message-store.ts';
 import type { DeviceAnswer } from '../messages/delivery.ts';
+import { createExpress } from './express.ts';
 import { decode } from './message.ts';
 import type { Request } from './message.ts';
 import { messageText } from './messages.ts';
@@ -44,6 +45,7 @@ export interface UdpServer {
 export function createUdp(deps: UdpDeps): UdpServer {
   const context = contextOf(deps);
   const { cases, counters } = deps;
+  const express = createExpress(context);
   /** What the server sends on its own is for clients of this protocol, not for telephones that speak SIP. */
   const isNative = (row: number): boolean => cases.table.sessions.text(row).contact === '';
 
@@ -53,6 +55,7 @@ export function createUdp(deps: UdpDeps): UdpServer {
   const onDatagram = (socket: DatagramSocket, bytes: Buffer, from: Address, alternate: boolean): void => {
     counters.datagramsReceived++;
     if (from.port === 0) return;
+    if (!alternate && express(socket, bytes, from)) return;
     if (isStun(bytes)) {
       if (deps.requests.take(from.host, cases.clock.now()) > 0) return;
       const reply = answerStun(bytes, from);

@@ -8,11 +8,9 @@ import type { DeviceUpdate } from '../heartbeat/online.ts';
 import { acceptSeq } from '../heartbeat/replay-window.ts';
 import type { SessionRows } from '../heartbeat/session-rows.ts';
 import { KEY_BYTES, SESSION_OPEN } from '../heartbeat/session-rows.ts';
-import { look, Sight } from '../locator/sight.ts';
 import { equalSecrets, isMacAt, macOf } from '../login/proof.ts';
 import type { UdpContext } from './context.ts';
 import { encodeSigned } from './encode.ts';
-import { okReply, userReply } from './hot-replies.ts';
 import { DATAGRAM_BYTES_MAX } from './message.ts';
 import { messageReply } from './messages.ts';
 import type { Request } from './message.ts';
@@ -111,9 +109,7 @@ function carryOut(context: UdpContext, request: Request, bytes: Buffer, row: num
     case 'Heartbeat':
       context.counters.heartbeats++;
       cases.heard(row, deviceUpdate(request));
-      if (asked.isVerified && cases.servers.state === 'on') {
-        reply(context, row, asked, okReply(table, row, asked.id, asked.from), nowS);
-      } else answer(context, row, asked, heartbeatReply(context, row, asked, nowS));
+      answer(context, row, asked, heartbeatReply(context, row, asked, nowS));
       return;
     case 'Status':
       cases.heard(row, { ...(request.status && { status: request.status }), note: request.note ?? '' });
@@ -121,7 +117,7 @@ function carryOut(context: UdpContext, request: Request, bytes: Buffer, row: num
       return;
     case 'Locate':
       cases.heard(row);
-      locate(context, request.argument, row, asked, nowS);
+      locate(context, request.argument, row, asked);
       return;
     case 'Config':
       cases.heard(row);
@@ -197,18 +193,9 @@ function isProbe(context: UdpContext, row: number, probe: string, asked: Asked, 
   return [0, PROBE_SPAN_S].some((agoS) => equalSecrets(probeFor(context, row, asked, nowS - agoS), probe));
 }
 
-function locate(context: UdpContext, target: string, row: number, asked: Asked, nowS: number): void {
+function locate(context: UdpContext, target: string, row: number, asked: Asked): void {
   const { cases } = context;
-  const { table } = cases;
-  const asker = table.uidOf(row);
-  if (asked.isVerified && look(table, asker, target, sight) === 'seen') {
-    const bytes = userReply(table, row, asked.id, sight);
-    if (bytes !== null) {
-      context.counters.locatesUser++;
-      reply(context, row, asked, bytes, nowS);
-      return;
-    }
-  }
+  const asker = cases.table.uidOf(row);
   const ticketFor = context.ticketsFor('locate', asker, target, 0);
   const here = cases.locateHere(asker, target);
   if (here !== undefined) {
@@ -223,8 +210,6 @@ function locate(context: UdpContext, target: string, row: number, asked: Asked, 
     located.then((one) => locatedReply(one, ticketFor)),
   );
 }
-const sight = new Sight();
-
 async function configReply(context: UdpContext, uid: string, etag: string | null): Promise<ReplyText> {
   const document = await context.cases.config(uid, context.settings.configPasswords);
   if (document === null) return errorReply(new VserverError('NO_SUCH_USER'));

@@ -81,7 +81,7 @@ export async function udpNode(options: UdpNodeOptions = {}) {
   const socket = await bind(at.port, udp.receive);
   cases.presence.attach('native', udp.watcherOutlet(socket));
   const alternate = await bind(at.port + 1, udp.receiveAlternate);
-  return { ...node, udp, network, at, socket, alternate, counters, logged, cases };
+  return { ...node, udp, udpDeps: deps, network, at, socket, alternate, counters, logged, cases };
 }
 
 export type UdpNode = Awaited<ReturnType<typeof udpNode>>;
