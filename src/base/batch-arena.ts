@@ -13,7 +13,9 @@ const AF_INET6 = 10;
 // struct mmsghdr and struct iovec of 64-bit Linux, by glibc and musl alike.
 const HEADER_BYTES = 64;
 const IOVEC_BYTES = 16;
-const NAME_STRIDE = 32;
+/** Of a socket address in `names`. */
+export const NAME_WORDS = 8;
+const NAME_STRIDE = 4 * NAME_WORDS;
 // No power of two: the datagrams would begin in the same few lines of the processor's cache.
 const DATA_STRIDE = 65_536 + 17 * 64;
 const IOVECS_AT = BATCH * HEADER_BYTES;

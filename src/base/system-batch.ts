@@ -7,24 +7,14 @@ import { isIP, isIPv6 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { formatAddress } from './address.ts';
 import type { Arena, ReadName } from './batch-arena.ts';
-import { BATCH, createArena, createNameReader, NAME_BYTES_MAX, nameBytes, writeName } from './batch-arena.ts';
+import { BATCH, createArena, createNameReader, nameBytes, writeName } from './batch-arena.ts';
 import type { BatchCalls } from './batch-calls.ts';
 import { EAGAIN, EINTR } from './batch-calls.ts';
+import { Incoming } from './batch-incoming.ts';
 import { createOutgoing } from './batch-outgoing.ts';
-import {
-  DATAGRAM_BYTES_MAX,
-  addressOf,
-  closeSocket,
-  createNumericSocket,
-  dgramHost,
-  prepareSocket,
-  rethrow,
-} from './dgram.ts';
+import { DATAGRAM_BYTES_MAX, addressOf, closeSocket, createNumericSocket, dgramHost, prepareSocket } from './dgram.ts';
 import type { Address } from './model.ts';
 import type { DatagramHandler, Datagrams, DatagramSocket, Log } from './ports.ts';
-
-/** Timers and other sockets wait no longer than the handlers take for so many batches. */
-const BATCHES_A_TURN = 8;
 
 /** What all sockets use: they receive one after the other. */
 interface Shared {
@@ -54,7 +44,7 @@ function receivingArena(calls: BatchCalls): Arena {
 }
 
 function openSocket(shared: Shared, at: Address, onDatagram: DatagramHandler): DatagramSocket {
-  const { calls, log, arena } = shared;
+  const { calls, log } = shared;
   const six = isIPv6(at.host);
   const fd = bindDescriptor(calls, at, six);
   const socket = adoptDescriptor(calls, fd, six);
@@ -62,13 +52,6 @@ function openSocket(shared: Shared, at: Address, onDatagram: DatagramHandler): D
 
   let isOpen = true;
   let isFlushDue = false;
-  let batchesLeft = BATCHES_A_TURN;
-  /** The handler runs, and what it sends goes out when it has seen the whole batch. */
-  let isDelivering = false;
-  /** The source and the slot of the datagram that the handler sees; null where dgram has read it. */
-  let source: Address | null = null;
-  let sourceSlot = 0;
-
   const outgoing = createOutgoing({
     ...shared,
     fd,
@@ -79,55 +62,30 @@ function openSocket(shared: Shared, at: Address, onDatagram: DatagramHandler): D
       });
     },
   });
-
-  const deliver = (slot: number): void => {
-    // The handler may have closed it.
-    if (!isOpen) return;
-    source = shared.readName(arena.names, slot);
-    sourceSlot = slot;
-    const at = arena.dataAt(slot);
-    try {
-      onDatagram(arena.bytes.subarray(at, at + arena.received(slot)), source);
-    } catch (error) {
-      // As dgram does: it ends the process, or whoever catches it there goes on with the next datagram.
-      process.nextTick(rethrow, error);
-    }
-  };
-  const receive = (): number => {
-    for (let slot = 0; slot < BATCH; slot++) arena.setNameLength(slot, NAME_BYTES_MAX);
-    const count = calls.receive(fd, arena.headers(0), BATCH);
-    if (count < 0 && count !== -EAGAIN && count !== -EINTR)
-      log.warn({ err: failure('recvmmsg', count) }, 'datagram socket error');
-    return count;
-  };
-  const drain = (): void => {
-    for (let count = BATCH; isOpen && count === BATCH && batchesLeft > 0;) {
-      count = receive();
-      if (count <= 0) return;
-      if (batchesLeft-- === BATCHES_A_TURN) setImmediate(() => (batchesLeft = BATCHES_A_TURN));
-      for (let slot = 0; slot < count; slot++) deliver(slot);
-      source = null;
+  const incoming = new Incoming({
+    ...shared,
+    ...{ six, onDatagram },
+    receive: (headers) => {
+      const count = calls.receive(fd, headers, BATCH);
+      if (count < 0 && count !== -EAGAIN && count !== -EINTR)
+        log.warn({ err: failure('recvmmsg', count) }, 'datagram socket error');
+      return count;
+    },
+    flush: () => {
       outgoing.flush();
-    }
-  };
+    },
+  });
   socket.on('message', (bytes, peer) => {
-    isDelivering = true;
-    try {
-      onDatagram(bytes, addressOf(peer));
-      drain();
-    } finally {
-      isDelivering = false;
-      outgoing.flush();
-    }
+    incoming.heard(bytes, addressOf(peer));
   });
 
   return {
     local: addressOf(socket.address()),
     send(bytes, to) {
       if (!isOpen) return;
-      if (to === source) outgoing.addReply(bytes, arena.names, sourceSlot);
+      if (to === incoming.source) outgoing.addReply(bytes, incoming.names, incoming.slot);
       else outgoing.add(bytes, to);
-      if (isDelivering || isFlushDue) return;
+      if (incoming.isDelivering || isFlushDue) return;
       isFlushDue = true;
       // What this turn sends besides, for example to many who wait for one answer, goes with it.
       process.nextTick(() => {
@@ -138,6 +96,7 @@ function openSocket(shared: Shared, at: Address, onDatagram: DatagramHandler): D
     close() {
       if (isOpen) outgoing.flush();
       isOpen = false;
+      incoming.close();
       return closeSocket(socket);
     },
   };

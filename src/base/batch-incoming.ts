@@ -1,0 +1,120 @@
+/** Datagrams on their way from the system to whom they are for: so many a turn of the event loop, in their order. */
+import { BATCH, NAME_BYTES_MAX, NAME_WORDS, writeName } from './batch-arena.ts';
+import type { Arena, ReadName } from './batch-arena.ts';
+import { createBacklog } from './batch-backlog.ts';
+import { rethrow } from './dgram.ts';
+import type { Address } from './model.ts';
+import type { DatagramHandler } from './ports.ts';
+
+/** Timers and other sockets wait no longer than the handler takes for so many batches. What else has come is kept. */
+const BATCHES_A_TURN = 8;
+
+export interface IncomingOptions {
+  readonly arena: Arena;
+  readonly readName: ReadName;
+  /** Whether the socket is one of IPv6. */
+  readonly six: boolean;
+  readonly onDatagram: DatagramHandler;
+  /** Receives a batch into the arena; the number of datagrams, or negative. */
+  readonly receive: (headers: Uint8Array) => number;
+  /** Sends what waits. */
+  readonly flush: () => void;
+}
+
+export class Incoming {
+  /** Datagrams are delivered right now, and what is sent goes out when that is done. */
+  isDelivering = false;
+  /** Where the datagram that is delivered came from; null where there is none, or dgram has read it. */
+  source: Address | null = null;
+  /** Its socket address: slot `slot` of these. */
+  names: Int32Array;
+  slot = 0;
+  readonly #options: IncomingOptions;
+  readonly #backlog = createBacklog();
+  #batchesLeft = BATCHES_A_TURN;
+  #isOpen = true;
+  /** Of what dgram has read. */
+  readonly #peerName = new Int32Array(NAME_WORDS);
+
+  constructor(options: IncomingOptions) {
+    this.#options = options;
+    this.names = options.arena.names;
+  }
+
+  /** Node's dgram has read the first one of those that wait. */
+  heard(bytes: Buffer, from: Address): void {
+    const backlog = this.#backlog;
+    this.isDelivering = true;
+    try {
+      if (backlog.count === 0) this.#options.onDatagram(bytes, from);
+      else {
+        writeName(this.#peerName, 0, from, this.#options.six);
+        backlog.add(bytes, 0, bytes.length, this.#peerName, 0);
+      }
+      this.#drain();
+    } finally {
+      this.#delivered();
+    }
+  }
+
+  /** Nothing is delivered any more. */
+  close(): void {
+    this.#isOpen = false;
+  }
+
+  /** Delivers what waits in the system's buffer as long as there is time, and keeps the rest. */
+  #drain(): void {
+    const { arena, receive, flush } = this.#options;
+    for (let count = BATCH; this.#isOpen && count === BATCH && this.#backlog.hasRoom(BATCH);) {
+      for (let slot = 0; slot < BATCH; slot++) arena.setNameLength(slot, NAME_BYTES_MAX);
+      count = receive(arena.headers(0));
+      const hasTime = this.#batchesLeft > 0 && this.#backlog.count === 0;
+      if (count > 0 && hasTime && this.#batchesLeft-- === BATCHES_A_TURN) setImmediate(this.#nextTurn);
+      for (let slot = 0; slot < count; slot++) {
+        const at = arena.dataAt(slot);
+        const end = at + arena.received(slot);
+        if (hasTime) this.#deliver(arena.bytes.subarray(at, end), arena.names, slot);
+        else this.#backlog.add(arena.bytes, at, end, arena.names, slot);
+      }
+      this.source = null;
+      flush();
+    }
+  }
+
+  /** Delivers what was kept. */
+  readonly #nextTurn = (): void => {
+    const backlog = this.#backlog;
+    this.#batchesLeft = BATCHES_A_TURN;
+    if (!this.#isOpen || backlog.count === 0) return;
+    setImmediate(this.#nextTurn);
+    this.isDelivering = true;
+    for (; this.#batchesLeft > 0 && backlog.count > 0; this.#batchesLeft--) {
+      for (let i = 0; i < BATCH && backlog.count > 0; i++) {
+        this.#deliver(backlog.first(), backlog.names, backlog.firstSlot);
+        backlog.drop();
+      }
+      this.source = null;
+      this.#options.flush();
+    }
+    this.#delivered();
+  };
+
+  #deliver(bytes: Buffer, names: Int32Array, slot: number): void {
+    // The handler may have closed it.
+    if (!this.#isOpen) return;
+    this.source = this.#options.readName(names, slot);
+    this.names = names;
+    this.slot = slot;
+    try {
+      this.#options.onDatagram(bytes, this.source);
+    } catch (error) {
+      // As dgram does: it ends the process, or whoever catches it there goes on with the next datagram.
+      process.nextTick(rethrow, error);
+    }
+  }
+
+  #delivered(): void {
+    this.isDelivering = false;
+    this.#options.flush();
+  }
+}
