@@ -35,9 +35,3 @@ export function ipv4End(bytes: Uint8Array, at: number, end: number): number {
   }
   return i;
 }
-
-/** The value of a lower-case hexadecimal digit; -1 where it is none. */
-export function hexValue(byte: number): number {
-  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
-  return byte >= 0x61 && byte <= 0x66 ? byte - 0x57 : -1;
-}

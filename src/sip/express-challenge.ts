@@ -27,14 +27,13 @@ export function createChallengeLane(context: SipContext, writer: ExpressWriter):
   const source = { host: '', port: 0 };
 
   return (head, flow, nowMs) => {
-    const { bytes, at, end } = head;
     const { host, port } = flow.remote;
     if (context.requests.wait(host, nowMs) > 0) return false;
     context.requests.take(host, nowMs);
     source.host = host;
     const nonce = context.nonces.issue(source, nowMs);
     writer.begin(UNAUTHORIZED, head, host, port);
-    const agent = at[USER_AGENT] === 0 ? '' : bytes.toString('latin1', at[USER_AGENT], end[USER_AGENT]);
+    const agent = head.bytes.toString('latin1', head.at(USER_AGENT), head.end(USER_AGENT));
     around(offeredTo(agent, digest)).forEach((text, i) => {
       if (i > 0) writer.text(nonce);
       writer.put(text);

@@ -57,7 +57,7 @@ export function createLoginLane(context: SipContext, writer: ExpressWriter, agai
     const { host } = flow.remote;
     if (!isOwn(head, digest) || table.users.findIn(bytes, to.userAt, to.userEnd) >= 0) return false;
     source.host = host;
-    const nonceMs = nonces.goodSince(bytes, digest.at[NONCE] ?? 0, source, nowMs);
+    const nonceMs = nonces.goodSince(bytes, digest.at(NONCE), source, nowMs);
     if (nonceMs < 0) return false;
     const uid = bytes.toString('latin1', to.userAt, to.userEnd);
     const key = loginKey(nonceMs, digest.count, uid);
@@ -80,7 +80,7 @@ export function createLoginLane(context: SipContext, writer: ExpressWriter, agai
       count: digest.count,
       isGood: digest.later(),
     };
-    const message = Buffer.from(bytes.subarray(0, head.length));
+    const message = Buffer.from(head.message);
     const inbound = new KeptInbound(message, flow, nowMs);
     void registerNew(context, inbound, key, {
       credentials,
@@ -134,9 +134,8 @@ function wantedIn(context: SipContext, head: ExpressHead, { contact, lifetimeS }
   if (uri === null || !ASCII.test(uri.text) || !ASCII.test(textOf(head, USER_AGENT))) return null;
   const params = new Map<string, string>();
   for (const [name, number] of PARAMS) {
-    const at = contact.at[number] ?? 0;
-    if (at === 0) continue;
-    const value = bytes.toString('latin1', at, contact.end[number]);
+    if (!contact.has(number)) continue;
+    const value = bytes.toString('latin1', contact.at(number), contact.end(number));
     if (!ASCII.test(value)) return null;
     params.set(name, value);
   }
@@ -158,6 +157,6 @@ const PARAMS = [
 const ASCII = /^[\x20-\x7e]*$/;
 
 /** '' where the header is missing. */
-function textOf({ bytes, at, end }: ExpressHead, header: number): string {
-  return at[header] === 0 ? '' : bytes.toString('latin1', at[header], end[header]);
+function textOf(head: ExpressHead, header: number): string {
+  return head.bytes.toString('latin1', head.at(header), head.end(header));
 }

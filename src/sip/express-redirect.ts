@@ -12,8 +12,6 @@ import type { SipContext } from './context.ts';
 import { sipAddress, waitingKey } from './context.ts';
 import { equalsString } from './express-bytes.ts';
 import type { ExpressHead, ExpressLane, IsOurs } from './express-head.ts';
-import type { UriPlace } from './express-lines.ts';
-import { readUri } from './express-lines.ts';
 import type { ExpressWriter } from './express-writer.ts';
 import { END_OF_LINE, tagFor } from './express-writer.ts';
 import type { Flow } from './flow.ts';
@@ -34,7 +32,6 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
   const { cases, counters, settings, requests } = context;
   const { table } = cases;
   const { users, sessions } = table;
-  const uri: UriPlace = { userAt: 0, userEnd: 0, hostAt: 0, hostEnd: 0 };
   const text = new TextPlace();
 
   /** Whether the caller may ask: he sends from where he is registered, or strangers may. Spends a stranger's request. */
@@ -52,7 +49,7 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
   };
 
   /** The session of a user whom all may call, by his only device, a visible one; else -1. */
-  const rowOf = ({ bytes }: ExpressHead): number => {
+  const rowOf = ({ bytes, uri }: ExpressHead): number => {
     const userRow = users.findIn(bytes, uri.userAt, uri.userEnd);
     if (userRow < 0 || users.devices[userRow] !== 1 || !users.isOpenToAll(userRow)) return -1;
     const row = (users.firstSession[userRow] ?? 0) - 1;
@@ -74,12 +71,12 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
   };
 
   return (head, flow, nowMs) => {
-    const { bytes, view, at, uriAt, uriEnd, from, to } = head;
-    if (settings.calls === 'proxy' || at[ROUTE] !== 0 || at[PROXY_REQUIRE] !== 0) return false;
-    if (to.tagAt !== 0 || at[REQUIRE] !== 0) return false;
-    if (at[AUTHORIZATION] !== 0 || at[PROXY_AUTHORIZATION] !== 0) return false;
+    const { bytes, view, uri, from, to } = head;
+    if (settings.calls === 'proxy' || head.has(ROUTE) || head.has(PROXY_REQUIRE)) return false;
+    if (to.tagAt !== 0 || head.has(REQUIRE)) return false;
+    if (head.has(AUTHORIZATION) || head.has(PROXY_AUTHORIZATION)) return false;
     if (!isOurs(view, from.hostAt, from.hostEnd)) return false;
-    if (readUri(head, uriAt, uriEnd, uri) !== uriEnd || uri.userAt === 0 || bytes[uri.userAt] === PLUS) return false;
+    if (uri.hostAt === 0 || uri.userAt === 0 || bytes[uri.userAt] === PLUS) return false;
     if (!isOurs(view, uri.hostAt, uri.hostEnd)) return false;
     const row = rowOf(head);
     if (row < 0) return false;
@@ -104,8 +101,8 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
 
 /** An ACK to one of the stateless answers, which are all that have this tag, needs nothing more. */
 export function isAckOfStateless(context: SipContext, head: ExpressHead): boolean {
-  const { view, at, to } = head;
-  if (at[ROUTE] !== 0 || to.tagAt === 0) return false;
+  const { view, to } = head;
+  if (head.has(ROUTE) || to.tagAt === 0) return false;
   if (!equalsText(view, to.tagAt, to.tagEnd, tagFor(head))) return false;
   return !mayRun(context, head, 'INVITE');
 }
@@ -113,13 +110,13 @@ export function isAckOfStateless(context: SipContext, head: ExpressHead): boolea
 /** Whether the request may be one that is being worked on: a retransmission, or its ACK, is for who works on it. */
 function mayRun({ transactions, waiting }: SipContext, head: ExpressHead, method: string): boolean {
   if (transactions.count === 0 && waiting.size === 0) return false;
-  const { bytes, at, end, from, cseq } = head;
-  const text = (begin = 0, behind = 0): string => bytes.toString('latin1', begin, behind);
+  const { bytes, from, cseq } = head;
+  const text = (begin: number, behind: number): string => bytes.toString('latin1', begin, behind);
   const branch = text(head.branchAt, head.branchEnd);
   const host = text(head.viaHostAt, head.viaHostEnd);
   const sentBy = `${host}:${head.viaPortEnd > head.viaHostEnd ? text(head.viaHostEnd + 1, head.viaPortEnd) : ''}`;
   if (transactions.mayKnow(method, branch, sentBy)) return true;
-  const callId = text(at[CALL_ID], end[CALL_ID]);
+  const callId = text(head.at(CALL_ID), head.end(CALL_ID));
   return waiting.size > 0 && waiting.has(waitingKey(branch, sentBy, callId, cseq, text(from.tagAt, from.tagEnd)));
 }
 

@@ -78,7 +78,7 @@ export function createRefreshLane(
 
   const refresh = (head: ExpressHead, row: number, flow: Flow, nowMs: number): boolean => {
     source.host = flow.remote.host;
-    const nonceMs = context.nonces.goodSince(head.bytes, digest.at[NONCE] ?? 0, source, nowMs);
+    const nonceMs = context.nonces.goodSince(head.bytes, digest.at(NONCE), source, nowMs);
     if (nonceMs < 0) return false;
     const isAgain = isRepeat(row, head.cseq, nonceMs);
     const isNext = !isAgain && head.cseq > (sessions.seqHighest[row] ?? 0) && isFresh(row, nonceMs, nowMs);
@@ -108,13 +108,13 @@ export function createRefreshLane(
 
 /** Seconds; -1 where the request is to be refused, or ends the registration. */
 export function lifetimeOf(
-  { bytes, at, end }: ExpressHead,
+  head: ExpressHead,
   param: number,
   { expiresMinS, expiresMaxS }: Pick<SipSettings, 'expiresMinS' | 'expiresMaxS'>,
 ): number {
   let asked = param;
-  if (asked < 0 && at[EXPIRES] !== 0) {
-    asked = readDecimal(bytes, at[EXPIRES] ?? 0, end[EXPIRES] ?? 0, EXPIRES_MAX);
+  if (asked < 0 && head.has(EXPIRES)) {
+    asked = readDecimal(head.bytes, head.at(EXPIRES), head.end(EXPIRES), EXPIRES_MAX);
     if (asked < 0) return -1;
   }
   const lifetimeS = asked < 0 ? expiresMaxS : Math.min(asked, expiresMaxS);
@@ -131,27 +131,24 @@ const REG_ID_IS = bytesOf(';reg-id=');
 const QUOTE = bytesOf('"');
 
 /** As contactValue() in bindings.ts. */
-function writeContact(
-  writer: ExpressWriter,
-  { view, at, end, uriAt, uriEnd }: ExpressContact,
-  lifetimeS: number,
-): void {
+function writeContact(writer: ExpressWriter, contact: ExpressContact, lifetimeS: number): void {
+  const { view, uriAt, uriEnd } = contact;
   writer.put(CONTACT_IS);
   writer.copy(view, uriAt, uriEnd);
   writer.put(EXPIRES_IS);
   writer.decimal(lifetimeS);
-  if (at[Q] !== 0) {
+  if (contact.has(Q)) {
     writer.put(Q_IS);
-    writer.copy(view, at[Q] ?? 0, end[Q] ?? 0);
+    writer.copy(view, contact.at(Q), contact.end(Q));
   }
-  if (at[INSTANCE_ID] !== 0) {
+  if (contact.has(INSTANCE_ID)) {
     writer.put(INSTANCE_IS);
-    writer.copy(view, at[INSTANCE_ID] ?? 0, end[INSTANCE_ID] ?? 0);
+    writer.copy(view, contact.at(INSTANCE_ID), contact.end(INSTANCE_ID));
     writer.put(QUOTE);
   }
-  if (at[REG_ID] !== 0) {
+  if (contact.has(REG_ID)) {
     writer.put(REG_ID_IS);
-    writer.copy(view, at[REG_ID] ?? 0, end[REG_ID] ?? 0);
+    writer.copy(view, contact.at(REG_ID), contact.end(REG_ID));
   }
   writer.put(END_OF_LINE);
 }

@@ -10,8 +10,6 @@ import { createChallengeLane } from './express-challenge.ts';
 import { ExpressContact, REG_ID } from './express-contact.ts';
 import { DIGEST_URI, ExpressDigest, NONCE, REALM } from './express-digest.ts';
 import type { ExpressHead, ExpressLane, IsOurs } from './express-head.ts';
-import type { UriPlace } from './express-lines.ts';
-import { readUri } from './express-lines.ts';
 import { createLoginLane } from './express-login.ts';
 import { createRefreshLane, lifetimeOf } from './express-refresh.ts';
 import type { ExpressWriter } from './express-writer.ts';
@@ -23,31 +21,29 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
   const digest = new ExpressDigest();
   const contact = new ExpressContact();
   const realm = bytesOf(settings.realm);
-  const uri: UriPlace = { userAt: 0, userEnd: 0, hostAt: 0, hostEnd: 0 };
 
   const isForUs = (head: ExpressHead): boolean => {
-    const { view, uriAt, uriEnd, at, to } = head;
+    const { view, uri, to } = head;
     return (
-      readUri(head, uriAt, uriEnd, uri) === uriEnd &&
+      uri.hostAt !== 0 &&
       isOurs(view, uri.hostAt, uri.hostEnd) &&
       isOurs(view, to.hostAt, to.hostEnd) &&
       to.tagAt === 0 &&
-      at[REQUIRE] === 0
+      !head.has(REQUIRE)
     );
   };
 
   /** Reads who registers what. False: not in an ordinary way. */
   const isOrdinary = (head: ExpressHead): boolean => {
-    const { view, at, end } = head;
-    if (at[PATH] !== 0 || at[CONTACT] === 0 || hasSuccessor(context)) return false;
-    if (!digest.read(head, at[AUTHORIZATION] ?? 0, end[AUTHORIZATION] ?? 0) || !contact.read(head)) return false;
+    if (head.has(PATH) || !head.has(CONTACT) || hasSuccessor(context)) return false;
+    if (!digest.read(head) || !contact.read()) return false;
     // What RFC 5626 adds is not for here.
-    if (at[SUPPORTED] !== 0 && contact.at[REG_ID] !== 0) return false;
+    if (head.has(SUPPORTED) && contact.has(REG_ID)) return false;
     return (
       isTaken(digest.isMd5 ? 'MD5' : 'SHA-256', settings.digest) &&
-      equalsText(view, digest.at[REALM] ?? 0, digest.end[REALM] ?? 0, realm) &&
+      equalsText(head.view, digest.at(REALM), digest.end(REALM), realm) &&
       digest.isSame(DIGEST_URI, head.uriAt, head.uriEnd) &&
-      (digest.end[NONCE] ?? 0) - (digest.at[NONCE] ?? 0) === NONCE_LENGTH
+      digest.end(NONCE) - digest.at(NONCE) === NONCE_LENGTH
     );
   };
 
@@ -61,7 +57,7 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
 
   return (head, flow, nowMs) => {
     if (!isForUs(head)) return false;
-    if (head.at[AUTHORIZATION] === 0) return challenge(head, flow, nowMs);
+    if (!head.has(AUTHORIZATION)) return challenge(head, flow, nowMs);
     if (!isOrdinary(head)) return false;
     const lifetimeS = lifetimeOf(head, contact.expires, settings);
     if (lifetimeS < 0) return false;

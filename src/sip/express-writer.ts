@@ -19,27 +19,27 @@ export class ExpressWriter extends SlabWriter {
   /** Begins an answer with the status line and what is copied (RFC 3261 8.2.6), as makeResponse() does. */
   begin(statusLine: Bytes, head: ExpressHead, host: string, port: number): void {
     this.start(head.length + OWN_BYTES_MAX);
-    const { view, at, end } = head;
+    const { view } = head;
     this.put(statusLine);
     this.put(VIA_IS);
-    this.copy(view, at[VIA] ?? 0, head.rportEnd);
+    this.copy(view, head.at(VIA), head.rportEnd);
     this.put(EQUALS);
     this.decimal(port);
-    this.copy(view, head.rportEnd, end[VIA] ?? 0);
+    this.copy(view, head.rportEnd, head.end(VIA));
     this.put(RECEIVED_IS);
     this.text(host);
     this.put(FROM_IS);
-    this.copy(view, at[FROM] ?? 0, end[FROM] ?? 0);
+    this.copy(view, head.at(FROM), head.end(FROM));
     this.put(TO_IS);
-    this.copy(view, at[TO] ?? 0, end[TO] ?? 0);
+    this.copy(view, head.at(TO), head.end(TO));
     if (head.to.tagAt === 0) {
       this.put(TAG_IS);
       this.put(tagFor(head));
     }
     this.put(CALL_ID_IS);
-    this.copy(view, at[CALL_ID] ?? 0, end[CALL_ID] ?? 0);
+    this.copy(view, head.at(CALL_ID), head.end(CALL_ID));
     this.put(CSEQ_IS);
-    this.copy(view, at[CSEQ] ?? 0, end[CSEQ] ?? 0);
+    this.copy(view, head.at(CSEQ), head.end(CSEQ));
     this.put(END_OF_LINE);
   }
 
@@ -62,12 +62,13 @@ const CSEQ_IS = bytesOf('\r\nCSeq: ');
 const END = bytesOf('Content-Length: 0\r\n\r\n');
 
 /** As statelessTag() makes it of a parsed request; good until the next one. */
-export function tagFor({ bytes, at, end, branchAt, branchEnd, from, cseq }: ExpressHead): Bytes {
+export function tagFor(head: ExpressHead): Bytes {
+  const { bytes, branchAt, branchEnd, from, cseq } = head;
   tag.addAll(bytes, branchAt, branchEnd);
   tag.add(0x0a);
   tag.addAll(bytes, from.tagAt, from.tagEnd);
   tag.add(0x0a);
-  tag.addAll(bytes, at[CALL_ID] ?? 0, end[CALL_ID] ?? 0);
+  tag.addAll(bytes, head.at(CALL_ID), head.end(CALL_ID));
   tag.add(0x0a);
   let power = 1;
   while (power * 10 <= cseq) power *= 10;

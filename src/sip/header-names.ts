@@ -1,21 +1,18 @@
 /** The header names that the server treats apart from others (RFC 3261 20; compact forms of 7.3.3 and later RFCs). */
-import type { Bytes } from '../base/bytes.ts';
-import { bytesOf } from '../base/bytes.ts';
+import { LAST_SINGLE } from './header-numbers.ts';
 
-/** Numbers of the known headers. Those up to LAST_SINGLE may come only once in a message. */
-export const FROM = 1;
-export const TO = 2;
-export const CALL_ID = 3;
-export const CSEQ = 4;
-export const MAX_FORWARDS = 5;
-export const CONTENT_LENGTH = 6;
-export const EXPIRES = 7;
-export const CONTENT_TYPE = 8;
-export const LAST_SINGLE = 24;
-export const VIA = 25;
-export const CONTACT = 26;
-export const ROUTE = 27;
-export const RECORD_ROUTE = 28;
+export {
+  CALL_ID,
+  CONTENT_LENGTH,
+  CONTENT_TYPE,
+  CSEQ,
+  EXPIRES,
+  FROM,
+  LAST_SINGLE,
+  MAX_FORWARDS,
+  TO,
+} from './header-numbers.ts';
+export { CONTACT, RECORD_ROUTE, ROUTE, VIA } from './header-numbers.ts';
 
 const SINGLE: readonly (readonly string[])[] = [
   ['From', 'f'],
@@ -88,24 +85,21 @@ const OTHERS: readonly (readonly string[])[] = [
 const LAST_LIST = SINGLE.length + LISTS.length;
 
 interface Known {
+  /** In lower case. */
   readonly name: string;
-  readonly bytes: Bytes;
   readonly number: number;
 }
 
+/** Of all of them, compact forms too. */
+export const KNOWN_NAMES: readonly Known[] = [...SINGLE, ...LISTS, ...OTHERS].flatMap((names, index) =>
+  names.map((name) => ({ name: name.toLowerCase(), number: index + 1 })),
+);
+
 /** By length and first letter, so that a name is compared with one or two others and no string is made of it. */
 const BUCKETS: readonly Known[][] = Array.from({ length: 1024 }, () => []);
-[...SINGLE, ...LISTS, ...OTHERS].forEach((names, index) => {
-  for (const name of names) {
-    BUCKETS[bucketOf(name, 0, name.length)]?.push({
-      name: name.toLowerCase(),
-      bytes: bytesOf(name.toLowerCase()),
-      number: index + 1,
-    });
-  }
-});
+for (const known of KNOWN_NAMES) BUCKETS[bucketOf(known.name)]?.push(known);
 
-function bucketOf(text: string, at: number, end: number): number {
+export function bucketOf(text: string, at = 0, end = text.length): number {
   return ((end - at) << 5) | (text.charCodeAt(at) & 31);
 }
 
@@ -115,24 +109,6 @@ export function headerNumber(text: string, at = 0, end = text.length): number {
   if (bucket === undefined) return 0;
   for (const known of bucket) if (sameName(text, at, known.name)) return known.number;
   return 0;
-}
-
-/** The same for bytes, a token, of which no text is made. */
-export function headerNumberIn(view: DataView, at: number, end: number): number {
-  const bucket = BUCKETS[((end - at) << 5) | (view.getUint8(at) & 31)];
-  if (bucket === undefined) return 0;
-  for (const { bytes, number } of bucket) if (isNameAt(view, at, bytes)) return number;
-  return 0;
-}
-
-/** As sameName, four characters at a time. */
-function isNameAt(view: DataView, at: number, { view: name, length }: Bytes): boolean {
-  let i = 0;
-  for (; i + 4 <= length; i += 4) {
-    if ((view.getInt32(at + i, true) | 0x20202020) !== name.getInt32(i, true)) return false;
-  }
-  for (; i < length; i++) if ((view.getUint8(at + i) | 0x20) !== name.getUint8(i)) return false;
-  return true;
 }
 
 /** `name` is in lower case; of the characters of a token only letters have the bit that makes the difference. */

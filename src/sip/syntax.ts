@@ -18,7 +18,7 @@ export const VALUE = 32;
 /** What a parameter of a URI may hold. */
 export const URI_PARAM = 64;
 /** What the user part of a SIP URI may hold that stands for itself. */
-export const PLAIN_USER = 128;
+const PLAIN_USER = 128;
 
 const ALPHANUM = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 const MARK = "-_.!~*'()";
@@ -40,6 +40,11 @@ assign(USER, `${ALPHANUM}${MARK}%&=+$,;?/`);
 assign(PLAIN_USER, `${ALPHANUM}${MARK}&=+$,;?/`);
 assign(URI_PARAM, `${ALPHANUM}${MARK}%[]/:&+$`);
 
+/** All classes of a character. */
+export function classesOf(byte: number): number {
+  return CLASSES[byte] ?? 0;
+}
+
 /** Whether the character at `at` is of one of the classes; false past the end. */
 export function isClass(text: string, at: number, classes: number): boolean {
   return ((CLASSES[text.charCodeAt(at)] ?? 0) & classes) !== 0;
@@ -49,13 +54,6 @@ export function isClass(text: string, at: number, classes: number): boolean {
 export function skip(text: string, at: number, end: number, classes: number): number {
   let i = at;
   while (i < end && ((CLASSES[text.charCodeAt(i)] ?? 0) & classes) !== 0) i++;
-  return i;
-}
-
-/** The same for bytes. */
-export function skipBytes(bytes: Uint8Array, at: number, end: number, classes: number): number {
-  let i = at;
-  while (i < end && ((CLASSES[bytes[i] ?? 0] ?? 0) & classes) !== 0) i++;
   return i;
 }
 

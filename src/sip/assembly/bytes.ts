@@ -1,0 +1,79 @@
+/** Looking at bytes, eight at a time where that pays. */
+import { CLASSES } from '../express-layout';
+
+/** The first byte from `at` on that can't stand in a line: a control character. There must be one. */
+export function lineEnd(at: i32): i32 {
+  let i = at;
+  let hits = controls(i);
+  while (hits === 0) {
+    i += 8;
+    hits = controls(i);
+  }
+  return i + ((ctz(hits) as i32) >> 3);
+}
+
+/** The lowest bit that is set is the highest one of the first byte of eight that is below 0x20, or 0x7f. */
+function controls(at: i32): u64 {
+  const eight = load<u64>(at);
+  const likeDelete = eight ^ 0x7f7f7f7f7f7f7f7f;
+  const hits = ((eight - 0x2020202020202020) & ~eight) | ((likeDelete - 0x0101010101010101) & ~likeDelete);
+  return hits & 0x8080808080808080;
+}
+
+/** The first `byte` from `at` on; `end` where there is none before. */
+export function find(byte: u8, at: i32, end: i32): i32 {
+  const pattern = (byte as u64) * 0x0101010101010101;
+  for (let i = at; i < end; i += 8) {
+    const unlike = load<u64>(i) ^ pattern;
+    const first = (unlike - 0x0101010101010101) & ~unlike & 0x8080808080808080;
+    if (first !== 0) return min(i + ((ctz(first) as i32) >> 3), end);
+  }
+  return end;
+}
+
+/** The end of a quoted string that begins behind its quote at `at`: at a quote or backslash, or `end`. */
+export function quotedEnd(at: i32, end: i32): i32 {
+  const quote = find(0x22, at, end);
+  return find(0x5c, at, quote);
+}
+
+/** The first byte from `at` on that is of none of the classes. */
+export function skip(at: i32, end: i32, classes: u8): i32 {
+  let i = at;
+  while (i < end && (load<u8>(CLASSES + (load<u8>(i) as i32)) & classes) !== 0) i++;
+  return i;
+}
+
+/** Whether the `length` bytes, eight at most, from `at` on are these, the first one lowest. */
+export function standsAt(at: i32, length: i32, text: u64): bool {
+  return length === 8 ? load<u64>(at) === text : (load<u64>(at) ^ text) << ((8 - length) * 8) === 0;
+}
+
+/** The decimal number of at most 10 digits that fills `at`–`end`; -1 where it is none, or more than `most`. */
+export function decimal(at: i32, end: i32, most: i64): i64 {
+  if (at >= end || end - at > 10) return -1;
+  let number: i64 = 0;
+  for (let i = at; i < end; i++) {
+    const digit = (load<u8>(i) as i32) - 0x30;
+    if ((digit as u32) > 9) return -1;
+    number = number * 10 + digit;
+  }
+  return number <= most ? number : -1;
+}
+
+/** The offset behind the IPv4 address that begins at `at`; -1 where none does. */
+export function ipv4End(at: i32, end: i32): i32 {
+  let i = at;
+  for (let part = 0; part < 4; part++) {
+    if (part > 0 && (i >= end || load<u8>(i++) !== 0x2e)) return -1;
+    const partAt = i;
+    let number = 0;
+    for (; i < end && i < partAt + 4; i++) {
+      const digit = (load<u8>(i) as i32) - 0x30;
+      if ((digit as u32) > 9) break;
+      number = number * 10 + digit;
+    }
+    if (i === partAt || number > 255 || (load<u8>(partAt) === 0x30 && i > partAt + 1)) return -1;
+  }
+  return i;
+}

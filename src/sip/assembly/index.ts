@@ -1,0 +1,4 @@
+/** The reader of the express lane, compiled by scripts/assembly.mjs. */
+export { readAnswer } from './answer';
+export { readContact, readDigest } from './params';
+export { readRequest } from './request';

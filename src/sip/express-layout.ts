@@ -1,0 +1,71 @@
+/**
+ * The memory that the express lane shares with its reader (assembly/): both import these numbers. Offsets count from
+ * its beginning on both sides; 0 is no place.
+ */
+
+/** Of each header by its number 32 bits each: where its value begins (0: there is none), and where it ends. */
+export const VALUES = 0;
+export const HEADERS_MAX = 128;
+
+/** 32 bits each, numbered from here. */
+export const PLACES = 1_024;
+
+/** Of a URI, a port behind it left out; USER_AT and USER_END 0 where it names only a host. */
+export const USER_AT = 0;
+export const USER_END = 1;
+export const HOST_AT = 2;
+export const HOST_END = 3;
+/** Of a From or To as well; 0 where there is none. */
+export const TAG_AT = 4;
+export const TAG_END = 5;
+
+export const URI_AT = 1;
+export const URI_END = 2;
+/** As above; HOST_AT 0 where the Request-URI is out of the ordinary. */
+export const URI = 3;
+export const FROM_PLACE = 7;
+export const TO_PLACE = 13;
+export const CSEQ_NUMBER = 19;
+/** The first Via: its host, where a port behind it ends, and where `rport` ends. */
+export const VIA_HOST_AT = 20;
+export const VIA_HOST_END = 21;
+export const VIA_PORT_END = 22;
+export const RPORT_END = 23;
+export const BRANCH_AT = 24;
+export const BRANCH_END = 25;
+export const CONTACT_URI_AT = 26;
+export const CONTACT_URI_END = 27;
+/** Where the value of each parameter begins and ends, without quotes; 0 where there is none. */
+export const CONTACT_PARAMS = 28;
+export const CONTACT_PARAMS_MAX = 4;
+/** The same of a Digest answer, and its nonce-count, without a sign. */
+export const DIGEST_PARAMS = 36;
+export const DIGEST_PARAMS_MAX = 9;
+export const DIGEST_COUNT = 54;
+/** Of the method in the CSeq of an answer. */
+export const METHOD_LENGTH = 55;
+
+/** The classes of the 256 characters (syntax.ts), a byte each. */
+export const CLASSES = 2_048;
+/** Which of them a Call-ID may have, a byte each. */
+export const IN_CALL_ID = 2_304;
+
+/** Names by length and first letter: where the first entry stands, 16 bits each; 0: there is none. */
+export const BUCKETS = 4_096;
+export const BUCKETS_MAX = 1_024;
+/**
+ * An entry: name, 24 bytes; the bits in which capitals may differ from it, 24 bytes, all of them behind its end; its number,
+ * and whether another entry of the same bucket follows, 32 bits each.
+ */
+export const ENTRIES = 6_144;
+export const ENTRY_BYTES = 56;
+export const NAME_BYTES_MAX = 24;
+export const FOLDS = 24;
+export const NUMBER = 48;
+export const FOLLOWED = 52;
+export const ENTRIES_END = 16_384;
+
+/** The request; what stands in the room behind it may be looked at. */
+export const MESSAGE = 16_384;
+export const MESSAGE_BYTES_MAX = 2_048;
+export const ROOM_BYTES = 64;
