@@ -46,6 +46,16 @@ export function createHashRoom(size: number): HashRoom {
   };
 }
 
+/** As `crypto.hash(name, text, 'hex')`. */
+export function hexHash(name: 'sha256' | 'md5', text: string): string {
+  // No character of a string takes more than three bytes of UTF-8.
+  if (text.length * 3 > SHORT_BYTES_MAX) return hash(name, text, 'hex');
+  const end = short.bytes.write(text);
+  short[name](0, end);
+  return digestBytes.toString('hex', 0, name === 'md5' ? MD5.digestBytes : SHA256.digestBytes);
+}
+const SHORT_BYTES_MAX = 1_024;
+
 interface Algorithm {
   readonly name: 'sha256' | 'md5';
   readonly digestBytes: number;
@@ -155,3 +165,6 @@ function isRight(candidate: OpenSsl): boolean {
   );
 }
 const TRIED_BYTES = 300;
+
+const short = createHashRoom(SHORT_BYTES_MAX);
+const digestBytes = Buffer.from(short.digest.buffer);

@@ -4,7 +4,7 @@ import type { Address, Firewall, Network, Status } from '../base/model.ts';
 import { FIREWALLS, NETWORKS, STATUSES } from '../base/model.ts';
 import { Arena } from './arena.ts';
 import type { Fields } from './fields.ts';
-import { FIELD } from './fields.ts';
+import { FIELD, FIELD_BYTE } from './fields.ts';
 import { doubled } from './columns.ts';
 import { SlotIndex } from './slot-index.ts';
 
@@ -220,6 +220,13 @@ export class SessionRows {
       .text(this.#text[row] ?? 0)
       .split(FIELD);
     return { instance, note, device, contact, registration };
+  }
+
+  /** Whether it is a SIP registration: of a native client the last of the texts is empty. */
+  isSip(row: number): boolean {
+    const ref = this.#text[row] ?? 0;
+    const end = this.#texts.startOf(ref) + this.#texts.lengthOf(ref);
+    return this.#texts.lengthOf(ref) > 0 && this.#texts.viewOf(ref).getUint8(end - 1) !== FIELD_BYTE;
   }
 
   /** Where the same stands as bytes, joined by FIELD_BYTE in this order; valid until the text changes. */

@@ -1,5 +1,5 @@
 /** Digest (RFC 7616 for HTTP, RFC 8760 for SIP): the challenge, the reading of an answer, and its check. */
-import { hash, timingSafeEqual } from 'node:crypto';
+import { hexHash } from '../base/hashes.ts';
 import type { User } from '../base/model.ts';
 import { isPlainText, verifiers } from '../directory/passwords.ts';
 
@@ -37,32 +37,29 @@ export function digestChallenge(
  * given twice or of another kind). RFC 3261 22.4 has SIP servers take an answer without qop; only MD5 is that old.
  */
 export function readDigest(header: string): DigestAnswer | null {
-  const fields = readFields(header.slice('digest '.length));
+  const fields = readFields(header, 'digest '.length);
   if (fields === null) return null;
-  const algorithm = DIGEST_ALGORITHMS.find((one) => one === (fields.get('algorithm') ?? 'MD5').toUpperCase());
-  const username = fields.get('username');
-  const realm = fields.get('realm');
-  const uri = fields.get('uri');
-  const nonce = fields.get('nonce');
-  const response = fields.get('response')?.toLowerCase();
+  const [username, realm, nonce, uri, response, cnonce, nc, qop, named = 'MD5'] = fields;
+  const algorithm = DIGEST_ALGORITHMS.find((one) => one === named || one === named.toUpperCase());
   if (username === undefined || realm === undefined || uri === undefined || nonce === undefined) return null;
   if (algorithm === undefined || response === undefined) return null;
-  const read = { username, realm, uri, algorithm, nonce, response };
-  if (!fields.has('qop')) return algorithm === 'MD5' ? { ...read, qop: null, nc: '', cnonce: '' } : null;
-  const [nc, cnonce] = [fields.get('nc'), fields.get('cnonce')];
-  if (fields.get('qop') !== 'auth' || nc === undefined || cnonce === undefined) return null;
+  const read = { username, realm, uri, algorithm, nonce, response: response.toLowerCase() };
+  if (qop === undefined) return algorithm === 'MD5' ? { ...read, qop: null, nc: '', cnonce: '' } : null;
+  if (qop !== 'auth' || nc === undefined || cnonce === undefined) return null;
   return /^[0-9a-f]{8}$/i.test(nc) ? { ...read, qop: 'auth', nc, cnonce } : null;
 }
 
 /** Section 3.4.1. `ha1` is lower-case hex. */
 export function isDigestGood(answer: DigestAnswer, method: string, ha1: string): boolean {
-  const h = (text: string): string => hash(answer.algorithm === 'MD5' ? 'md5' : 'sha256', text, 'hex');
-  const ha2 = h(`${method}:${answer.uri}`);
-  const more = answer.qop === null ? '' : `${answer.nc}:${answer.cnonce}:auth:`;
-  const expected = h(`${ha1}:${answer.nonce}:${more}${ha2}`);
+  const { algorithm, uri, nonce, qop, nc, cnonce, response } = answer;
+  const name = algorithm === 'MD5' ? 'md5' : 'sha256';
+  const ha2 = hexHash(name, `${method}:${uri}`);
+  const expected = hexHash(name, `${ha1}:${nonce}:${qop === null ? '' : `${nc}:${cnonce}:auth:`}${ha2}`);
   // Their length is known to everybody.
-  const given = Buffer.from(answer.response, 'latin1');
-  return given.length === expected.length && timingSafeEqual(Buffer.from(expected, 'latin1'), given);
+  if (response.length !== expected.length) return false;
+  let difference = 0;
+  for (let i = 0; i < expected.length; i++) difference |= expected.charCodeAt(i) ^ response.charCodeAt(i);
+  return difference === 0;
 }
 
 /** HA1: the stored verifier, else of a password stored as plain text; null where the password is one-way. */
@@ -76,23 +73,84 @@ export function verifierFor({ uid, secret }: User, algorithm: DigestAlgorithm, r
 }
 
 const FIELDS_MAX = 20;
-const FIELD = /\s*([A-Za-z0-9*]{1,32})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))\s*(?:,|$)/y;
+const NAME_CHARACTERS_MAX = 32;
+/** In the order in which readDigest() takes them. */
+const NAMES = ['username', 'realm', 'nonce', 'uri', 'response', 'cnonce', 'nc', 'qop', 'algorithm'] as const;
+/** Which of NAMES has this length and first letter (no two have both), +1. */
+const BY_SHAPE = new Uint8Array(16 * 32);
+NAMES.forEach((name, i) => (BY_SHAPE[shapeOf(name.length, name.charCodeAt(0))] = i + 1));
+function shapeOf(length: number, first: number): number {
+  return ((length & 15) << 5) | (first & 31);
+}
+
+const TAB = 0x09;
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const EQUALS = 0x3d;
+const BACKSLASH = 0x5c;
+const IN_NAME = Uint8Array.from({ length: 256 }, (_, code) => (/[A-Za-z0-9*]/.test(String.fromCharCode(code)) ? 1 : 0));
+const ENDS_BARE = Uint8Array.from({ length: 256 }, (_, code) => (/[\s",]/.test(String.fromCharCode(code)) ? 1 : 0));
+
+/** The values of NAMES in `name=value, name="value"`; null where the text is anything else, or says something twice. */
+function readFields(text: string, from: number): (string | undefined)[] | null {
+  const values: (string | undefined)[] = NAMES.map(() => undefined);
+  let others: Set<string> | undefined;
+  let i = from;
+  for (let count = 0; i < text.length; count++) {
+    const nameAt = skipSpaces(text, i);
+    i = nameAt;
+    while (IN_NAME[text.charCodeAt(i)] === 1) i++;
+    const nameEnd = i;
+    i = skipSpaces(text, i);
+    const isNamed = nameEnd > nameAt && nameEnd <= nameAt + NAME_CHARACTERS_MAX && count < FIELDS_MAX;
+    if (!isNamed || text.charCodeAt(i) !== EQUALS) return null;
+    const valueAt = skipSpaces(text, i + 1);
+    const isQuoted = text.charCodeAt(valueAt) === QUOTE;
+    const valueEnd = isQuoted ? quotedEnd(text, valueAt) : bareEnd(text, valueAt);
+    if (valueEnd < 0) return null;
+    const value = isQuoted ? unescaped(text.slice(valueAt + 1, valueEnd - 1)) : text.slice(valueAt, valueEnd);
+    const known = numberOf(text, nameAt, nameEnd);
+    if (known < 0) {
+      const name = text.slice(nameAt, nameEnd).toLowerCase();
+      if (others?.has(name) === true) return null;
+      (others ??= new Set()).add(name);
+    } else if (values[known] === undefined) values[known] = value;
+    else return null;
+    i = skipSpaces(text, valueEnd);
+    if (i < text.length && text.charCodeAt(i++) !== COMMA) return null;
+  }
+  return values;
+}
+
+/** Which of NAMES stands there, in any case; -1: none. */
+function numberOf(text: string, at: number, end: number): number {
+  const number = (BY_SHAPE[shapeOf(end - at, text.charCodeAt(at))] ?? 0) - 1;
+  const name = NAMES[number] ?? '';
+  if (name.length !== end - at) return -1;
+  for (let i = 0; i < name.length; i++) if ((text.charCodeAt(at + i) | 0x20) !== name.charCodeAt(i)) return -1;
+  return number;
+}
+
+function skipSpaces(text: string, at: number): number {
+  let i = at;
+  for (let code = text.charCodeAt(i); code === SPACE || code === TAB; code = text.charCodeAt(i)) i++;
+  return i;
+}
+
+function bareEnd(text: string, at: number): number {
+  let i = at;
+  while (i < text.length && ENDS_BARE[text.charCodeAt(i)] !== 1) i++;
+  return i;
+}
+
+/** Behind the quote that ends what the quote at `at` begins; -1: none does. */
+function quotedEnd(text: string, at: number): number {
+  let i = at + 1;
+  while (i < text.length && text.charCodeAt(i) !== QUOTE) i += text.charCodeAt(i) === BACKSLASH ? 2 : 1;
+  return i < text.length ? i + 1 : -1;
+}
 
 function unescaped(quoted: string): string {
   return quoted.includes('\\') ? quoted.replace(/\\(.)/g, '$1') : quoted;
-}
-
-/** `name=value, name="value"`; null where the text is anything else, or says something twice. */
-function readFields(text: string): Map<string, string> | null {
-  const fields = new Map<string, string>();
-  FIELD.lastIndex = 0;
-  while (FIELD.lastIndex < text.length) {
-    const match = FIELD.exec(text);
-    if (match === null || fields.size === FIELDS_MAX) return null;
-    const name = (match[1] ?? '').toLowerCase();
-    if (fields.has(name)) return null;
-    const [, , quoted, bare = ''] = match;
-    fields.set(name, quoted === undefined ? bare : unescaped(quoted));
-  }
-  return fields;
 }

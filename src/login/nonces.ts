@@ -23,6 +23,8 @@ export interface Nonces {
   issue(source: Address, nowMs: number): string;
   /** `stale`: given out here to this source, but too long ago. */
   check(nonce: string, source: Address, nowMs: number): 'good' | 'stale' | 'forged';
+  /** When the nonce was given out, where check() calls it good; else -1. */
+  since(nonce: string, source: Address, nowMs: number): number;
   /** When the nonce of NONCE_LENGTH bytes at `at` was given out, where check() would call it good; else -1. */
   goodSince(bytes: Uint8Array, at: number, source: Address, nowMs: number): number;
 }
@@ -63,6 +65,12 @@ export function createNonces(key: Buffer, validMs = NONCE_VALID_MS): Nonces {
     const ageMs = nowMs - issuedMs();
     return ageMs >= 0 && ageMs <= validMs;
   };
+  const written = Buffer.alloc(NONCE_LENGTH);
+  const isNonce = (nonce: string, source: Address): boolean => {
+    if (!WELL_FORMED.test(nonce)) return false;
+    written.write(nonce, 'latin1');
+    return isOurs(written, 0, source);
+  };
   return {
     issue(source, nowMs) {
       writeNumber(signed, stampAt, TIME_BYTES, nowMs);
@@ -73,8 +81,11 @@ export function createNonces(key: Buffer, validMs = NONCE_VALID_MS): Nonces {
       return signed.toString('base64url', stampAt) + mac.slice(0, NONCE_LENGTH - STAMP_CHARACTERS);
     },
     check(nonce, source, nowMs) {
-      if (!WELL_FORMED.test(nonce) || !isOurs(Buffer.from(nonce, 'latin1'), 0, source)) return 'forged';
+      if (!isNonce(nonce, source)) return 'forged';
       return isTimely(nowMs) ? 'good' : 'stale';
+    },
+    since(nonce, source, nowMs) {
+      return isNonce(nonce, source) && isTimely(nowMs) ? issuedMs() : -1;
     },
     goodSince(bytes, at, source, nowMs) {
       return isOurs(bytes, at, source) && isTimely(nowMs) ? issuedMs() : -1;

@@ -3,8 +3,6 @@ import { denialTime } from '../login/denial.ts';
 import type { DigestAlgorithm, DigestAnswer } from '../login/digest.ts';
 import { digestChallenge, isDigestGood, readDigest } from '../login/digest.ts';
 import type { Credential, Denial } from '../login/login.ts';
-import { nonceIssuedMs } from '../login/nonces.ts';
-import type { Binding } from './bindings.ts';
 import { ha1Of } from './bindings.ts';
 import type { Inbound, SipContext, SipSettings } from './context.ts';
 import { answer, answerStranger } from './context.ts';
@@ -43,14 +41,14 @@ export function readCredentials(
   const digest = digestOf(request, context.settings, role);
   if (digest === null) return 'none';
   const isVouched = vouched !== undefined;
-  const source = sourceOf(flow.remote.host);
-  if (!isVouched && context.nonces.check(digest.nonce, source, cameMs) !== 'good') return 'stale';
+  // The node that gave it out watches its use; by the clock of that node nothing is compared here.
+  const nonceMs = isVouched ? 0 : context.nonces.since(digest.nonce, sourceOf(flow.remote.host), cameMs);
+  if (nonceMs < 0) return 'stale';
   if (!isSameUri(digest.uri, request)) return 'other';
   return {
     uid: digest.username,
     algorithm: digest.algorithm,
-    // The node that gave it out watches its use; by the clock of that node nothing is compared here.
-    nonceMs: isVouched ? 0 : nonceIssuedMs(digest.nonce),
+    nonceMs,
     // Without qop there is nothing to count: the nonce is good for this one request.
     count: isVouched ? 0 : digest.qop === null ? 1 : Number.parseInt(digest.nc, 16),
     isGood: (ha1) => isDigestGood(digest, request.method, ha1),
@@ -94,13 +92,13 @@ export function challenge(context: SipContext, inbound: Inbound, stale: boolean,
   answerStranger(context, inbound, status, headers);
 }
 
-/** Whether the credentials are those of one of the user's registrations here. */
+/** Whether the credentials are those of one of these sessions, the user's registrations here. */
 export function isVerifiedHere(
   { cases }: SipContext,
-  bindings: readonly Binding[],
+  rows: readonly number[],
   { algorithm, isGood }: Credentials,
 ): boolean {
-  return bindings.some(({ row }) => {
+  return rows.some((row) => {
     const known = ha1Of(cases.table, row);
     return known.algorithm === algorithm && isGood(known.ha1);
   });
@@ -108,11 +106,10 @@ export function isVerifiedHere(
 
 export function useOf(
   { cases, spent }: SipContext,
-  bindings: readonly Binding[],
+  rows: readonly number[],
   { uid, nonceMs, count }: Credentials,
   nowMs: number,
 ): NonceUse {
-  const rows = bindings.map(({ row }) => row);
   return nonceUse(cases.table, rows, spent.newest(uid, nowMs), nonceMs, count);
 }
 

@@ -43,14 +43,20 @@ export function parseRegistration(text: string): Registration {
 
 /** The SIP registrations of the user, newest login first. */
 export function bindingsOf(table: OnlineTable, uid: string): Binding[] {
-  const userRow = table.users.find(uid);
-  if (userRow < 0) return [];
-  const list: Binding[] = [];
-  for (const row of table.rowsOf(userRow)) {
+  return bindingRowsOf(table, uid).map((row) => {
     const text = table.sessions.text(row);
-    if (text.contact !== '') list.push({ row, text, registration: parseRegistration(text.registration) });
-  }
-  return list;
+    return { row, text, registration: parseRegistration(text.registration) };
+  });
+}
+
+export function rowsOf(bindings: readonly Binding[]): number[] {
+  return bindings.map(({ row }) => row);
+}
+
+/** The rows of the user's SIP registrations, the newest login first. */
+export function bindingRowsOf(table: OnlineTable, uid: string): number[] {
+  const userRow = table.users.find(uid);
+  return userRow < 0 ? [] : table.rowsOf(userRow).filter((row) => table.sessions.isSip(row));
 }
 
 /** The binding of this device: by its instance (RFC 5626 6), else by its Contact URI (RFC 3261 10.3 and 19.1.4). */

@@ -11,7 +11,7 @@ import {
   useOf,
 } from './auth.ts';
 import type { Credentials, Role } from './auth.ts';
-import { bindingsOf } from './bindings.ts';
+import { bindingRowsOf } from './bindings.ts';
 import type { Inbound, SipContext, Waiting } from './context.ts';
 import { admitStranger, answer, answerFailure, answerStranger, isOurs, transactionOf } from './context.ts';
 import type { Flow } from './flow.ts';
@@ -138,11 +138,10 @@ function authenticate(context: SipContext, inbound: Inbound, claim: Claim, then:
     return;
   }
   const { table } = context.cases;
-  const bindings = bindingsOf(table, uid);
-  const use = useOf(context, bindings, credentials, inbound.cameMs);
+  const rows = bindingRowsOf(table, uid);
+  const use = useOf(context, rows, credentials, inbound.cameMs);
   if (use === 'spent') challenge(context, inbound, true, role);
-  else if (name === uid && isVerifiedHere(context, bindings, credentials)) {
-    const rows = bindings.map(({ row }) => row);
+  else if (name === uid && isVerifiedHere(context, rows, credentials)) {
     markUsed(context, rows, credentials, inbound.cameMs);
     const mayCallOut = table.users.mayCallOut(table.users.find(uid));
     run(context, inbound, (waiting) => then({ uid, mayCallOut, proof: proofOf(use) }, waiting));
@@ -170,18 +169,13 @@ async function authenticateByDirectory(
     return;
   }
   // Asked only now: another request may have come with the same count meanwhile.
-  const bindings = bindingsOf(cases.table, uid);
-  const use = useOf(context, bindings, credentials, inbound.cameMs);
+  const rows = bindingRowsOf(cases.table, uid);
+  const use = useOf(context, rows, credentials, inbound.cameMs);
   if (use === 'spent') {
     challenge(context, inbound, true, role);
     return;
   }
-  markUsed(
-    context,
-    bindings.map(({ row }) => row),
-    credentials,
-    inbound.cameMs,
-  );
+  markUsed(context, rows, credentials, inbound.cameMs);
   await then({ uid, mayCallOut: verdict.mayCallOut, proof: proofOf(use) }, waiting);
 }
 

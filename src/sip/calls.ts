@@ -12,7 +12,7 @@ import { fork } from './fork.ts';
 import type { Cause, ForkTarget, Plan, Step } from './fork.ts';
 import { TICKET_HEADER } from './forward-message.ts';
 import type { SipRequest } from './message.ts';
-import { targetOfSession, targetOfUri } from './outgoing.ts';
+import { targetOfDevice, targetOfUri } from './outgoing.ts';
 import { contactsOf, isPublic } from './redirect.ts';
 import { isLoop } from './routing.ts';
 import { escapeUser, nameOfUri } from './uri.ts';
@@ -105,7 +105,7 @@ function stepTo(call: Call, callee: Callee): Found | Promise<Found> {
     case 'server':
       return { ...stepToServer(call, callee), callee };
     case 'uri': {
-      const target = goesThroughUs(call, false) ? targetOfUri(call.context, callee.uri) : null;
+      const target = goesThroughUs(call, () => false) ? targetOfUri(call.context, callee.uri) : null;
       if (target !== null) return { kind: 'try', plan: planOf([[target]]), callee };
       return { kind: 'answer', status: 302, headers: [['Contact', `<${callee.uri.text}>`]], callee };
     }
@@ -115,12 +115,12 @@ function stepTo(call: Call, callee: Callee): Found | Promise<Found> {
 }
 
 /** Whether we send the request on, or tell the caller where it goes. `isHidden`: he could not reach it himself. */
-function goesThroughUs({ context, inbound, caller, isProxied }: Call, isHidden: boolean): boolean {
+function goesThroughUs({ context, inbound, caller, isProxied }: Call, isHidden: () => boolean): boolean {
   const { calls } = context.settings;
   // Strangers get no state of ours.
   if (caller.proof === 'none') return false;
   if (calls !== 'auto' || isProxied) return calls === 'proxy' || isProxied;
-  return isHidden || !isDirect(inbound.request, inbound.flow.transport);
+  return isHidden() || !isDirect(inbound.request, inbound.flow.transport);
 }
 
 /** Whether the caller himself sent it from a public address, where the callee's requests reach him. */
@@ -137,7 +137,7 @@ function stepToServer(call: Call, { uid, server }: Extract<Callee, { kind: 'serv
   if (server.sip === null) return { kind: 'answer', status: 480 };
   if (hops > HOPS_MAX) return { kind: 'answer', status: 482 };
   const uri = `sip:${escapeUser(uid)}@${sipAddress(server.sip)};${HOPS}=${hops}`;
-  if (!goesThroughUs(call, false)) return { kind: 'answer', status: 302, headers: [['Contact', `<${uri}>`]] };
+  if (!goesThroughUs(call, () => false)) return { kind: 'answer', status: 302, headers: [['Contact', `<${uri}>`]] };
   const names = { asker: caller.uid, target: uid, server: server.name, issuer: cases.servers.me.name };
   const ticket = issueTicket(clusterKey, { purpose: 'call', ...names, hops }, cases.clock.now());
   const more = `${TICKET_HEADER}: ${ticket}\r\n`;
@@ -149,7 +149,7 @@ function stepToDevices(call: Call, callee: Extract<Callee, { kind: 'devices' }>)
   const { uid, devices, forwarding, trail } = callee;
   const isInvite = inbound.request.method === 'INVITE';
   const followsUp = isInvite && (forwarding.busy !== '' || forwarding.noAnswer !== '' || forwarding.unreachable !== '');
-  const isSentOn = goesThroughUs(call, followsUp || !devices.every(isPublic));
+  const isSentOn = goesThroughUs(call, () => followsUp || !devices.every(isPublic));
   if (isSentOn) {
     const groups = groupsOf(call, callee);
     const hasMore = isInvite && forwarding.noAnswer !== '';
@@ -171,11 +171,11 @@ function planOf(groups: readonly (readonly ForkTarget[])[]): Plan {
 function groupsOf(call: Call, { uid, devices }: Extract<Callee, { kind: 'devices' }>): ForkTarget[][] {
   const { context, inbound, caller } = call;
   const byQ = new Map<number, ForkTarget[]>();
-  for (const { row, registration } of devices) {
-    const target = targetOfSession(context, row);
+  for (const device of devices) {
+    const target = targetOfDevice(context, device);
     // Who calls himself rings at his other phones.
     if (target === null || (uid === caller.uid && target.flow.id === inbound.flow.id)) continue;
-    const { q } = parseRegistration(registration);
+    const { q } = parseRegistration(device.registration);
     const key = q === '' ? 1 : Number(q);
     const group = byQ.get(key);
     if (group === undefined) byQ.set(key, [target]);

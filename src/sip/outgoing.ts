@@ -1,6 +1,7 @@
 /** Requests of our own (RFC 3261 8.1), each in a client transaction. */
 import { isIP } from 'node:net';
 import { sameAddress } from '../base/address.ts';
+import type { Device } from '../heartbeat/online.ts';
 import type { SipContext } from './context.ts';
 import { sipAddress } from './context.ts';
 import type { Flow } from './flow.ts';
@@ -48,6 +49,14 @@ export type OnFinal = (status: number) => void;
  */
 export function targetOfSession(context: SipContext, row: number): Target | null {
   const { contact, registration } = context.cases.table.sessions.text(row);
+  return targetOfDevice(context, { row, contact, registration });
+}
+
+/** The same, where its texts have been read. */
+export function targetOfDevice(
+  context: SipContext,
+  { row, contact, registration }: Pick<Device, 'row' | 'contact' | 'registration'>,
+): Target | null {
   if (contact === '') return null;
   const { path, edge } = parseRegistration(registration);
   const flow = edge === '' ? context.flowOf(row) : flowToEdge(context, edge);

@@ -6,7 +6,7 @@ import type { ServerRecord } from '../base/model.ts';
 import type { LoginOutcome } from '../login/login.ts';
 import type { Credentials } from './auth.ts';
 import { admitAttempt, challenge, credentialOf, deny, isVerifiedHere, readCredentials, useOf } from './auth.ts';
-import { bindingsOf, ha1OfKey } from './bindings.ts';
+import { bindingsOf, ha1OfKey, rowsOf } from './bindings.ts';
 import type { Binding } from './bindings.ts';
 import {
   admitStranger,
@@ -97,7 +97,7 @@ function userOf(uri: SipRequest['uri']): string | null {
 function register(context: SipContext, inbound: Inbound, credentials: Credentials, nowMs: number): void {
   const bindings = bindingsOf(context.cases.table, credentials.uid);
   const relay = bindings.length === 0 ? relayOf(context, inbound, credentials) : undefined;
-  const isHere = isVerifiedHere(context, bindings, credentials);
+  const isHere = isVerifiedHere(context, rowsOf(bindings), credentials);
   const use = nonceUseOf(context, inbound, credentials, bindings, relay, nowMs);
   if (use !== 'fresh') {
     // A retransmission whose answer was lost gets it again, and nothing is executed twice.
@@ -159,7 +159,7 @@ function nonceUseOf(
   nowMs: number,
 ): NonceUse {
   if (vouched !== undefined) return 'fresh';
-  if (relay === undefined) return useOf(context, bindings, credentials, nowMs);
+  if (relay === undefined) return useOf(context, rowsOf(bindings), credentials, nowMs);
   const { uid, nonceMs, count } = credentials;
   return relayNonceUse(relay, context.spent.newest(uid, nowMs), nonceMs, count);
 }

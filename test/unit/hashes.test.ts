@@ -78,3 +78,12 @@ describe('hashes of bytes where they stand are those of crypto.hash', () => {
     expectRight(await roomWith(() => ({ errno: () => 0, address: () => 0n, load: () => ({ func }) })));
   });
 });
+
+it('of a text, as hexadecimal digits, they are those of crypto.hash', async () => {
+  const { hexHash } = await import('../../src/base/hashes.ts');
+  fc.assert(
+    fc.property(fc.oneof(fc.string({ unit: 'binary', maxLength: 500 }), fc.constant('\ud800')), (text) => {
+      for (const name of ['md5', 'sha256'] as const) expect(hexHash(name, text)).toBe(hash(name, text, 'hex'));
+    }),
+  );
+});
