@@ -18,7 +18,7 @@ export const VALUE = 32;
 /** What a parameter of a URI may hold. */
 export const URI_PARAM = 64;
 /** What the user part of a SIP URI may hold that stands for itself. */
-const PLAIN_USER = 128;
+export const PLAIN_USER = 128;
 
 const ALPHANUM = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 const MARK = "-_.!~*'()";
