@@ -5,7 +5,8 @@ import { parse as parseYaml } from 'yaml';
 import { isWildcard } from './base/address.ts';
 import { VserverError } from './base/errors.ts';
 import type { TurnSettings } from './config-xml/turn.ts';
-import { SETTINGS, Unfit } from './settings.ts';
+import { Unfit } from './setting-readers.ts';
+import { SETTINGS } from './settings.ts';
 
 type Values = { readonly [K in keyof typeof SETTINGS]: (typeof SETTINGS)[K]['fallback'] };
 

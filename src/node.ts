@@ -103,7 +103,8 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
 
   // Sessions may end before the edges are open: the snapshot's.
   let edges: Edges | undefined = undefined as Edges | undefined;
-  const bus = openBus(config, ports, secrets);
+  const startedAt = clock.now();
+  const bus = openBus(config, ports, secrets, startedAt);
   closers.push(() => bus.close());
   const outward: Outward = {
     sessionEnded: (row, reason, uid) => {
@@ -113,7 +114,7 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
     },
     deliver: (row, message) => edges?.deliver(row, message) ?? Promise.resolve('silent'),
   };
-  const core = await createCore(config, ports, directory, identity(config, clock.now()), outward, bus);
+  const core = await createCore(config, ports, directory, identity(config, startedAt), outward, bus);
   closers.push(() => core.outbox.close());
   const restored = await restoreSnapshot(snapshotPath(config), {
     ...{ table: core.table, directory, clock, log, server: config.name },
@@ -143,7 +144,7 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
     stop: () => stop(false),
   });
   const { udp, udpAlt, http, sip, sipTls } = opened;
-  writeRunFile(config, opened, core.servers.me.startedAt);
+  writeRunFile(config, opened, startedAt);
   log.info({ http, udp, sip, directory: directory.description, version: VERSION }, 'vserver runs');
   const { adminToken } = secrets;
   return {
@@ -162,10 +163,10 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
 }
 
 /** Nothing waits for it: a node whose NATS is away runs alone. */
-function openBus(config: Config, ports: NodePorts, { clusterKey }: Secrets): Bus {
+function openBus(config: Config, ports: NodePorts, { clusterKey }: Secrets, startedAt: number): Bus {
   if (config.nats === '') return NO_BUS;
   const wire = natsWire(config.nats, config.name, ports);
-  return createBus({ ...ports, wire, clusterKey, name: config.name });
+  return createBus({ ...ports, wire, clusterKey, name: config.name, startedAt });
 }
 
 function writeRunFile({ listen, data, httpCert, adminToken }: Config, opened: Edges, startedAt: number): void {
@@ -187,7 +188,7 @@ function snapshotPath(config: Config): string {
   return join(config.data, 'sessions.snapshot');
 }
 
-function identity(config: Config, nowMs: number): Identity {
+function identity(config: Config, startedAt: number): Identity {
   return {
     name: config.name,
     // The ports are known when the listeners are open.
@@ -195,7 +196,7 @@ function identity(config: Config, nowMs: number): Identity {
     http: '',
     sip: null,
     usersMax: config.usersMax,
-    startedAt: nowMs,
+    startedAt,
     version: VERSION,
   };
 }

@@ -1,7 +1,18 @@
 /** The table of settings: how each is called, read and explained. README's table is held equal to this one by a test. */
 import { hostname } from 'node:os';
-import { isIP } from 'node:net';
-import { DEFAULT_ATTRIBUTE_NAMES } from './directory/attribute-names.ts';
+import {
+  flag,
+  host,
+  integer,
+  list,
+  natsServers,
+  oneOf,
+  pairs,
+  port,
+  realm,
+  text,
+  turnUris,
+} from './setting-readers.ts';
 
 /** How one setting is called, read and explained; README's table is held equal to this one by a test. */
 export interface Setting<T = unknown> {
@@ -15,73 +26,6 @@ export interface Setting<T = unknown> {
   readonly read: (text: string) => T;
   readonly fallback: T;
 }
-
-/** A value that a setting can't take; the message says what it can. */
-export class Unfit extends Error {}
-
-const text = (value: string): string => {
-  if (/\p{Cc}/u.test(value)) throw new Unfit('must not hold control characters');
-  return value;
-};
-const integer =
-  (min: number, max: number) =>
-  (value: string): number => {
-    const number = Number(value);
-    if (!/^\d+$/.test(value) || number < min || number > max) throw new Unfit(`must be a number from ${min} to ${max}`);
-    return number;
-  };
-const oneOf =
-  <const T extends string>(...choices: readonly T[]) =>
-  (value: string): T => {
-    const found = choices.find((choice) => choice === value);
-    if (found === undefined) throw new Unfit(`must be one of: ${choices.join(', ')}`);
-    return found;
-  };
-const flag = (value: string): boolean => {
-  if (['on', 'true', 'yes', '1'].includes(value)) return true;
-  if (['off', 'false', 'no', '0', ''].includes(value)) return false;
-  throw new Unfit('must be on or off');
-};
-const host = (value: string): string => {
-  if (isIP(value) === 0) throw new Unfit('must be an IP address');
-  return value;
-};
-const list = (value: string): readonly string[] => value.split(/[\s,;]+/).filter((item) => item !== '');
-const pairs = (value: string): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    list(value).map((item) => {
-      const [key = '', name = ''] = item.split('=', 2);
-      if (!(key in DEFAULT_ATTRIBUTE_NAMES)) throw new Unfit(`knows no field ${key} (docs/operations.md lists them)`);
-      if (!/^[A-Za-z][A-Za-z0-9-]*$/.test(name)) throw new Unfit(`must be field=attribute pairs: ${item}`);
-      return [key, name];
-    }),
-  );
-const realm = (value: string): string => {
-  if (!/^[\x21\x23-\x39\x3b-\x5b\x5d-\x7e]{1,64}$/.test(value)) {
-    throw new Unfit('must be 1 to 64 visible ASCII characters without : " and \\');
-  }
-  return value;
-};
-const port = integer(0, 65_535);
-const natsServers = (value: string): string => {
-  for (const server of value === '' ? [] : value.split(',')) {
-    const url = URL.parse(server.trim());
-    if (url === null || !['nats:', 'tls:'].includes(url.protocol) || url.hostname === '') {
-      throw new Unfit('must be nats://host:port, several separated by commas');
-    }
-  }
-  return text(value);
-};
-/** RFC 7065 section 3.1. */
-const turnUris = (value: string): readonly string[] => {
-  const uris = list(value);
-  const wrong = uris.find((uri) => !TURN_URI.test(uri));
-  if (wrong !== undefined)
-    throw new Unfit(`must be turn:host:port or turns:host:port, ?transport=udp or tcp: ${wrong}`);
-  return uris;
-};
-const TURN_URI =
-  /^turns?:(?:\[[\da-f:.]+\]|[a-z\d](?:[a-z\d.-]{0,253}[a-z\d])?)(?::\d{1,5})?(?:\?transport=(?:udp|tcp))?$/i;
 
 const setting = <T>(
   path: string,
@@ -349,8 +293,16 @@ export const SETTINGS = {
     text,
     '',
     'generated in the data folder',
-    'signs tickets between nodes; must be set where there are several',
+    'signs what nodes tell each other; must be set where there are several, the same on all',
     true,
+  ),
+  clusterKeyChange: setting(
+    'cluster-key-change',
+    'CLUSTER_KEY_CHANGE',
+    flag,
+    false,
+    'off',
+    'on: starts beside servers of another cluster key, while that is changed on one after the other',
   ),
   rateLimit: setting(
     'rate-limit',

@@ -146,12 +146,25 @@ it('a drained node sends its users to the others, who find each other all the sa
   await client.welcome(a.udp, THREE);
 });
 
-it('warns at the start of a server that is not heard over NATS, as one with another key', async () => {
-  await start('a');
-  const warnings: string[] = [];
-  const log = { ...silentLog, warn: (_fields: object, message: string) => void warnings.push(message) };
-  await startNode(settingsOf('b', { VSERVER_CLUSTER_KEY: 'another key than theirs' }), { log });
-  expect(warnings).toContainEqual(expect.stringMatching(/not heard on NATS: .*VSERVER_CLUSTER_KEY/));
+describe('warns at the start', () => {
+  const warningsOf = async (name: string, more: Record<string, string>): Promise<readonly string[]> => {
+    const warnings: string[] = [];
+    const log = { ...silentLog, warn: (_fields: object, message: string) => void warnings.push(message) };
+    await startNode(settingsOf(name, more), { log });
+    return warnings;
+  };
+
+  it('of a server that is not heard over NATS', async () => {
+    const a = await start('a');
+    await a.core.bus.close();
+    expect(await warningsOf('b', {})).toContainEqual(expect.stringMatching(/not heard on NATS: .*VSERVER_NATS/));
+  });
+
+  it('of one with another key, while that is changed on one after the other', async () => {
+    await start('a');
+    const more = { VSERVER_CLUSTER_KEY: 'another key than theirs', VSERVER_CLUSTER_KEY_CHANGE: 'on' };
+    expect(await warningsOf('b', more)).toContainEqual(expect.stringMatching(/^the server a .* another cluster key/));
+  });
 });
 
 describe('does not join, and says why,', () => {
@@ -164,6 +177,12 @@ describe('does not join, and says why,', () => {
     );
   };
   beforeEach(() => start('a'));
+
+  it('a node of another cluster key', async () => {
+    expect(await refusal('b', { VSERVER_CLUSTER_KEY: 'another key than theirs' })).toMatch(
+      /^the server a \(127\.0\.0\.1:\d+\) runs on this directory with another cluster key: set VSERVER_CLUSTER_KEY/,
+    );
+  });
 
   it('a node of another realm', async () => {
     expect(await refusal('b', { VSERVER_REALM: 'elsewhere' })).toMatch(

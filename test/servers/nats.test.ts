@@ -24,7 +24,7 @@ afterEach(async () => {
 function node(name: string, url = nats.url): Bus {
   const wire = natsWire(url, name, { timers: systemTimers, log: silentLog });
   const bus = createBus({
-    ...{ wire, name, clusterKey: 'the key of this cluster' },
+    ...{ wire, name, startedAt: 0, clusterKey: 'the key of this cluster' },
     ...{ clock: systemClock, random: systemRandom, log: silentLog },
   });
   bus.on('news', (body, from) => void heard.push([name, from, body]));

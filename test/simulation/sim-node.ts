@@ -84,7 +84,15 @@ export class SimNode {
     const random = randomOf(chance);
     this.#wire = wires.plug(this.name);
     const wire = this.#wired(this.#wire, run);
-    const bus = createBus({ wire, clusterKey: config.clusterKey, name: this.name, clock, random, log: silentLog });
+    const bus = createBus({
+      wire,
+      clusterKey: config.clusterKey,
+      name: this.name,
+      startedAt: clock.now(),
+      clock,
+      random,
+      log: silentLog,
+    });
     const own = { ...config, name: this.name, data: this.name, usersMax };
     const me = {
       ...{ name: this.name, udp: { host: '127.0.0.1', port: 1_000 + this.#number }, http: '', sip: null },

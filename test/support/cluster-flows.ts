@@ -28,7 +28,15 @@ export function cluster(names: readonly string[], fate?: Fate) {
   const wires = memoryWires(time.timers, fate);
   const nodes = names.map((name): Node => {
     const random = { bytes: (length: number) => randomBytes(length) };
-    const bus = createBus({ wire: wires.plug(name), clusterKey: KEY, name, clock: time.clock, random, log: silentLog });
+    const bus = createBus({
+      wire: wires.plug(name),
+      clusterKey: KEY,
+      name,
+      startedAt: 0,
+      clock: time.clock,
+      random,
+      log: silentLog,
+    });
     const node = flows({ name, directory, time, bus });
     const told: string[] = [];
     const endings: { watcher: string; reason: string }[] = [];

@@ -22,6 +22,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'logger.ts',
     'config.ts',
     'settings.ts',
+    'setting-readers.ts',
   ],
   ['udp', 'http', 'sip'],
   ['login', 'messages', 'admin', 'presence', 'cluster'],

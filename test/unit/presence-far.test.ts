@@ -270,6 +270,7 @@ describe('when something fails', () => {
       wire: wires.plug('c'),
       clusterKey: KEY,
       name: 'c',
+      startedAt: 0,
       clock: time.clock,
       random,
       log: silentLog,
