@@ -43,11 +43,6 @@ export function parentDn(dn: string): string {
   return dn.slice(first.length + 1).trimStart();
 }
 
-/** The first relative name, as it stands in the text. */
-export function firstRdn(dn: string): string {
-  return splitUnescaped(dn, ',')[0] ?? '';
-}
-
 /** One spelling a DN, for comparing: lower case, no spaces around separators, one way to escape. */
 export function normalDn(dn: string): string {
   // The usual DN has nothing to take apart.

@@ -1,13 +1,13 @@
 /** Applying LDIF records to an LDAP tree: many at once, in order where the order matters. */
 import { ResultCodeError } from 'ldapts';
-import type { Change } from 'ldapts';
 import { VserverError } from '../base/errors.ts';
 import { NO_REGION, uidOf, userFromAttributes, variableFromAttributes } from './attributes.ts';
 import type { AttributeNames } from './attribute-names.ts';
 import type { Applied, Attributes, LdifRecord, Modification } from './directory.ts';
-import { firstRdn, normalDn, parentDn, relativeTo } from './dn.ts';
+import { normalDn, parentDn, relativeTo } from './dn.ts';
 import { classifyEntry } from './entry-kinds.ts';
 import type { LdapContext } from './ldap-context.ts';
+import type { Change } from './ldap-messages.ts';
 import { isResult, RESULT, toChange } from './ldap-tree.ts';
 import { applyModifications } from './modifications.ts';
 import { validateUser, validateVariable } from './validate.ts';
@@ -87,17 +87,13 @@ async function applyOne(context: LdapContext, record: LdifRecord, taken: Map<str
       case 'modify':
         return await modifyEntry(context, dn, change.modifications);
       case 'delete':
-        await context.pool.use((client) => client.del(dn));
+        await context.tree.remove(dn);
         taken.clear();
         return { outcome: 'removed' };
       case 'modrdn': {
         if (!change.deleteOldRdn)
           return failed('an LDAP directory renames with deleteoldrdn: 1 only; keep the old name by a modify after it');
-        // ldapts parts the new DN at its first comma, so the parent is always named.
-        const target = `${change.newRdn},${change.newSuperior ?? parentDn(dn)}`;
-        await context.pool.use((client) =>
-          client.modifyDN(dn, change.newSuperior === null ? firstRdn(target) : target),
-        );
+        await context.tree.rename(dn, change.newRdn, change.newSuperior);
         taken.clear();
         return { outcome: 'renamed' };
       }

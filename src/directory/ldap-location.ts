@@ -1,13 +1,12 @@
 /** The location record of a user's entry, written as a compare-and-set on its epoch. */
-import type { Change } from 'ldapts';
 import { isUid } from '../base/model.ts';
 import type { Location } from '../base/model.ts';
 import { LOCATION_FIELDS, lowerCase } from './attribute-names.ts';
 import type { AttributeNames } from './attribute-names.ts';
 import * as mapping from './attributes.ts';
 import type { LdapContext } from './ldap-context.ts';
+import type { Change, Found } from './ldap-messages.ts';
 import { isResult, RESULT, toChange } from './ldap-tree.ts';
-import type { Found } from './ldap-tree.ts';
 
 /**
  * DIRECTORY.md section 3: one modify that deletes the old epoch and adds the new one. `known`: the entry as it was a

@@ -1,11 +1,14 @@
 /** Connections to an LDAP server: bound, secured, bounded, and thrown away as soon as one of them fails. */
-import { connect as netConnect } from 'node:net';
+import { once } from 'node:events';
+import { connect as netConnect, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
-import { Client, ResultCodeError } from 'ldapts';
+import { BindRequest, ExtendedRequest, ResultCodeError } from 'ldapts';
 import { VserverError } from '../base/errors.ts';
 import type { Timers } from '../base/ports.ts';
+import { ldapConnection } from './ldap-connection.ts';
+import type { LdapConnection } from './ldap-connection.ts';
 
 /** OpenLDAP hangs up where more than 100 requests wait on an anonymous connection (conn_max_pending). */
 const IN_FLIGHT_MAX_PER_CONNECTION = 96;
@@ -31,9 +34,9 @@ export interface LdapPool {
    * One operation on a bound connection, many of which share a connection. Rejects with ldapts' ResultCodeError
    * where the server answered no, DIRECTORY_UNAVAILABLE where it could not be asked, OVERLOADED.
    */
-  use<T>(operation: (client: Client) => Promise<T>): Promise<T>;
-  /** A bound connection for one caller, for as long as he reads from it. */
-  lease(): Promise<Client>;
+  use<T>(operation: (connection: LdapConnection) => Promise<T>): Promise<T>;
+  /** A bound connection for one caller, who closes it. */
+  lease(): Promise<LdapConnection>;
   /**
    * Whether the server takes this password; '' never does (RFC 4513 section 5.1.2). Each bind has a connection of its
    * own, so only a few run at once and only so many wait for one of them: OVERLOADED beyond.
@@ -43,14 +46,8 @@ export interface LdapPool {
 }
 
 interface Slot {
-  readonly ready: Promise<Connection>;
+  readonly ready: Promise<LdapConnection>;
   inFlight: number;
-}
-
-interface Connection {
-  readonly client: Client;
-  /** Holds back what the running turn writes, so that it goes out in one system call when the turn ends. */
-  readonly gather: () => void;
 }
 
 export function ldapPool(options: PoolOptions): LdapPool {
@@ -63,20 +60,17 @@ export function ldapPool(options: PoolOptions): LdapPool {
   const discard = (slot: Slot): void => {
     slots.delete(slot);
     slot.ready.then(
-      ({ client }) => hangUp(client),
+      (connection) => connection.close(),
       () => undefined,
     );
   };
 
   const pick = picking(slots, options);
 
-  const run = async <T>(slot: Slot, operation: (client: Client) => Promise<T>): Promise<T> => {
+  const run = async <T>(slot: Slot, operation: (connection: LdapConnection) => Promise<T>): Promise<T> => {
     slot.inFlight++;
     try {
-      const { client, gather } = await slot.ready;
-      if (!client.isConnected) throw new Error('the connection was closed');
-      gather();
-      return await operation(client);
+      return await operation(await slot.ready);
     } catch (error) {
       if (!(error instanceof ResultCodeError)) discard(slot);
       throw error;
@@ -85,7 +79,7 @@ export function ldapPool(options: PoolOptions): LdapPool {
     }
   };
 
-  const use = async <T>(operation: (client: Client) => Promise<T>): Promise<T> => {
+  const use = async <T>(operation: (connection: LdapConnection) => Promise<T>): Promise<T> => {
     if (closed) throw unavailable(new Error('closed'));
     if (waiting >= connectionsMax * IN_FLIGHT_MAX_PER_CONNECTION)
       throw new VserverError('OVERLOADED', undefined, { retryAfter: 1 });
@@ -104,7 +98,7 @@ export function ldapPool(options: PoolOptions): LdapPool {
     use,
     async lease() {
       try {
-        return (await dial(options, options.bindDn, options.password)).client;
+        return await dial(options, options.bindDn, options.password);
       } catch (error) {
         throw unavailable(error);
       }
@@ -115,7 +109,7 @@ export function ldapPool(options: PoolOptions): LdapPool {
       const bind = async (): Promise<void> => {
         // Nobody waits for the answer any more.
         if (late) return;
-        hangUp((await dial(options, dn, password)).client);
+        (await dial(options, dn, password)).close();
       };
       try {
         await withDeadline(inTurn(bind), deadlineMs, timers, () => {
@@ -185,69 +179,43 @@ async function freshSlot(pick: () => Slot, discard: (slot: Slot) => void): Promi
   if (slot.inFlight > 0) return slot;
   slot.inFlight++;
   const connection = await slot.ready.catch(() => null).finally(() => slot.inFlight--);
-  if (connection?.client.isConnected === true) return slot;
+  if (connection?.isOpen === true) return slot;
   discard(slot);
   if (connection === null) await slot.ready;
   return pick();
 }
 
 /** Connects, secures and binds, all of it within the deadline. */
-async function dial(options: PoolOptions, bindDn: string, password: string): Promise<Connection> {
-  const { url, startTls, tls = {}, deadlineMs, timers } = options;
-  const { hostname } = new URL(url);
-  const secured = { servername: /^[\d.]+$|:/.test(hostname) ? '' : hostname, host: hostname, ...tls };
-  let dialled: Socket | undefined;
-  // ldapts reconnects by itself, as anonymous: a connection of the pool is made once and never again.
-  const once = <S extends Socket>(open: () => S): S => {
-    if (dialled !== undefined) throw new Error('the connection was closed');
-    const socket = open();
-    dialled = socket;
-    return socket;
-  };
-  const client = new Client({
-    url,
-    // The deadlines are ours: a timer of its own for each request would only cost time.
-    timeout: 0,
-    connectTimeout: deadlineMs,
-    createConnection: ((port: number, host: string) => once(() => netConnect(port, host))) as typeof netConnect,
-    ...(url.startsWith('ldaps:') && {
-      tlsOptions: secured,
-      createSecureConnection: ((port: number, host: string, to: ConnectionOptions) =>
-        once(() => tlsConnect(port, host, to))) as typeof tlsConnect,
-    }),
-  });
-  const open = async (): Promise<Connection> => {
-    if (startTls) await client.startTLS({ ...secured });
-    await client.bind(bindDn, password);
-    return { client, gather: gathering(dialled) };
+async function dial(options: PoolOptions, bindDn: string, password: string): Promise<LdapConnection> {
+  const { startTls, tls = {}, deadlineMs, timers } = options;
+  const url = new URL(options.url);
+  const isTls = url.protocol === 'ldaps:';
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const port = url.port === '' ? (isTls ? 636 : 389) : Number(url.port);
+  const secured = { servername: isIP(host) === 0 ? host : '', host, ...tls };
+  let socket: Socket = isTls ? tlsConnect({ port, ...secured }) : netConnect(port, host);
+  const open = async (): Promise<LdapConnection> => {
+    await once(socket, isTls ? 'secureConnect' : 'connect');
+    if (startTls) {
+      const plain = ldapConnection(socket);
+      await plain.send((messageId) => new ExtendedRequest({ messageId, oid: START_TLS }).write());
+      plain.release();
+      socket = tlsConnect({ socket, ...secured });
+      await once(socket, 'secureConnect');
+    }
+    const connection = ldapConnection(socket);
+    await connection.send((messageId) => new BindRequest({ messageId, dn: bindDn, password }).write());
+    return connection;
   };
   try {
     return await withDeadline(open(), deadlineMs, timers, () => undefined);
   } catch (error) {
-    hangUp(client);
+    socket.destroy();
     throw error;
   }
 }
-
-/** Under StartTLS what is written passes the socket by, and goes out piece by piece. */
-function gathering(socket: Socket | undefined): () => void {
-  let isGathering = false;
-  const end = (): void => {
-    isGathering = false;
-    socket?.uncork();
-  };
-  return () => {
-    if (isGathering) return;
-    isGathering = true;
-    socket?.cork();
-    // After the promises of this turn: one answer of the server lets many go on.
-    process.nextTick(end);
-  };
-}
-
-function hangUp(client: Client): void {
-  client.unbind().catch(() => undefined);
-}
+/** RFC 4511 section 4.14.1. */
+const START_TLS = '1.3.6.1.4.1.1466.20037';
 
 function withDeadline<T>(work: Promise<T>, deadlineMs: number, timers: Timers, late: () => void): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -6,9 +6,9 @@ import { isUnavailable } from '../base/errors.ts';
 import type { Log, Timers } from '../base/ports.ts';
 import type { Directory, Finding } from './directory.ts';
 import { relativeTo } from './dn.ts';
+import type { Found } from './ldap-messages.ts';
 import type { LdapPool } from './ldap-pool.ts';
-import type { Found } from './ldap-tree.ts';
-import { isResult, RESULT, toFound } from './ldap-tree.ts';
+import type { LdapTree } from './ldap-tree.ts';
 import type { LdapUsers } from './ldap-users.ts';
 
 /** Between two probes. */
@@ -19,6 +19,7 @@ export interface LdapSource {
   /** `ldap://host:port`, for people. */
   readonly name: string;
   readonly pool: LdapPool;
+  readonly tree: LdapTree;
   readonly users: LdapUsers;
 }
 
@@ -117,25 +118,16 @@ export function ldapReplicas({ provider, replicas, base, timers, log }: Replicas
 }
 
 /** Rejects where the server does not answer; empty where it does not tell. */
-async function progressOf({ pool }: LdapSource, base: string): Promise<Progress> {
-  const [root] = await readEntry(pool, '', ['namingContexts']);
+async function progressOf({ tree }: LdapSource, base: string): Promise<Progress> {
+  const read = (dn: string, attribute: string): Promise<readonly Found[]> =>
+    tree.search(dn, 'base', '(objectClass=*)', [attribute]);
+  const [root] = await read('', 'namingContexts');
   const contexts = (root?.attributes.get('namingcontexts') ?? []).map(String);
   const context = contexts.find((dn) => relativeTo(base, dn) !== null) ?? base;
-  const [entry] = await readEntry(pool, context, ['contextCSN']);
+  const [entry] = await read(context, 'contextCSN');
   const values = (entry?.attributes.get('contextcsn') ?? []).map(String);
   // 20261121094123.381627Z#000000#001#000000: time, count, server id, count
   return new Map(values.map((csn) => [csn.split('#')[2] ?? '', csn]));
-}
-
-/** [] where it is not there, as in a tree that is still empty. */
-async function readEntry(pool: LdapPool, dn: string, attributes: string[]): Promise<Found[]> {
-  try {
-    const { searchEntries } = await pool.use((client) => client.search(dn, { scope: 'base', attributes }));
-    return searchEntries.map(toFound);
-  } catch (error) {
-    if (isResult(error, RESULT.noSuchObject)) return [];
-    throw error;
-  }
 }
 
 function hasAll(progress: Progress, wanted: Progress): boolean {

@@ -1,11 +1,15 @@
 /** Reading and writing entries of an LDAP tree, and what its refusals mean to us. */
-import { Attribute, Change, EqualityFilter, ResultCodeError } from 'ldapts';
-import type { Entry as LdapEntry, Filter } from 'ldapts';
+import { DeleteRequest, EqualityFilter, FilterParser, ModifyDNRequest, PagedResultsControl } from 'ldapts';
+import { ResultCodeError, SearchRequest } from 'ldapts';
+import type { Filter } from 'ldapts';
 import { VserverError } from '../base/errors.ts';
 import { regionToAttributes } from './attributes.ts';
 import type { AttributeNames } from './attribute-names.ts';
 import type { Attributes } from './directory.ts';
 import { parentDn, parseDn, relativeTo } from './dn.ts';
+import type { Answer, LdapConnection, Request } from './ldap-connection.ts';
+import { addRequest, modifyRequest } from './ldap-messages.ts';
+import type { Change, Found, Values } from './ldap-messages.ts';
 import type { LdapPool } from './ldap-pool.ts';
 import { unavailable } from './ldap-pool.ts';
 
@@ -24,34 +28,33 @@ const REFUSAL_CODES = [16, 18, 19, 20, 21, 34, 64, 66, 67, 69, 71];
 /** undefinedAttributeType and objectClassViolation: the server has no schema for it. */
 const NO_PLACE_CODES = [17, 65];
 
-export interface Found {
-  readonly dn: string;
-  readonly attributes: Attributes;
-}
-
-export type Values = readonly (string | Buffer)[];
-
 export interface LdapTree {
   /**
    * [] where the base does not exist. Rejects with OVERLOADED where the server would not give all of it, and with
    * DIRECTORY_UNAVAILABLE where it may not be read.
    */
-  search(base: string, scope: 'base' | 'one' | 'sub', filter: Filter | string, wanted: string[]): Promise<Found[]>;
+  search(
+    base: string,
+    scope: 'base' | 'one' | 'sub',
+    filter: Filter | string,
+    wanted: string[],
+  ): Promise<readonly Found[]>;
   add(dn: string, attributes: Attributes): Promise<void>;
-  modify(dn: string, changes: Change[]): Promise<void>;
+  modify(dn: string, changes: readonly Change[]): Promise<void>;
+  remove(dn: string): Promise<void>;
+  /** `newParent`: null where it stays. The old name goes. */
+  rename(dn: string, newRdn: string, newParent: string | null): Promise<void>;
   /** Adds the entry, and the entries above it where they are missing. */
   addWithParents(dn: string, attributes: Attributes): Promise<void>;
 }
 
 /** Writes reject with ldapts' ResultCodeError; `asFailure` makes a VserverError of it. */
 export function ldapTree(pool: LdapPool, base: string, names: AttributeNames): LdapTree {
-  const add = (dn: string, attributes: Attributes): Promise<void> =>
-    pool.use((client) =>
-      client.add(
-        dn,
-        [...attributes].map(([type, values]) => toAttribute(type, values)),
-      ),
-    );
+  const send = (request: Request): Promise<Answer> => pool.use((connection) => connection.send(request));
+  const write = async (request: Request): Promise<void> => {
+    await send(request);
+  };
+  const add = (dn: string, attributes: Attributes): Promise<void> => write((id) => addRequest(id, dn, attributes));
 
   const addWithParents = async (dn: string, attributes: Attributes): Promise<void> => {
     try {
@@ -71,60 +74,48 @@ export function ldapTree(pool: LdapPool, base: string, names: AttributeNames): L
     addWithParents,
     async search(from, scope, filter, attributes) {
       try {
-        // With a size limit of its own ldapts would not tell that entries are missing; the deadline bounds the answer.
-        const { searchEntries } = await pool.use((client) =>
-          client.search(from, { scope, filter: typeof filter === 'string' ? filter : unlogged(filter), attributes }),
+        // The deadline bounds the answer.
+        const parsed = typeof filter === 'string' ? FilterParser.parseString(filter) : filter;
+        const { entries } = await send((messageId) =>
+          new SearchRequest({ messageId, baseDN: from, scope, filter: parsed, attributes }).write(),
         );
-        return searchEntries.map(toFound);
+        return entries;
       } catch (error) {
         if (isResult(error, RESULT.noSuchObject)) return [];
         throw asReadFailure(error);
       }
     },
-    modify: (dn, changes) => pool.use((client) => client.modify(dn, unlogged(changes))),
+    modify: (dn, changes) => write((id) => modifyRequest(id, dn, changes)),
+    remove: (dn) => write((messageId) => new DeleteRequest({ messageId, dn }).write()),
+    rename: (dn, newRdn, newParent) =>
+      write((messageId) =>
+        new ModifyDNRequest({ messageId, dn, newRdn, ...(newParent !== null && { newSuperior: newParent }) }).write(),
+      ),
   };
 }
 
-/** ldapts makes JSON of each request for its debug log, which nobody reads and which must not hold secrets. */
-function unlogged<T extends object>(part: T): T {
-  return Object.assign(part, { toJSON: () => undefined });
+/** All that is below `base`, page by page (RFC 2696); over one connection, since that is what the server knows them by. */
+export async function* pages(
+  connection: LdapConnection,
+  base: string,
+  filter: Filter | string,
+  pageSize: number,
+  attributes: string[] = [],
+): AsyncGenerator<readonly Found[]> {
+  const parsed = typeof filter === 'string' ? FilterParser.parseString(filter) : filter;
+  let cookie: Buffer | undefined;
+  do {
+    const control = new PagedResultsControl({ value: { size: pageSize, ...(cookie && { cookie }) } });
+    const { entries, controls } = await connection.send((messageId) =>
+      new SearchRequest({ messageId, baseDN: base, filter: parsed, attributes, controls: [control] }).write(),
+    );
+    yield entries;
+    cookie = controls.find((answered) => answered instanceof PagedResultsControl)?.value?.cookie;
+  } while (cookie !== undefined && cookie.length > 0);
 }
 
-export function toFound(entry: LdapEntry): Found {
-  const attributes = new Map<string, Values>();
-  for (const name in entry) {
-    if (name === 'dn') continue;
-    const value = entry[name] ?? [];
-    const values = Array.isArray(value) ? value.map(asText) : [asText(value)];
-    const options = name.indexOf(';');
-    const key = (options < 0 ? name : name.slice(0, options)).toLowerCase();
-    const known = attributes.get(key);
-    if (values.length > 0) attributes.set(key, known === undefined ? values : [...known, ...values]);
-  }
-  return { dn: entry.dn, attributes };
-}
-
-/** ldapts gives all values as bytes where one of them is no UTF-8. */
-function asText(value: string | Buffer): string | Buffer {
-  if (typeof value === 'string') return value;
-  try {
-    return UTF8.decode(value);
-  } catch {
-    return value;
-  }
-}
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-export function toAttribute(type: string, values: Values): Attribute {
-  const texts = values.filter((value) => typeof value === 'string');
-  return new Attribute({
-    type,
-    values: texts.length === values.length ? texts : values.map((value) => Buffer.from(value as string)),
-  });
-}
-
-export function toChange(operation: 'add' | 'delete' | 'replace', type: string, values: Values): Change {
-  return new Change({ operation, modification: toAttribute(type, values) });
+export function toChange(operation: Change['operation'], type: string, values: Values): Change {
+  return { operation, type, values };
 }
 
 export function equals(attribute: string, value: string): EqualityFilter {

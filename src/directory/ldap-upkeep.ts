@@ -5,7 +5,7 @@ import { LOCATION_FIELDS } from './attribute-names.ts';
 import type { Finding, LdifRecord } from './directory.ts';
 import { classifyEntry } from './entry-kinds.ts';
 import type { LdapContext } from './ldap-context.ts';
-import { asFailure, asReadFailure, isResult, RESULT, toChange, toFound } from './ldap-tree.ts';
+import { asFailure, asReadFailure, isResult, pages, RESULT, toChange } from './ldap-tree.ts';
 
 const PAGE_SIZE = 500;
 const CONTAINERS = ['domain', 'dcObject', 'organization', 'organizationalUnit', 'vserverServer', 'vserverVariable'];
@@ -14,7 +14,7 @@ const CREDENTIAL_CODES = [8, 13, 48, 49, 50, 53];
 
 /** Regions, servers and variables first and then users, page by page; without where they are. */
 export async function* treeEntries({ base, usersBase, names, pool, users }: LdapContext): AsyncIterable<LdifRecord> {
-  const client = await pool.lease();
+  const connection = await pool.lease();
   const left = new Set(LOCATION_FIELDS.map((field) => names[field].toLowerCase()));
   const containers = `(|${CONTAINERS.map((name) => `(objectClass=${name})`).join('')})`;
   const passes = [
@@ -23,9 +23,8 @@ export async function* treeEntries({ base, usersBase, names, pool, users }: Ldap
   ];
   try {
     for (const { from, filter, ofUsers } of passes) {
-      for await (const { searchEntries } of client.searchPaginated(from, { filter, paged: { pageSize: PAGE_SIZE } })) {
-        for (const entry of searchEntries) {
-          const { dn, attributes } = toFound(entry);
+      for await (const entries of pages(connection, from, filter, PAGE_SIZE)) {
+        for (const { dn, attributes } of entries) {
           if (!ofUsers && ['other', 'user'].includes(classifyEntry(dn, attributes, names))) continue;
           const kept = new Map([...attributes].filter(([name]) => !left.has(name)));
           yield { line: 0, dn, change: { type: 'add', attributes: kept } };
@@ -35,7 +34,7 @@ export async function* treeEntries({ base, usersBase, names, pool, users }: Ldap
   } catch (error) {
     throw asReadFailure(error);
   } finally {
-    client.unbind().catch(() => undefined);
+    connection.close();
   }
 }
 
@@ -95,15 +94,18 @@ async function checkSchema({ tree }: LdapContext): Promise<readonly Finding[]> {
  */
 async function checkRights({ base, usersBase, names, pool, tree, users }: LdapContext): Promise<readonly Finding[]> {
   const subject = 'LDAP rights';
-  const { searchEntries } = await pool
-    .use((client) => client.search(usersBase, { filter: users.everyone, attributes: ['1.1'], sizeLimit: 1 }))
+  const some = await pool
+    .use(async (connection) => {
+      for await (const entries of pages(connection, usersBase, users.everyone, 1, ['1.1'])) return entries;
+      return [];
+    })
     .catch((error: unknown) => {
-      if (isResult(error, RESULT.noSuchObject)) return { searchEntries: [] };
+      if (isResult(error, RESULT.noSuchObject)) return [];
       throw asReadFailure(error);
     });
   const probes = [
     { dn: `ou=servers,${base}`, attribute: 'description', value: 'a value that nobody has' },
-    ...searchEntries.map(({ dn }) => ({ dn, attribute: names.locationEpoch, value: '0' })),
+    ...some.map(({ dn }) => ({ dn, attribute: names.locationEpoch, value: '0' })),
   ];
   const findings: Finding[] = [];
   for (const { dn, attribute, value } of probes) {

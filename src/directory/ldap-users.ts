@@ -9,8 +9,9 @@ import { coalesced } from './coalesce.ts';
 import type { AttributeNames } from './attribute-names.ts';
 import type { Entry, Glimpse, Owned, Page, Query } from './directory.ts';
 import { parentDn, relativeTo } from './dn.ts';
+import type { Found } from './ldap-messages.ts';
 import { equals } from './ldap-tree.ts';
-import type { Found, LdapTree } from './ldap-tree.ts';
+import type { LdapTree } from './ldap-tree.ts';
 
 const REGIONS_AGE_MAX_MS = 60_000;
 const FILTER_UIDS_MAX = 100;

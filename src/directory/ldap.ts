@@ -16,7 +16,6 @@ import type { LdapPool } from './ldap-pool.ts';
 import { ldapReplicas } from './ldap-replicas.ts';
 import type { LdapSource } from './ldap-replicas.ts';
 import { asFailure, containerAttributes, equals, isResult, ldapTree, RESULT, toChange } from './ldap-tree.ts';
-import type { LdapTree } from './ldap-tree.ts';
 import { ldapUsers } from './ldap-users.ts';
 import { checkTree, treeEntries } from './ldap-upkeep.ts';
 import { checkStored } from './passwords.ts';
@@ -63,7 +62,7 @@ export function openLdap(options: LdapOptions): Promise<Directory> {
   const usersBase =
     options.usersBase === undefined || options.usersBase === '' ? `ou=users,${base}` : options.usersBase;
   const names = { ...DEFAULT_ATTRIBUTE_NAMES, ...options.names };
-  const open = (at: string, withinMs: number): LdapSource & { readonly tree: LdapTree } => {
+  const open = (at: string, withinMs: number): LdapSource => {
     const pool = ldapPool({ ...options, url: at, deadlineMs: withinMs, connectionsMax });
     const tree = ldapTree(pool, base, names);
     const users = ldapUsers(tree, { usersBase, userFilter: options.userFilter ?? '', names, log, clock });
@@ -104,11 +103,7 @@ export function openLdap(options: LdapOptions): Promise<Directory> {
     apply: (records, stopAtFailure = false) => write(() => ldapImport(context, records, stopAtFailure)),
     entries: () => treeEntries(context),
     async ping() {
-      await pool
-        .use((client) => client.search('', { scope: 'base', attributes: ['1.1'] }))
-        .catch((error: unknown) => {
-          throw asFailure(error);
-        });
+      await tree.search('', 'base', '(objectClass=*)', ['1.1']);
     },
     migrate: () => write(() => migrate(context)),
     check: async () => [...(await checkTree(context, options.readOnly === true)), ...(await replicas.check())],
@@ -203,11 +198,11 @@ async function retried<T>(operation: () => Promise<T>): Promise<T> {
   }
 }
 
-async function remove({ pool, users }: LdapContext, uid: string): Promise<'removed' | 'unknown'> {
+async function remove({ tree, users }: LdapContext, uid: string): Promise<'removed' | 'unknown'> {
   const found = await users.locate(uid, []);
   if (found === null) return 'unknown';
   try {
-    await pool.use((client) => client.del(found.dn));
+    await tree.remove(found.dn);
     return 'removed';
   } catch (error) {
     if (isResult(error, RESULT.noSuchObject)) return 'unknown';
@@ -218,11 +213,10 @@ async function remove({ pool, users }: LdapContext, uid: string): Promise<'remov
 type Write = <T>(operation: () => Promise<T>) => Promise<T>;
 type ServerMethods = 'servers' | 'writeServer' | 'removeServer' | 'variable' | 'writeVariable';
 
-function serversAndVariables({ base, names, tree, pool }: LdapContext, write: Write): Pick<Directory, ServerMethods> {
+function serversAndVariables({ base, names, tree }: LdapContext, write: Write): Pick<Directory, ServerMethods> {
   const serverDn = (name: string): string => `${formatRdn('cn', name)},ou=servers,${base}`;
   const variableDn = (name: string): string => `${formatRdn('cn', name)},ou=config,${base}`;
-  const drop = (dn: string): Promise<void> =>
-    write(() => pool.use((client) => client.del(dn)).catch(ignoring(RESULT.noSuchObject)));
+  const drop = (dn: string): Promise<void> => write(() => tree.remove(dn).catch(ignoring(RESULT.noSuchObject)));
 
   /** Replaces the attributes of an entry, or makes it. */
   const put = (dn: string, attributes: Map<string, string[]>, clear: readonly string[]): Promise<void> =>
