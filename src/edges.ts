@@ -118,8 +118,10 @@ export async function openEdges(options: EdgesOptions): Promise<Edges> {
         udp.sessionEnded(socket, row, reason);
         sip.sessionEnded(row, reason, uid);
       },
-      deliver: (row, message) =>
-        core.table.sessions.text(row).contact === '' ? udp.deliver(socket, row, message) : sip.deliver(row, message),
+      deliver: (row, message, onAnswer) => {
+        if (core.table.sessions.text(row).contact !== '') sip.deliver(row, message, onAnswer);
+        else void udp.deliver(socket, row, message).then(onAnswer);
+      },
       close,
     };
   } catch (error) {

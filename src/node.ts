@@ -112,7 +112,10 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
       else core.counters.logouts++;
       edges?.sessionEnded(row, reason, uid);
     },
-    deliver: (row, message) => edges?.deliver(row, message) ?? Promise.resolve('silent'),
+    deliver: (row, message, onAnswer) => {
+      if (edges === undefined) onAnswer('silent');
+      else edges.deliver(row, message, onAnswer);
+    },
   };
   const core = await createCore(config, ports, directory, identity(config, startedAt), outward, bus);
   closers.push(() => core.outbox.close());

@@ -42,8 +42,9 @@ export interface Mailboxes {
   hold(uid: string): void;
   /** A sign of life: what was tried in vain is tried again, where it is time. On the path of the heartbeats. */
   heard(row: number): void;
-  /** Keeps the mailbox shut until `delivery` has ended. */
-  during(uid: string, delivery: Promise<unknown>): void;
+  /** Keeps the mailbox shut until as many opened() were called: a delivery past it is under way. */
+  shut(uid: string): void;
+  opened(uid: string): void;
   /** Forgets those who are no longer online here. */
   tidy(): void;
 }
@@ -119,13 +120,13 @@ export function createMailboxes(store: MessageStore, deps: MailboxDeps): Mailbox
       // Else it is that of a user who had this row before.
       if (boxes.find(uid) === box) wake(uid);
     },
-    during(uid, delivery) {
+    shut(uid) {
+      boxes.of(uid).direct++;
+    },
+    opened(uid) {
       const box = boxes.of(uid);
-      box.direct++;
-      void delivery.finally(() => {
-        box.direct--;
-        settle(uid, box);
-      });
+      box.direct--;
+      settle(uid, box);
     },
     tidy() {
       for (const [uid, box] of boxes.all()) {

@@ -8,17 +8,20 @@ import { isUnavailable, VserverError } from '../base/errors.ts';
 import type { Counters } from '../base/counters.ts';
 import type { Clock, Log, Timers } from '../base/ports.ts';
 import { createRecentMap } from '../base/recent-map.ts';
+import { sharedTimers } from '../base/shared-timers.ts';
 import type { Directory } from '../directory/directory.ts';
 import type { Message, MessageStore, StoredMessage } from '../directory/message-store.ts';
 import type { OnlineTable } from '../heartbeat/online.ts';
 import type { UserFinder } from '../locator/find-user.ts';
 import type { DeliverTo, DeviceAnswer } from './delivery.ts';
-import { deliverToAll, within } from './delivery.ts';
+import { deliverToAll } from './delivery.ts';
+import type { Sender } from './direct-way.ts';
+import { createDirectWay } from './direct-way.ts';
 import type { Feed } from './feed.ts';
 import { createFeed } from './feed.ts';
 import type { Mailboxes } from './mailboxes.ts';
 import { createMailboxes, KEPT_MS } from './mailboxes.ts';
-import type { Recipient, Sent } from './message-rules.ts';
+import type { Sent } from './message-rules.ts';
 import { isMomentary, mayReach, recipientOf, requireMessage } from './message-rules.ts';
 import { createSenderLimit } from './sender-limit.ts';
 
@@ -36,6 +39,8 @@ export interface Draft {
 }
 
 export interface Messages {
+  /** As send(); the sender is told before it returns where nobody has to be waited for. */
+  pass(draft: Draft, sender: Sender): void;
   /** Rejects with BAD_REQUEST, TOO_LONG, SLOW_DOWN, DIRECTORY_UNAVAILABLE, OVERLOADED. */
   send(draft: Draft): Promise<Sent>;
   /** The user has logged in or registered: what waits for him is brought. */
@@ -65,8 +70,6 @@ export interface MessagesDeps {
   readonly isLimited: boolean;
 }
 
-/** A sender waits no longer for the devices: then it is stored, and taken out again where one takes it after all. */
-const DEVICES_MS_MAX = 3_000;
 /** Messages by their ids, to tell repeated ones. */
 const REMEMBERED_MAX = 50_000;
 const OLD_PAGES_MAX = 20;
@@ -78,35 +81,62 @@ export function createMessages(deps: MessagesDeps): Messages {
   const store = deps.directory.messages;
   const { boxes, feed, pass } = createPassage(deps, store);
   const waitOf = createSenderLimit(deps.isLimited);
-  const sentLately = createRecentMap<Promise<Sent>>(REMEMBERED_MAX);
+  const passOnce = createOnce(pass);
   let underWay = 0;
 
-  const sendOne = async (draft: Draft): Promise<Sent> => {
-    const recipient = await findRecipient(table, finder, draft.to);
-    if (recipient === null) return 'unknown-user';
-    const verdict = mayReach(recipient, draft.from, draft.mayCallOut);
-    if (verdict === 'no') return 'refused';
-    if (verdict === 'blocked') return store === null && !isMomentary(draft.contentType) ? 'unreachable' : 'stored';
-    const { from, id, contentType, body } = draft;
-    const message: Message = { from, to: recipient.uid, id, contentType, body, sentAt: clock.now() };
-    return once(sentLately, nameOf(message), () => pass(message));
+  const judged = (draft: Draft, uid: string, verdict: Verdict, sender: Sender): void => {
+    if (verdict === 'no') sender.sent('refused');
+    else if (verdict === 'blocked') {
+      sender.sent(store === null && !isMomentary(draft.contentType) ? 'unreachable' : 'stored');
+    } else {
+      const { from, id, contentType, body } = draft;
+      passOnce({ from, to: uid, id, contentType, body, sentAt: clock.now() }, sender);
+    }
+  };
+  const judge = (draft: Draft, sender: Sender): void => {
+    const { from, mayCallOut, to } = draft;
+    const userRow = table.users.find(to);
+    if (userRow >= 0) judged(draft, to, verdictHere(table, userRow, draft), sender);
+    else {
+      finder.find(to).then((entry) => {
+        if (entry === null) sender.sent('unknown-user');
+        else judged(draft, entry.user.uid, mayReach(recipientOf(entry), from, mayCallOut), sender);
+      }, sender.failed);
+    }
+  };
+  const admit = (draft: Draft): void => {
+    requireMessage(draft);
+    if (underWay >= UNDER_WAY_MAX) throw new VserverError('OVERLOADED', undefined, { retryAfter: 1 });
+    const waitS = waitOf(draft.from, clock.now());
+    if (waitS > 0) throw new VserverError('SLOW_DOWN', undefined, { retryAfter: waitS });
+  };
+  const passOne = (draft: Draft, sender: Sender): void => {
+    try {
+      admit(draft);
+    } catch (error) {
+      sender.failed(error);
+      return;
+    }
+    underWay++;
+    judge(draft, {
+      sent(outcome) {
+        underWay--;
+        counters[COUNTED[outcome]]++;
+        sender.sent(outcome);
+      },
+      failed(error) {
+        underWay--;
+        sender.failed(error);
+      },
+    });
   };
 
   return {
-    async send(draft) {
-      requireMessage(draft);
-      if (underWay >= UNDER_WAY_MAX) throw new VserverError('OVERLOADED', undefined, { retryAfter: 1 });
-      const waitS = waitOf(draft.from, clock.now());
-      if (waitS > 0) throw new VserverError('SLOW_DOWN', undefined, { retryAfter: waitS });
-      underWay++;
-      try {
-        const sent = await sendOne(draft);
-        counters[COUNTED[sent]]++;
-        return sent;
-      } finally {
-        underWay--;
-      }
-    },
+    pass: passOne,
+    send: (draft) =>
+      new Promise((resolve, reject) => {
+        passOne(draft, { sent: resolve, failed: reject });
+      }),
     arrived(uid) {
       boxes?.wake(uid);
     },
@@ -140,18 +170,25 @@ interface Passage {
   readonly boxes: Mailboxes | null;
   readonly feed: Feed | null;
   /** To the devices, or into the store. */
-  readonly pass: (message: Message) => Promise<Sent>;
+  readonly pass: (message: Message, sender: Sender) => void;
 }
 
 function createPassage(deps: MessagesDeps, store: MessageStore | null): Passage {
-  const { table, clock, timers, log } = deps;
+  const { table, clock, log } = deps;
+  const timers = sharedTimers(deps.timers);
+  /** What may stand in the store nevertheless. */
   const deliveredLately = createRecentMap<true>(REMEMBERED_MAX);
 
-  const deliver = async (message: Message): Promise<DeviceAnswer> => {
-    const answer = await deliverToAll(table, deps.deliverTo, message);
-    if (answer === 'taken') deliveredLately.set(nameOf(message), true);
-    return answer;
+  const onTaken = (message: Message): void => {
+    deliveredLately.set(nameOf(message), true);
   };
+  const deliver = (message: Message): Promise<DeviceAnswer> =>
+    new Promise((resolve) => {
+      deliverToAll(table, deps.deliverTo, message, (answer) => {
+        if (answer === 'taken') onTaken(message);
+        resolve(answer);
+      });
+    });
   const isDelivered = (message: Message): boolean => deliveredLately.get(nameOf(message)) === true;
   const boxes = store && createMailboxes(store, { ...{ table, clock, timers, log, deliver, isDelivered } });
   const feed = store && createFeed(store, clock, (to) => boxes?.wake(to));
@@ -179,25 +216,13 @@ function createPassage(deps: MessagesDeps, store: MessageStore | null): Passage 
     return typeof kept === 'string' ? kept : 'stored';
   };
 
-  const toDevices = async (message: Message, isHidden: boolean): Promise<Sent> => {
-    const delivery = deliver(message);
-    boxes?.during(message.to, delivery);
-    const answer = await within(timers, DEVICES_MS_MAX, delivery);
-    if (isMomentary(message.contentType)) return answer === 'taken' && !isHidden ? 'delivered' : 'stored';
-    if (answer === 'taken') return isHidden ? 'unreachable' : 'delivered';
-    const kept = await keep(message);
-    if (typeof kept === 'string') return kept;
-    if (answer !== 'refused') boxes?.hold(message.to);
-    if (answer === undefined) void delivery.then((late) => late === 'taken' && takeOut(kept));
-    return 'stored';
-  };
-
-  const pass = (message: Message): Promise<Sent> => {
+  const toDevices = createDirectWay({ table, timers, boxes, keep, takeOut, deliverTo: deps.deliverTo, onTaken });
+  const pass = (message: Message, sender: Sender): void => {
     const userRow = table.users.find(message.to);
-    if (userRow < 0) return toOffline(message);
-    const isHidden = message.from !== message.to && table.isHidden(userRow);
+    const isHidden = userRow >= 0 && message.from !== message.to && table.isHidden(userRow);
     const mustWait = boxes !== null && (isHidden || boxes.has(message.to)) && !isMomentary(message.contentType);
-    return mustWait ? toOffline(message) : toDevices(message, isHidden);
+    if (userRow < 0 || mustWait) toOffline(message).then(sender.sent, sender.failed);
+    else toDevices(message, isHidden, sender);
   };
 
   return { boxes, feed, pass };
@@ -208,24 +233,37 @@ function nameOf({ from, to, id }: Message): string {
   return `${from} ${to} ${id}`;
 }
 
-async function findRecipient(table: OnlineTable, finder: UserFinder, to: string): Promise<Recipient | null> {
-  const known = table.users.find(to);
-  if (known >= 0) return table.users.profile(known);
-  const entry = await finder.find(to);
-  return entry && recipientOf(entry);
+type Verdict = ReturnType<typeof mayReach>;
+
+/** Of a recipient who is online here. */
+function verdictHere({ users }: OnlineTable, row: number, { from, to, mayCallOut }: Draft): Verdict {
+  // Nearly everybody is, and then his lists need not be read.
+  if (users.isOpenToAll(row)) return mayCallOut || from === to ? 'yes' : 'no';
+  return mayReach(users.profile(row), from, mayCallOut);
 }
 
-/** What came of it the first time, while it is remembered and unless it failed. */
-function once(lately: ReturnType<typeof createRecentMap<Promise<Sent>>>, name: string, pass: () => Promise<Sent>) {
-  const before = lately.get(name);
-  if (before !== undefined) return before;
-  const sent = pass();
-  lately.set(name, sent);
-  const forget = (): void => {
-    lately.delete(name);
+/** Passes a message once under its name; who sends it again is told what came of it, unless it failed, while that is known. */
+function createOnce(pass: Passage['pass']): Passage['pass'] {
+  const lately = createRecentMap<Sent | Sender[]>(REMEMBERED_MAX);
+  return (message, sender) => {
+    const name = nameOf(message);
+    const before = lately.get(name);
+    if (typeof before === 'string') sender.sent(before);
+    else if (before !== undefined) before.push(sender);
+    else {
+      const senders = [sender];
+      lately.set(name, senders);
+      pass(message, {
+        sent(outcome) {
+          if (outcome === 'delivered' || outcome === 'stored') lately.set(name, outcome);
+          else lately.delete(name);
+          for (const one of senders) one.sent(outcome);
+        },
+        failed(error) {
+          lately.delete(name);
+          for (const one of senders) one.failed(error);
+        },
+      });
+    }
   };
-  sent.then((outcome) => {
-    if (outcome !== 'delivered' && outcome !== 'stored') forget();
-  }, forget);
-  return sent;
 }

@@ -4,7 +4,7 @@ import { hash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { VserverError } from '../base/errors.ts';
 import type { Message } from '../directory/message-store.ts';
-import type { DeviceAnswer } from '../messages/delivery.ts';
+import type { DeliverTo, OnAnswer } from '../messages/delivery.ts';
 import type { Sent } from '../messages/message-rules.ts';
 import {
   DEFAULT_CONTENT_TYPE,
@@ -87,10 +87,20 @@ const ID_CHARACTERS = 22;
 /** Answers that say nothing of the message itself: the telephone may take it another time. */
 const NOT_NOW: ReadonlySet<number> = new Set([408, 480, 486, 500, 503, 504, 600]);
 
-/** To the telephone of this session. The same message always has the same Call-ID. */
-export function deliverMessage(context: SipContext, row: number, message: Message): Promise<DeviceAnswer> {
+/** To the telephone of a session. */
+export function createDelivery(context: SipContext): DeliverTo {
+  return (row, message, onAnswer) => {
+    deliverMessage(context, row, message, onAnswer);
+  };
+}
+
+/** The same message always has the same Call-ID. */
+function deliverMessage(context: SipContext, row: number, message: Message, onAnswer: OnAnswer): void {
   const target = targetOfSession(context, row);
-  if (target === null) return Promise.resolve('silent');
+  if (target === null) {
+    onAnswer('silent');
+    return;
+  }
   const { from, to, id, contentType, body, sentAt } = message;
   const host = ownHost(context);
   const request = {
@@ -105,11 +115,9 @@ export function deliverMessage(context: SipContext, row: number, message: Messag
     ] as const,
     body: Buffer.from(body),
   };
-  return new Promise((resolve) => {
-    sendRequest(context, target, request, (status) => {
-      if (status < 300) resolve('taken');
-      else resolve(NOT_NOW.has(status) ? 'silent' : 'refused');
-    });
+  sendRequest(context, target, request, (status) => {
+    if (status < 300) onAnswer('taken');
+    else onAnswer(NOT_NOW.has(status) ? 'silent' : 'refused');
   });
 }
 

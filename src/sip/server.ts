@@ -1,9 +1,8 @@
 /** The SIP edge: message → parse → transaction that waits for it, or else the handler of its method (methods.ts). */
 import { sharedTimers } from '../base/shared-timers.ts';
-import type { Message } from '../directory/message-store.ts';
 import { createIntake } from '../login/intake.ts';
 import type { EndReason } from '../login/session-ends.ts';
-import type { DeviceAnswer } from '../messages/delivery.ts';
+import type { DeliverTo } from '../messages/delivery.ts';
 import type { Flows, SipContext, SipDeps } from './context.ts';
 import { answerStranger } from './context.ts';
 import type { Flow, FlowHandlers } from './flow.ts';
@@ -15,7 +14,7 @@ import { EDGE } from './header-names.ts';
 import { createHandOver } from './hand-over.ts';
 import { createIds } from './ids.ts';
 import type { SipProblem, SipRequest } from './message.ts';
-import { deliverMessage } from './messages.ts';
+import { createDelivery } from './messages.ts';
 import { onRequest } from './methods.ts';
 import { createNotifier } from './notify.ts';
 import { tellClosed } from './register-forward.ts';
@@ -33,8 +32,8 @@ export interface SipServer {
   opened(at: { readonly port: number; readonly tlsPort: number | null; readonly flows: Flows }): void;
   /** A session has ended, of whatever edge. */
   sessionEnded(row: number, reason: EndReason, uid: string): void;
-  /** Brings a message to the telephone of this session. Never rejects. */
-  deliver(row: number, message: Message): Promise<DeviceAnswer>;
+  /** Brings a message to the telephone of this session. */
+  readonly deliver: DeliverTo;
   /** Each second. */
   readonly turn: () => void;
   /** From now on the end of a connection ends no session: they are kept over the restart of the node. */
@@ -115,7 +114,7 @@ export function createSip(deps: SipDeps): SipServer {
       bound.forget(row);
       context.spent.spendKept(uid, sessions.seqMaskLow[row] ?? 0, clock.now());
     },
-    deliver: (row, message) => deliverMessage(context, row, message),
+    deliver: createDelivery(context),
     turn: createHandOver(context),
     stop() {
       isStopping = true;

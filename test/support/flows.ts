@@ -141,7 +141,11 @@ export function flows(
   const messages = createMessages({
     ...{ table, finder, clock, timers: time.timers, log: silentLog, counters },
     directory: options.withoutStore === true ? { messages: null } : directory,
-    deliverTo: options.deliver ?? (() => Promise.resolve('silent')),
+    deliverTo:
+      options.deliver ??
+      ((_row, _message, onAnswer) => {
+        onAnswer('silent');
+      }),
     isLimited: options.isLimited ?? false,
   });
   return {

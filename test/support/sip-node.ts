@@ -59,7 +59,7 @@ export async function sipNode(options: SipNodeOptions = {}): Promise<SipNode> {
     onEnd: (row, reason, uid) => {
       holder.sip?.sessionEnded(row, reason, uid);
     },
-    deliver: (row, message) => holder.sip?.deliver(row, message) ?? Promise.resolve('silent'),
+    deliver: (row, message, onAnswer) => holder.sip?.deliver(row, message, onAnswer),
   });
   const logged: object[] = [];
   const keep = (fields: object, message: string): void => void logged.push({ ...fields, message });

@@ -44,7 +44,7 @@ export async function udpNode(options: UdpNodeOptions = {}) {
     onEnd: (row, reason) => {
       udp.sessionEnded(socket, row, reason);
     },
-    deliver: (row, message) => udp.deliver(socket, row, message),
+    deliver: (row, message, onAnswer) => void udp.deliver(socket, row, message).then(onAnswer),
   });
   const logged: object[] = [];
   const keep = (fields: object, message: string): void => void logged.push({ ...fields, message });

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { VserverError } from '../../src/base/errors.ts';
 import type { Message } from '../../src/directory/message-store.ts';
 import { MESSAGES_MAX } from '../../src/directory/message-store.ts';
-import type { DeviceAnswer } from '../../src/messages/delivery.ts';
+import type { DeviceAnswer, OnAnswer } from '../../src/messages/delivery.ts';
 import type { Sent } from '../../src/messages/message-rules.ts';
 import type { Draft } from '../../src/messages/messages.ts';
 import type { Flows } from '../support/flows.ts';
@@ -20,10 +20,12 @@ let f: Flows;
 let lastId: number;
 
 function setUp(more: Parameters<typeof flows>[0] = {}): void {
-  const deliver = (row: number, { body }: Message): Promise<DeviceAnswer> => {
+  const deliver = (row: number, { body }: Message, onAnswer: OnAnswer): void => {
     const { instance } = f.table.sessions.text(row);
     got.push(`${instance} ${body}`);
-    return Promise.resolve(answers.get(instance) ?? 'taken');
+    const answer = answers.get(instance) ?? 'taken';
+    if (typeof answer === 'string') onAnswer(answer);
+    else void answer.then(onAnswer);
   };
   f = flows({ deliver, ...more });
   for (const uid of [ALICE, BOB]) f.directory.put({ uid });
@@ -358,9 +360,9 @@ describe('several nodes on one directory', () => {
     const again = flows({
       directory: f.directory,
       time: f.time,
-      deliver: (_row, { body }) => {
+      deliver: (_row, { body }, onAnswer) => {
         got.push(`again ${body}`);
-        return Promise.resolve('taken');
+        onAnswer('taken');
       },
     });
     await loggedIn(again, BOB);
