@@ -13,6 +13,29 @@ type Values = { readonly [K in keyof typeof SETTINGS]: (typeof SETTINGS)[K]['fal
 /** All settings, checked and frozen. `advertise`, `directory` have their derived defaults. */
 export type Config = Values;
 
+/** A mistake in the settings. */
+export interface SettingProblem {
+  /** The path of the setting that is wrong; '' where it is none that we know. */
+  readonly path: string;
+  /** Names the setting as it was given. */
+  readonly text: string;
+}
+
+interface Given {
+  readonly text: string;
+  /** For messages. */
+  readonly from: string;
+  readonly source: 'environment' | 'file' | 'override';
+}
+
+export interface ReadSettings {
+  /** With the default in place of what is wrong; not to be run with where there is a problem. */
+  readonly config: Config;
+  /** By path, what is not left at its default. */
+  readonly given: ReadonlyMap<string, Given>;
+  readonly problems: readonly SettingProblem[];
+}
+
 /**
  * Reads the settings of `file` (YAML; none where undefined) and `environment`, which wins.
  * Throws SETTINGS with one line a mistake, each naming its key; unknown keys are mistakes.
@@ -22,11 +45,22 @@ export function loadConfig(
   file?: string,
   overrides: Readonly<Record<string, string>> = {},
 ): Config {
-  const problems: string[] = [];
-  const given = new Map<string, { text: string; from: string }>();
+  const { config, problems } = readSettings(environment, file, overrides);
+  if (problems.length > 0) throw new VserverError('SETTINGS', problems.map(({ text }) => text).join('\n'));
+  return config;
+}
+
+/** The same with all mistakes instead of an error; throws SETTINGS only where the file can't be read. */
+export function readSettings(
+  environment: Readonly<Record<string, string | undefined>>,
+  file?: string,
+  overrides: Readonly<Record<string, string>> = {},
+): ReadSettings {
+  const problems: SettingProblem[] = [];
+  const given = new Map<string, Given>();
   if (file !== undefined) readYaml(file, given, problems);
   readEnvironment(environment, given, problems);
-  for (const [path, value] of Object.entries(overrides)) given.set(path, { text: value, from: path });
+  for (const [path, text] of Object.entries(overrides)) given.set(path, { text, from: path, source: 'override' });
 
   const values: Record<string, unknown> = {};
   for (const [key, { path, read, fallback }] of Object.entries(SETTINGS)) {
@@ -37,7 +71,7 @@ export function loadConfig(
       values[key] = read(found.text);
     } catch (error) {
       if (!(error instanceof Unfit)) throw error;
-      problems.push(`${found.from} ${error.message}`);
+      problems.push({ path, text: `${found.from} ${error.message}` });
     }
   }
   const config = values as Values;
@@ -47,8 +81,7 @@ export function loadConfig(
     directory: config.directory === '' ? `sqlite:${join(config.data, 'vserver.db')}` : config.directory,
   };
   problems.push(...contradictions(config, derived));
-  if (problems.length > 0) throw new VserverError('SETTINGS', problems.join('\n'));
-  return Object.freeze(derived);
+  return { config: Object.freeze(derived), given, problems };
 }
 
 /** What a CONFIG says of TURN servers; null where none is set. */
@@ -62,19 +95,20 @@ export function turnSettings({
 
 function readEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
-  given: Map<string, { text: string; from: string }>,
-  problems: string[],
+  given: Map<string, Given>,
+  problems: SettingProblem[],
 ): void {
   const known = new Map(Object.values(SETTINGS).map((one) => [one.env, one.path]));
   for (const [name, value] of Object.entries(environment)) {
     if (!name.startsWith('VSERVER_') || value === undefined) continue;
     const path = known.get(name);
-    if (path === undefined) problems.push(`${name} is no setting${nearest(name, [...known.keys()])}`);
-    else given.set(path, { text: value, from: name });
+    if (path === undefined)
+      problems.push({ path: '', text: `${name} is no setting${nearest(name, [...known.keys()])}` });
+    else given.set(path, { text: value, from: name, source: 'environment' });
   }
 }
 
-function readYaml(file: string, given: Map<string, { text: string; from: string }>, problems: string[]): void {
+function readYaml(file: string, given: Map<string, Given>, problems: SettingProblem[]): void {
   let document: unknown;
   try {
     document = parseYaml(readFileSync(file, 'utf8'));
@@ -86,13 +120,13 @@ function readYaml(file: string, given: Map<string, { text: string; from: string 
   const known = new Set<string>(Object.values(SETTINGS).map((one) => one.path));
   const walk = (node: unknown, path: string): void => {
     if (path !== '' && (known.has(path) || typeof node !== 'object' || node === null)) {
-      if (known.has(path)) given.set(path, { text: flatten(node), from: `${file}: ${path}` });
-      else problems.push(`${file}: ${path} is no setting${nearest(path, [...known])}`);
+      if (known.has(path)) given.set(path, { text: flatten(node), from: `${file}: ${path}`, source: 'file' });
+      else problems.push({ path: '', text: `${file}: ${path} is no setting${nearest(path, [...known])}` });
       return;
     }
     if (node === null || node === undefined) return;
     if (typeof node !== 'object' || Array.isArray(node)) {
-      problems.push(`${file}: the file must hold key: value pairs`);
+      problems.push({ path: '', text: `${file}: the file must hold key: value pairs` });
       return;
     }
     for (const [key, value] of Object.entries(node)) walk(value, path === '' ? key : `${path}.${key}`);
@@ -111,55 +145,59 @@ function flatten(node: unknown): string {
   return typeof node === 'string' || typeof node === 'number' || typeof node === 'boolean' ? String(node) : '';
 }
 
-function contradictions(config: Values, derived: Config): string[] {
-  const problems: string[] = [];
+function contradictions(config: Values, derived: Config): SettingProblem[] {
+  const problems: SettingProblem[] = [];
   const named = (key: keyof typeof SETTINGS): string => SETTINGS[key].env;
+  const wrong = (key: keyof typeof SETTINGS, text: string): void =>
+    void problems.push({ path: SETTINGS[key].path, text });
   if (config.expires <= config.heartbeat) {
-    problems.push(
+    wrong(
+      'expires',
       `${named('expires')} (${config.expires}) must be more than ${named('heartbeat')} (${config.heartbeat})`,
     );
   }
   if (config.sipExpiresMax < config.sipExpiresMin) {
-    problems.push(
+    wrong(
+      'sipExpiresMax',
       `${named('sipExpiresMax')} (${config.sipExpiresMax}) must not be less than ${named('sipExpiresMin')} (${config.sipExpiresMin})`,
     );
   }
   if (config.sipPort !== 0 && config.sipPort === config.sipTlsPort) {
-    problems.push(`${named('sipTlsPort')} must differ from ${named('sipPort')}`);
+    wrong('sipTlsPort', `${named('sipTlsPort')} must differ from ${named('sipPort')}`);
   }
   if (isWildcard(derived.advertise)) {
-    problems.push(`${named('advertise')} must be set where ${named('listen')} is a wildcard`);
+    wrong('advertise', `${named('advertise')} must be set where ${named('listen')} is a wildcard`);
   }
   if (config.udpPort !== 0 && config.udpPort === config.udpAltPort) {
-    problems.push(`${named('udpAltPort')} must differ from ${named('udpPort')}`);
+    wrong('udpAltPort', `${named('udpAltPort')} must differ from ${named('udpPort')}`);
   }
   if ((config.httpCert === '') !== (config.httpKey === '')) {
-    problems.push(`${named('httpCert')} and ${named('httpKey')} go together`);
+    wrong('httpCert', `${named('httpCert')} and ${named('httpKey')} go together`);
   }
   if ((config.turnUris.length === 0) !== (config.turnSecret === '')) {
-    problems.push(`${named('turnUris')} and ${named('turnSecret')} go together`);
+    wrong('turnUris', `${named('turnUris')} and ${named('turnSecret')} go together`);
   }
   for (const key of ['directory', 'state'] as const) {
     const url = derived[key];
     if (url !== '' && !/^(sqlite:|ldaps?:\/\/|mysql:\/\/)./.test(url)) {
-      problems.push(`${named(key)} must begin with sqlite:, ldap://, ldaps:// or mysql://`);
+      wrong(key, `${named(key)} must begin with sqlite:, ldap://, ldaps:// or mysql://`);
     }
   }
   const ldap = [derived.directory, ...config.ldapReplicas];
   if (config.ldapStartTls && ldap.some((url) => url.startsWith('ldaps://'))) {
-    problems.push(`${named('ldapStartTls')} does not go with ldaps://`);
+    wrong('ldapStartTls', `${named('ldapStartTls')} does not go with ldaps://`);
   }
   if (config.ldapReplicas.some((url) => !/^ldaps?:\/\/[^/]+\/?$/.test(url) || !URL.canParse(url))) {
-    problems.push(`${named('ldapReplicas')} must be addresses like ldap://host:port, without a base DN`);
+    wrong('ldapReplicas', `${named('ldapReplicas')} must be addresses like ldap://host:port, without a base DN`);
   }
   if (config.ldapReplicas.length > 0 && !derived.directory.startsWith('ldap')) {
-    problems.push(`${named('ldapReplicas')} go with a directory in LDAP`);
+    wrong('ldapReplicas', `${named('ldapReplicas')} go with a directory in LDAP`);
   }
   if (config.nats !== '' && config.clusterKey === '') {
-    problems.push(`${named('clusterKey')} must be set in a cluster, the same on every node`);
+    wrong('clusterKey', `${named('clusterKey')} must be set in a cluster, the same on every node`);
   }
   for (const key of ['clusterKey', 'adminToken'] as const) {
-    if (config[key] !== '' && config[key].length < 16) problems.push(`${named(key)} must have 16 characters at least`);
+    if (config[key] !== '' && config[key].length < 16) wrong(key, `${named(key)} must have 16 characters at least`);
   }
   return problems;
 }

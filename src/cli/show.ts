@@ -1,7 +1,7 @@
 /** The commands that show one thing: settings, config, sessions, servers, and what migrate has done. */
 import type { Command } from 'commander';
-import { loadConfig } from '../config.ts';
-import type { Config } from '../config.ts';
+import type { ReadSettings } from '../config.ts';
+import { readSettings } from '../config.ts';
 import { SETTINGS } from '../settings.ts';
 import type { ShownServer } from './by-directory.ts';
 import { act, withDirectory } from './context.ts';
@@ -13,43 +13,55 @@ import { table } from './terminal.ts';
 export function addSettings(program: Command): void {
   const command = program
     .command('settings')
-    .description('List all settings: value, where it comes from, variable and meaning. Secrets are not shown.')
+    .description(
+      'List all settings: value, where it comes from, variable and meaning, and what is wrong. Secrets are not shown.',
+    )
     .addHelpText(
       'after',
       `\nExamples:\n  vserver settings\n  vserver settings --config vserver.yaml --json\n\n${EXIT_CODES_HELP}`,
     );
-  act(command, ({ terminal, config }) => {
-    const found = describeSettings(config());
-    const rows = found.map(({ key, value, source, env, meaning }) => [key, value, source, env, meaning]);
-    terminal.answer({ settings: found }, table(['setting', 'value', 'from', 'variable', 'meaning'], rows));
+  act(command, ({ terminal, file }) => {
+    const read = readSettings(process.env, file);
+    const problems = read.problems.map(({ text }) => text);
+    const settings = describeSettings(read);
+    const rows = settings.map(({ key, value, source, env, meaning, problem }) => {
+      return [key, value, source, env, problem === undefined ? meaning : terminal.paint('red', `WRONG: ${problem}`)];
+    });
+    const text = table(['setting', 'value', 'from', 'variable', 'meaning'], rows);
+    const wrong = problems.length === 0 ? [] : ['', 'Wrong:', ...problems.map((one) => `  ${one}`)];
+    terminal.answer({ settings, problems }, [text, ...wrong].join('\n'));
+    if (problems.length > 0) process.exitCode = EXIT.failed;
     return Promise.resolve();
   });
 }
 
-export interface ShownSetting {
+interface ShownSetting {
   readonly key: string;
   readonly env: string;
   readonly value: string;
-  readonly source: 'environment' | 'file' | 'default';
+  readonly source: 'environment' | 'file' | 'override' | 'default';
   readonly default: string;
   readonly meaning: string;
+  /** Why the value can't be taken; absent where it can. */
+  readonly problem?: string;
 }
 
-/** All settings with what holds now; of secrets only whether they are set. */
-export function describeSettings(config: Config): ShownSetting[] {
-  const defaults: Readonly<Record<string, unknown>> = loadConfig({});
+/** All settings with what holds now, or the text that is wrong; of secrets only whether they are set. */
+function describeSettings({ config, given, problems }: ReadSettings): ShownSetting[] {
   return Object.entries(SETTINGS).map(([key, setting]) => {
+    const found = given.get(setting.path);
+    const problem = problems.find(({ path }) => path === setting.path)?.text;
     const value = (config as Readonly<Record<string, unknown>>)[key];
-    const isSet = process.env[setting.env] !== undefined;
-    const isDefault = JSON.stringify(value) === JSON.stringify(defaults[key]);
     const isSecret = setting.secret === true && !String(value).startsWith('sqlite:');
+    const shown = problem === undefined || found === undefined ? show(value) : found.text;
     return {
       key: setting.path,
       env: setting.env,
-      value: isSecret && value !== '' ? '(set)' : show(value),
-      source: isSet ? 'environment' : isDefault ? 'default' : 'file',
+      value: isSecret && shown !== '' ? '(set)' : shown,
+      source: found?.source ?? 'default',
       default: setting.defaultText,
       meaning: setting.help,
+      ...(problem === undefined ? {} : { problem }),
     };
   });
 }

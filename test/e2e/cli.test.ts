@@ -272,6 +272,27 @@ describe('without a node', () => {
     );
   });
 
+  test('settings show all, also where one is wrong, which is marked and is exit code 1', async () => {
+    const secret = 'too short';
+    const env = { VSERVER_EXPIRES: '5', VSERVER_IO: 'fast', VSERVER_NOMAE: 'x', VSERVER_ADMIN_TOKEN: secret };
+    const shown = await place.run(['settings', '--json'], { env });
+    expect(shown.code).toBe(1);
+    expect(shown.stdout).not.toContain(secret);
+    const { settings, problems } = answerOf(shown) as { settings: Record<string, string>[]; problems: string[] };
+    expect(settings.length).toBeGreaterThan(40);
+    const row = (name: string) => settings.find(({ env: variable }) => variable === name);
+    expect(row('VSERVER_EXPIRES')).toMatchObject({
+      value: '5',
+      problem: expect.stringContaining('more than') as string,
+    });
+    expect(row('VSERVER_IO')).toMatchObject({ value: 'fast', source: 'environment' });
+    expect(row('VSERVER_IO')?.['problem']).toContain('must be one of');
+    expect(row('VSERVER_HEARTBEAT')).not.toHaveProperty('problem');
+    expect(problems).toContainEqual(expect.stringContaining('did you mean VSERVER_NAME?'));
+    const text = await place.run(['settings'], { env });
+    expect(text.stdout).toMatch(/^io +fast +environment +VSERVER_IO +WRONG: VSERVER_IO must be one of/m);
+  });
+
   test('wrong usage and wrong settings are exit code 2, and name what is wrong', async () => {
     const option = await place.run(['user', 'list', '--nonsense', '--json']);
     expect({ code: option.code, error: errorOf(option) }).toMatchObject({ code: 2, error: { code: 'USAGE' } });
