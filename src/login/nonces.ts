@@ -2,8 +2,8 @@
  * Stateless nonces: each proves the source it was given to and when, under a key that only this node knows. Nothing
  * is stored until one was used for a login. For datagrams, SIP and HTTP Digest alike.
  */
-import { hash } from 'node:crypto';
 import { ADDRESS_BYTES, writeAddress } from '../base/address.ts';
+import { createHashRoom } from '../base/hashes.ts';
 import type { Address } from '../base/model.ts';
 
 export const NONCE_VALID_MS = 30_000;
@@ -13,6 +13,11 @@ export const NONCE_LENGTH = 32;
 const TIME_BYTES = 6;
 const COUNTER_BYTES = 3;
 const STAMP_BYTES = TIME_BYTES + COUNTER_BYTES;
+/** So many that all of what is signed is one block of SHA-256. */
+const KEY_BYTES = 28;
+const STAMP_AT = KEY_BYTES + ADDRESS_BYTES;
+const SIGNED_BYTES = STAMP_AT + STAMP_BYTES;
+const MAC_BYTES = 15;
 /** Characters of base64url: 4 for 3 bytes, so that time and stamp end with a character, and each has one spelling. */
 const TIME_CHARACTERS = 8;
 const STAMP_CHARACTERS = 12;
@@ -33,38 +38,44 @@ export interface Nonces {
 export function createNonces(key: Buffer, validMs = NONCE_VALID_MS): Nonces {
   let counter = 0;
   // A hash of key and message is as good as HMAC where the message has one length and less than half of it is shown.
-  const signed = Buffer.concat([key, Buffer.alloc(ADDRESS_BYTES + STAMP_BYTES)]);
-  const stampAt = key.length + ADDRESS_BYTES;
-  /** Of the stamp that stands in `signed`; the first 15 bytes of it count. */
-  const macOf = (source: Address): string => {
-    writeAddress(signed, key.length, source);
-    return hash('sha256', signed, 'base64url');
+  const room = createHashRoom(SIGNED_BYTES);
+  const { bytes: signed, digest } = room;
+  signed.set(key.subarray(0, KEY_BYTES));
+  let host = '';
+  let port = -1;
+  /** Of the stamp that stands in `signed`: its first MAC_BYTES count. */
+  const makeMac = (source: Address): void => {
+    // Mostly the same one comes again.
+    if (source.host !== host || source.port !== port) writeAddress(signed, KEY_BYTES, source);
+    ({ host, port } = source);
+    room.sha256(0, SIGNED_BYTES);
   };
+  /** Reads the stamp, whose mac is to follow. */
   const isOurs = (nonce: Uint8Array, at: number, source: Address): boolean => {
-    for (let i = 0, to = stampAt; i < STAMP_CHARACTERS; i += 4) {
-      const a = digitAt(nonce, at + i);
-      const b = digitAt(nonce, at + i + 1);
-      const c = digitAt(nonce, at + i + 2);
-      const d = digitAt(nonce, at + i + 3);
-      if (((a | b | c | d) & NO_DIGIT) !== 0) return false;
-      const bits = (a << 18) | (b << 12) | (c << 6) | d;
+    let digits = 0;
+    for (let i = 0, to = STAMP_AT; i < STAMP_CHARACTERS; i += 4) {
+      const bits = fourDigits(nonce, at + i);
+      digits |= bits;
       signed[to++] = bits >> 16;
       signed[to++] = bits >> 8;
       signed[to++] = bits;
     }
-    const mac = macOf(source);
+    if (digits < 0) return false;
+    makeMac(source);
     // In the same time wherever they differ.
     let difference = 0;
-    for (let i = STAMP_CHARACTERS; i < NONCE_LENGTH; i++) {
-      difference |= mac.charCodeAt(i - STAMP_CHARACTERS) ^ (nonce[at + i] ?? 0);
+    for (let i = 0; i < MAC_BYTES; i += 3) {
+      const expected = (digest.getUint16(i) << 8) | digest.getUint8(i + 2);
+      difference |= expected ^ fourDigits(nonce, at + STAMP_CHARACTERS + (i / 3) * 4);
     }
     return difference === 0;
   };
-  const issuedMs = (): number => readNumber(signed, stampAt, TIME_BYTES);
+  const issuedMs = (): number => readNumber(signed, STAMP_AT, TIME_BYTES);
   const isTimely = (nowMs: number): boolean => {
     const ageMs = nowMs - issuedMs();
     return ageMs >= 0 && ageMs <= validMs;
   };
+  const made = Buffer.alloc(STAMP_BYTES + MAC_BYTES);
   const written = Buffer.alloc(NONCE_LENGTH);
   const isNonce = (nonce: string, source: Address): boolean => {
     if (!WELL_FORMED.test(nonce)) return false;
@@ -73,12 +84,14 @@ export function createNonces(key: Buffer, validMs = NONCE_VALID_MS): Nonces {
   };
   return {
     issue(source, nowMs) {
-      writeNumber(signed, stampAt, TIME_BYTES, nowMs);
+      writeNumber(signed, STAMP_AT, TIME_BYTES, nowMs);
       // Two nonces of the same source and millisecond differ, since each is good for one login only.
-      writeNumber(signed, stampAt + TIME_BYTES, COUNTER_BYTES, counter);
+      writeNumber(signed, STAMP_AT + TIME_BYTES, COUNTER_BYTES, counter);
       counter = (counter + 1) % 2 ** (8 * COUNTER_BYTES);
-      const mac = macOf(source);
-      return signed.toString('base64url', stampAt) + mac.slice(0, NONCE_LENGTH - STAMP_CHARACTERS);
+      makeMac(source);
+      for (let i = 0; i < STAMP_BYTES; i++) made[i] = signed[STAMP_AT + i] ?? 0;
+      for (let i = 0; i < MAC_BYTES; i++) made[STAMP_BYTES + i] = digest.getUint8(i);
+      return made.toString('base64url');
     },
     check(nonce, source, nowMs) {
       if (!isNonce(nonce, source)) return 'forged';
@@ -114,8 +127,13 @@ const DIGITS = new Uint8Array(256).fill(NO_DIGIT);
   .split('')
   .forEach((digit, value) => (DIGITS[digit.charCodeAt(0)] = value));
 
-function digitAt(bytes: Uint8Array, at: number): number {
-  return DIGITS[bytes[at] ?? 0] ?? NO_DIGIT;
+/** The 24 bits of four characters; negative where one is none of base64url. */
+function fourDigits(bytes: Uint8Array, at: number): number {
+  const a = DIGITS[bytes[at] ?? 0] ?? NO_DIGIT;
+  const b = DIGITS[bytes[at + 1] ?? 0] ?? NO_DIGIT;
+  const c = DIGITS[bytes[at + 2] ?? 0] ?? NO_DIGIT;
+  const d = DIGITS[bytes[at + 3] ?? 0] ?? NO_DIGIT;
+  return (a << 18) | (b << 12) | (c << 6) | d | -((a | b | c | d) & NO_DIGIT);
 }
 
 /** When a good nonce was given out, epoch milliseconds. */

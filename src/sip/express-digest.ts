@@ -1,8 +1,8 @@
 /** The answer to a Digest challenge (RFC 7616 3.4), checked on the bytes of the request. */
 import { hash } from 'node:crypto';
 import type { Bytes } from '../base/bytes.ts';
-import { bytesOf, copyBytes, equalBytes, equalsText, HEX_PAIRS, viewOn } from '../base/bytes.ts';
-import { viewsOf } from '../base/views.ts';
+import { bytesOf, copyBytes, equalBytes, equalsText, HEX_PAIRS } from '../base/bytes.ts';
+import { createHashRoom } from '../base/hashes.ts';
 import type { SessionRows } from '../heartbeat/session-rows.ts';
 import { KEY_BYTES } from '../heartbeat/session-rows.ts';
 import type { ExpressHead } from './express-head.ts';
@@ -24,9 +24,8 @@ const ALGORITHM = 8;
 const MD5_KEY_BYTES = 16;
 const CNONCE_BYTES_MAX = 128;
 /** HA1 : nonce : nc : cnonce : auth : HA2, the hexadecimal ones of SHA-256 at most. */
-const input = Buffer.alloc(64 + 1 + 64 + 1 + 8 + 1 + CNONCE_BYTES_MAX + 1 + 4 + 1 + 64);
-const inputUpTo = viewsOf(input);
-const inputView = viewOn(input);
+const room = createHashRoom(64 + 1 + 64 + 1 + 8 + 1 + CNONCE_BYTES_MAX + 1 + 4 + 1 + 64);
+const input = room.view;
 const COLON = 0x3a;
 const AUTH = bytesOf(':auth:');
 const IS_AUTH = bytesOf('auth');
@@ -88,17 +87,18 @@ export class ExpressDigest {
     for (let i = MD5_KEY_BYTES; i < KEY_BYTES; i++) if (keys[keyAt + i] !== 0) isMd5Key = false;
     if (isMd5Key !== this.isMd5) return false;
     let to = 0;
-    for (let i = 0; i < (isMd5Key ? MD5_KEY_BYTES : KEY_BYTES); i++, to += 2)
-      inputView.setUint16(to, HEX_PAIRS[keys[keyAt + i] ?? 0] ?? 0, true);
+    const hashBytes = isMd5Key ? MD5_KEY_BYTES : KEY_BYTES;
+    for (let i = 0; i < hashBytes; i++, to += 2) input.setUint16(to, HEX_PAIRS[keys[keyAt + i] ?? 0] ?? 0, true);
     for (const param of IN_ORDER) {
-      inputView.setUint8(to++, COLON);
-      to = copyBytes(inputView, to, view, this.at(param), this.end(param));
+      input.setUint8(to++, COLON);
+      to = copyBytes(input, to, view, this.at(param), this.end(param));
     }
     const known = this.#ha2();
     const ha2 = this.isMd5 ? known.md5 : known.sha256;
-    to = copyBytes(inputView, to, AUTH.view, 0, AUTH.length);
-    to = copyBytes(inputView, to, ha2.view, 0, ha2.length);
-    return this.#isResponse(hash(isMd5Key ? 'md5' : 'sha256', inputUpTo(to), 'hex'));
+    to = copyBytes(input, to, AUTH.view, 0, AUTH.length);
+    to = copyBytes(input, to, ha2.view, 0, ha2.length);
+    room[isMd5Key ? 'md5' : 'sha256'](0, to);
+    return this.#isResponse(room.digest, hashBytes);
   }
 
   /** The same for the HA1 that is given, whatever the bytes of the message are by then. */
@@ -112,10 +112,12 @@ export class ExpressDigest {
   }
 
   /** In a time that tells nothing of where they differ. */
-  #isResponse(expected: string): boolean {
+  #isResponse(expected: DataView, length: number): boolean {
     const at = this.at(RESPONSE);
     let difference = 0;
-    for (let i = 0; i < expected.length; i++) difference |= expected.charCodeAt(i) ^ (bytes[at + i] ?? 0);
+    for (let i = 0; i < length; i++) {
+      difference |= (HEX_PAIRS[expected.getUint8(i)] ?? 0) ^ view.getUint16(at + 2 * i, true);
+    }
     return difference === 0;
   }
 
