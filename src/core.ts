@@ -24,7 +24,8 @@ import { UserFinder } from './locator/find-user.ts';
 import type { LocateDeps, Located } from './locator/locate.ts';
 import { locateElsewhere, locateHere } from './locator/locate.ts';
 import { locateAtOwner } from './login/locate-at-owner.ts';
-import type { LoginOutcome } from './login/login.ts';
+import type { LoginDeps, LoginOutcome, LoginRequest } from './login/login.ts';
+import { createIntake, inTurn } from './login/intake.ts';
 import { authenticate, login } from './login/login.ts';
 import { UidLocks } from './login/locks.ts';
 import type { Journals } from './login/journal.ts';
@@ -135,17 +136,16 @@ export async function createCore(
     deliverTo: outward.deliver,
     isLimited: config.rateLimit > 0,
   });
+  const onWelcome = (uid: string): void => {
+    watched.publications.opened(uid);
+    presence.arrived(uid);
+    messages.arrived(uid);
+  };
   const cases: UseCases = {
     clock,
     table,
     servers,
-    login: (request) =>
-      counted(counters, login(loginDeps, request), () => {
-        watched.publications.opened(request.uid);
-        presence.arrived(request.uid);
-        messages.arrived(request.uid);
-      }),
-    authenticate: (request) => authenticate(loginDeps, request),
+    ...loginCases(loginDeps, counters, onWelcome),
     ...sessionCases(devices, messages, counters),
     ...locates(locateDeps, owner, counters),
     ...userConfigs({ records: cache, variables, counters, log, clock, turn: turnSettings(config) }),
@@ -167,6 +167,28 @@ function tableFor(config: Config, clock: Clock): OnlineTable {
     lifetimeMaxS: Math.max(config.expires, config.sipExpiresMax),
     nowS: Math.floor(clock.now() / 1000),
   });
+}
+
+function loginCases(
+  deps: LoginDeps,
+  counters: Counters,
+  onWelcome: (uid: string) => void,
+): Pick<UseCases, 'intake' | 'login' | 'loginInTurn' | 'authenticate'> {
+  const intake = createIntake();
+  const welcomed = ({ uid }: LoginRequest, outcome: Promise<LoginOutcome>): Promise<LoginOutcome> =>
+    counted(counters, outcome, () => {
+      onWelcome(uid);
+    });
+  return {
+    intake,
+    login: (request) => welcomed(request, login(deps, request)),
+    loginInTurn: (request) =>
+      welcomed(
+        request,
+        inTurn(intake, deps.clock, () => login(deps, request)),
+      ),
+    authenticate: (request) => authenticate(deps, request),
+  };
 }
 
 function sessionCases(

@@ -90,7 +90,7 @@ export function loginRoutes(app: FastifyInstance, deps: HttpDeps, gates: Gates):
       const { uid } = request.body;
       const here = { server: uses.servers.me.name, uid };
       const sent = sentOn(deps.settings.clusterKey, request.query.ticket ?? null, here, arrivedMs);
-      const outcome = await uses.login(loginRequest(request.body, gates.host(request), sent));
+      const outcome = await uses.loginInTurn(loginRequest(request.body, gates.host(request), sent));
       if (outcome.kind === 'denied') {
         const permitted = outcome.reason !== 'disabled' && outcome.reason !== 'expired';
         await gates.failed(request, arrivedMs, uid, outcome.reason);

@@ -1,8 +1,11 @@
 /**
- * How many logins go to the directory at once, who waits for a place there, and when those come back for whom there is
+ * How many logins, of all edges, go to the directory at once, who waits for a place there, and when those come back for whom there is
  * no room: a storm of them (all phones of a node that was away) is told to come one after the other, as fast as the
  * directory has taken them lately. Who waits fills the time between those who come back, who know whole seconds only.
  */
+
+import { VserverError } from '../base/errors.ts';
+import type { Clock } from '../base/ports.ts';
 
 export type Leave = (nowMs: number) => void;
 
@@ -28,14 +31,31 @@ const WAITING_S_MAX = 2;
  */
 const RATE_FIRST = 8_000;
 const RATE_MIN = 50;
-/** More are asked to come than were taken lately, so that it is found out whether more can be taken. */
+/**
+ * While nobody waits more are asked to come than were taken lately, so that it is found out whether more can be taken;
+ * while as many wait as may, fewer, or the line would never end.
+ */
 const MORE = 1.25;
+const LESS = 0.75;
 /** A single slow second, as the first one of a storm, tells little. */
-const FALL = 0.9;
+const FALL = 0.8;
 const SECOND_MS = 1_000;
 /** Nobody is sent away for longer; the places behind are given anew, from the middle on. */
 const WAIT_MS_MAX = 30_000;
 const CALM_MS = 10_000;
+
+/** The login, when it is its turn. Rejects with OVERLOADED where there is no room, and says when to come back. */
+export async function inTurn<T>(intake: Intake, clock: Clock, login: () => Promise<T>): Promise<T> {
+  if (intake.isFull) {
+    throw new VserverError('OVERLOADED', undefined, { retryAfter: intake.appointment(clock.now()) });
+  }
+  const leave = await intake.enter();
+  try {
+    return await login();
+  } finally {
+    leave(clock.now());
+  }
+}
 
 export function createIntake(underWayMax = UNDER_WAY_MAX, waitingMax = WAITING_MAX): Intake {
   let underWay = 0;
@@ -46,17 +66,26 @@ export function createIntake(underWayMax = UNDER_WAY_MAX, waitingMax = WAITING_M
   let refusedMs = -Infinity;
   let sinceMs = -Infinity;
   let taken = 0;
+  /** Sum of how many waited, whenever one was taken. */
+  let waited = 0;
+  const lineMax = (): number => Math.min(waitingMax, WAITING_S_MAX * rate);
   const turn = (nowMs: number): void => {
     const spanMs = nowMs - sinceMs;
     if (spanMs < SECOND_MS) return;
+    const pace = (taken * SECOND_MS) / spanMs;
+    const line = taken === 0 ? 0 : Math.min(1, waited / taken / lineMax());
+    const wanted = pace * (MORE - line * (MORE - LESS));
     if (nowMs - refusedMs > CALM_MS) rate = RATE_FIRST;
-    else rate = Math.max((MORE * taken * SECOND_MS) / spanMs, FALL * rate, RATE_MIN);
+    // Who was not refused did not come: that says nothing of what could have been taken.
+    else if (refusedMs < sinceMs) rate = Math.max(rate, wanted);
+    else rate = Math.max(wanted, FALL * rate, RATE_MIN);
     sinceMs = nowMs;
-    taken = 0;
+    taken = waited = 0;
   };
   const leave: Leave = (nowMs) => {
     turn(nowMs);
     taken++;
+    waited += waiting.length;
     const next = waiting.shift();
     // The place goes to him.
     if (next === undefined) underWay--;
@@ -67,7 +96,7 @@ export function createIntake(underWayMax = UNDER_WAY_MAX, waitingMax = WAITING_M
       return underWay >= underWayMax;
     },
     get isFull() {
-      return underWay >= underWayMax && waiting.length >= Math.min(waitingMax, WAITING_S_MAX * rate);
+      return underWay >= underWayMax && waiting.length >= lineMax();
     },
     enter() {
       if (underWay >= underWayMax) return new Promise((resolve) => waiting.push(resolve));

@@ -10,6 +10,7 @@ import type { BuddyAction, BuddyOutcome } from '../presence/buddies.ts';
 import type { Presence } from '../presence/presence.ts';
 import type { Publications, PublishOutcome, PublishRequest } from '../presence/publications.ts';
 import type { Messages } from '../messages/messages.ts';
+import type { Intake } from './intake.ts';
 import type { Authenticated, LoginOutcome, LoginRequest } from './login.ts';
 
 export interface UseCases {
@@ -18,7 +19,11 @@ export interface UseCases {
   readonly table: OnlineTable;
   readonly servers: ServerImage;
 
+  /** Of all logins. */
+  readonly intake: Intake;
   /** Rejects with DIRECTORY_UNAVAILABLE, NO_ROOM, OVERLOADED, SLOW_DOWN. */
+  loginInTurn(request: LoginRequest): Promise<LoginOutcome>;
+  /** The same for who has entered the intake himself. */
   login(request: LoginRequest): Promise<LoginOutcome>;
   /** Whether he is who he says, without a session. Rejects with DIRECTORY_UNAVAILABLE. */
   authenticate(request: Pick<LoginRequest, 'uid' | 'credential'>): Promise<Authenticated>;

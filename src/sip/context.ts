@@ -79,7 +79,7 @@ export interface SipContext extends SipDeps {
   readonly spent: SpentNonces;
   /** Requests that wait for the directory, by transaction. */
   readonly waiting: Map<string, Waiting>;
-  /** Of REGISTERs. */
+  /** That of the use cases. */
   readonly intake: Intake;
   readonly transactions: Transactions;
   readonly ids: Ids;

@@ -1,6 +1,5 @@
 /** The SIP edge: message → parse → transaction that waits for it, or else the handler of its method (methods.ts). */
 import { sharedTimers } from '../base/shared-timers.ts';
-import { createIntake } from '../login/intake.ts';
 import type { EndReason } from '../login/session-ends.ts';
 import type { DeliverTo } from '../messages/delivery.ts';
 import type { Flows, SipContext, SipDeps } from './context.ts';
@@ -54,7 +53,7 @@ export function createSip(deps: SipDeps): SipServer {
     domains: new Set(settings.domains),
     spent: createSpentNonces(),
     waiting: new Map(),
-    intake: createIntake(),
+    intake: cases.intake,
     transactions: createTransactions(timers),
     ids,
     tokens: createFlowTokens(deps.clusterKey, ids.token(), clock, () => context.flows),

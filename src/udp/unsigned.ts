@@ -118,7 +118,7 @@ async function tryLogin(
   nowMs: number,
 ): Promise<void> {
   try {
-    const outcome = await context.cases.login(loginRequest(context, request, proof, inbound, nowMs));
+    const outcome = await context.cases.loginInTurn(loginRequest(context, request, proof, inbound, nowMs));
     if (outcome.kind === 'denied') await deny(context, request.argument, outcome.reason, inbound, nowMs);
     else welcome(context, request, proof, inbound, outcome);
   } catch (error) {

@@ -191,9 +191,9 @@ test('503 with retry-after while the directory is unreachable; who is logged in 
 });
 
 test('an unexpected failure is Error 500, and goes to the log', async () => {
-  node.cases.login = () => Promise.reject(new Error('broken'));
+  node.cases.loginInTurn = () => Promise.reject(new Error('broken'));
   expect((await client.tryLogin('alice')).replies[0]?.first).toMatch(/^Error 500/);
-  node.cases.login = () => Promise.reject(new VserverError('NO_ROOM'));
+  node.cases.loginInTurn = () => Promise.reject(new VserverError('NO_ROOM'));
   const { replies } = await client.tryLogin('alice');
   expect(replies[0]?.first).toMatch(/^Error 503/);
   expect(replies[0]?.headers['retry-after']).toMatch(/^\d+$/);

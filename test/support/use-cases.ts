@@ -1,5 +1,6 @@
 /** The use cases of a node for the tests of one edge. */
 import { locateElsewhere, locateHere } from '../../src/locator/locate.ts';
+import { createIntake, inTurn } from '../../src/login/intake.ts';
 import { authenticate } from '../../src/login/login.ts';
 import { heard } from '../../src/login/presence.ts';
 import type { UseCases } from '../../src/login/use-cases.ts';
@@ -8,12 +9,15 @@ import type { flows } from './flows.ts';
 /** Without those of CONFIG, which each edge has of its own kind. */
 export function useCases(node: ReturnType<typeof flows>): Omit<UseCases, 'config' | 'configHere'> {
   const { table, servers, clock, ends, finder } = node;
+  const intake = createIntake();
   return {
     clock,
     table,
     servers,
     ...node.presenceCases,
+    intake,
     login: (request) => node.login(request),
+    loginInTurn: (request) => inTurn(intake, clock, () => node.login(request)),
     messages: node.messages,
     authenticate: (request) => authenticate(node.deps, request),
     renew: (row, lifetimeS, text) => {
