@@ -1,11 +1,16 @@
 /**
- * The reference of a login: its write statement alone, with so many in flight, through the same library with the
+ * The reference of a login: its write statement alone, with so many in flight, through the same driver with the
  * same settings, and as many connections. One write a user; who writes knows the epoch, as after the read of a login.
  */
-import { Attribute, Change, Client } from 'ldapts';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { BindRequest } from 'ldapts';
 import { createPool } from 'mysql2/promise';
 import type * as NamesModule from '../../src/directory/attribute-names.ts';
 import type * as AttributesModule from '../../src/directory/attributes.ts';
+import type * as ConnectionModule from '../../src/directory/ldap-connection.ts';
+import type * as MessagesModule from '../../src/directory/ldap-messages.ts';
+import type { Change } from '../../src/directory/ldap-messages.ts';
 import type { Location } from '../../src/base/model.ts';
 import type * as RowsModule from '../../src/directory/sql-rows.ts';
 import { openRawSqlite } from './raw-sqlite.ts';
@@ -87,27 +92,39 @@ async function openLdapWriter(): Promise<Writer> {
   const { DEFAULT_ATTRIBUTE_NAMES: names, LOCATION_FIELDS } =
     await built<typeof NamesModule>('directory/attribute-names.js');
   const { locationToAttributes } = await built<typeof AttributesModule>('directory/attributes.js');
-  const { origin, pathname } = new URL(directory.replace(/^ldap:/, 'http:'));
-  const clients = Array.from({ length: LDAP_CONNECTIONS }, () => new Client({ url: origin.replace('http', 'ldap') }));
-  for (const client of clients) {
-    await client.bind(env['VSERVER_LDAP_BIND_DN'] ?? '', env['VSERVER_LDAP_PASSWORD'] ?? '');
-  }
-  const change = (operation: 'add' | 'delete' | 'replace', type: string, values: readonly string[]): Change =>
-    new Change({ operation, modification: new Attribute({ type, values: [...values] }) });
+  const { ldapConnection } = await built<typeof ConnectionModule>('directory/ldap-connection.js');
+  const { modifyRequest } = await built<typeof MessagesModule>('directory/ldap-messages.js');
+  const { hostname, port, pathname } = new URL(directory);
+  const open = async (): Promise<ConnectionModule.LdapConnection> => {
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    const connection = ldapConnection(socket);
+    const bind = { dn: env['VSERVER_LDAP_BIND_DN'] ?? '', password: env['VSERVER_LDAP_PASSWORD'] ?? '' };
+    await connection.send((messageId) => new BindRequest({ messageId, ...bind }).write());
+    return connection;
+  };
+  const connections = await Promise.all(Array.from({ length: LDAP_CONNECTIONS }, open));
+  const change = (operation: Change['operation'], type: string, values: readonly string[]): Change => ({
+    operation,
+    type,
+    values,
+  });
   const others = LOCATION_FIELDS.filter((field) => field !== 'locationEpoch').map((field) => names[field]);
   let next = 0;
   return {
     async write(uid, location, epoch) {
       const attributes = locationToAttributes(location, names);
       const epochName = names.locationEpoch;
-      await clients[next++ % clients.length]?.modify(`uid=${uid},ou=china,ou=users${baseOf(pathname)}`, [
+      const dn = `uid=${uid},ou=china,ou=users${baseOf(pathname)}`;
+      const changes = [
         change('delete', epochName, [String(epoch)]),
         change('add', epochName, [String(location.epoch)]),
         ...others.map((type) => change('replace', type, attributes.get(type.toLowerCase()) ?? [])),
-      ]);
+      ];
+      await connections[next++ % connections.length]?.send((id) => modifyRequest(id, dn, changes));
       return true;
     },
-    close: () => Promise.all(clients.map((client) => client.unbind())),
+    close: () => connections.forEach((connection) => connection.close()),
   };
 }
 
