@@ -39,14 +39,29 @@ export function digestChallenge(
 export function readDigest(header: string): DigestAnswer | null {
   const fields = readFields(header, 'digest '.length);
   if (fields === null) return null;
-  const [username, realm, nonce, uri, response, cnonce, nc, qop, named = 'MD5'] = fields;
-  const algorithm = DIGEST_ALGORITHMS.find((one) => one === named || one === named.toUpperCase());
+  // By their places in NAMES: to take them all apart at once costs as much as to read them.
+  const username = fields[0];
+  const realm = fields[1];
+  const nonce = fields[2];
+  const uri = fields[3];
+  const response = fields[4]?.toLowerCase();
+  const cnonce = fields[5];
+  const nc = fields[6];
+  const qop = fields[7];
+  const algorithm = algorithmOf(fields[8] ?? 'MD5');
   if (username === undefined || realm === undefined || uri === undefined || nonce === undefined) return null;
   if (algorithm === undefined || response === undefined) return null;
-  const read = { username, realm, uri, algorithm, nonce, response: response.toLowerCase() };
-  if (qop === undefined) return algorithm === 'MD5' ? { ...read, qop: null, nc: '', cnonce: '' } : null;
-  if (qop !== 'auth' || nc === undefined || cnonce === undefined) return null;
-  return /^[0-9a-f]{8}$/i.test(nc) ? { ...read, qop: 'auth', nc, cnonce } : null;
+  if (qop === undefined) {
+    if (algorithm !== 'MD5') return null;
+    return { username, realm, uri, algorithm, nonce, qop: null, nc: '', cnonce: '', response };
+  }
+  if (qop !== 'auth' || nc === undefined || cnonce === undefined || !/^[0-9a-f]{8}$/i.test(nc)) return null;
+  return { username, realm, uri, algorithm, nonce, qop, nc, cnonce, response };
+}
+
+function algorithmOf(name: string): DigestAlgorithm | undefined {
+  if (name === 'MD5' || name === 'SHA-256') return name;
+  return DIGEST_ALGORITHMS.find((one) => one === name.toUpperCase());
 }
 
 /** Section 3.4.1. `ha1` is lower-case hex. */
@@ -94,7 +109,7 @@ const ENDS_BARE = Uint8Array.from({ length: 256 }, (_, code) => (/[\s",]/.test(S
 
 /** The values of NAMES in `name=value, name="value"`; null where the text is anything else, or says something twice. */
 function readFields(text: string, from: number): (string | undefined)[] | null {
-  const values: (string | undefined)[] = NAMES.map(() => undefined);
+  const values = new Array<string | undefined>(NAMES.length).fill(undefined);
   let others: Set<string> | undefined;
   let i = from;
   for (let count = 0; i < text.length; count++) {
