@@ -7,7 +7,7 @@ import { SipRequest } from './message.ts';
 import type { SipResponse } from './message.ts';
 import { parseMessage } from './message.ts';
 import { T1 } from './transaction.ts';
-import type { Transaction } from './transaction.ts';
+import type { EndReason, Transaction, TransactionUser } from './transaction.ts';
 import type { ClientRequest } from './transactions.ts';
 
 /** More than three minutes (16.6 step 11), again from each provisional response on. */
@@ -21,8 +21,6 @@ export interface BranchUser {
 }
 
 export interface Branch {
-  /** A provisional response other than 100 came. */
-  readonly rings: boolean;
   /** Of an INVITE: as soon as there is a provisional response to cancel. Other requests can't be. */
   cancel(): void;
 }
@@ -35,65 +33,88 @@ export function openBranch(
   flow: Flow,
   user: BranchUser,
 ): Branch {
-  const { timers, transactions } = context;
-  const isInvite = request.method === 'INVITE';
-  let timer: Timer | undefined;
-  let rings = false;
-  let state: 'calling' | 'proceeding' | 'over' = 'calling';
-  let cancelled: 'no' | 'wanted' | 'sent' = 'no';
+  const branch = new OpenBranch(context, request, flow, user);
+  branch.open(bytes);
+  return branch;
+}
 
-  const wait = (ms: number, then: () => void): void => {
-    timer?.cancel();
-    timer = timers.after(ms, then);
-  };
-  const end = (status: number, response: SipResponse | null): void => {
-    timer?.cancel();
-    state = 'over';
-    user.onFinal(status, response);
-  };
-  const sendCancel = (): void => {
-    cancelled = 'sent';
-    const invite = tx.sent === null ? null : parseMessage(tx.sent);
-    if (!(invite instanceof SipRequest)) throw new Error('malformed INVITE of our own');
-    transactions.openClient({ method: 'CANCEL', branch: request.branch }, makeCancel(invite), flow, {});
-    // 9.1: the answer to the INVITE may never come.
-    wait(64 * T1, () => {
-      tx.end('timeout');
+/** One object, which its transaction calls: there are very many, and those of answered INVITEs stay for half a minute. */
+class OpenBranch implements Branch, TransactionUser {
+  readonly #context: SipContext;
+  readonly #request: ClientRequest;
+  readonly #flow: Flow;
+  readonly #user: BranchUser;
+  readonly #isInvite: boolean;
+  #transaction: Transaction | undefined;
+  #timer: Timer | undefined;
+  #state: 'calling' | 'proceeding' | 'over' = 'calling';
+  #cancelled: 'no' | 'wanted' | 'sent' = 'no';
+
+  constructor(context: SipContext, request: ClientRequest, flow: Flow, user: BranchUser) {
+    this.#context = context;
+    this.#request = request;
+    this.#flow = flow;
+    this.#user = user;
+    this.#isInvite = request.method === 'INVITE';
+  }
+
+  open(bytes: Buffer): void {
+    if (this.#isInvite) this.#waitForC();
+    this.#transaction = this.#context.transactions.openClient(this.#request, bytes, this.#flow, this);
+  }
+
+  cancel(): void {
+    if (!this.#isInvite || this.#state === 'over' || this.#cancelled !== 'no') return;
+    if (this.#state === 'proceeding') this.#sendCancel();
+    else this.#cancelled = 'wanted';
+  }
+
+  onResponse(response: SipResponse): void {
+    const { status } = response;
+    if (status >= 200) {
+      this.#end(status, response);
+      return;
+    }
+    if (this.#state === 'over') return;
+    this.#state = 'proceeding';
+    if (this.#isInvite && this.#cancelled === 'no' && status > 100) this.#waitForC();
+    if (this.#cancelled === 'wanted') this.#sendCancel();
+    if (status > 100) this.#user.onProvisional(response);
+  }
+
+  onEnd(reason: EndReason): void {
+    if (this.#state !== 'over') this.#end(reason === 'timeout' ? 408 : 503, null);
+  }
+
+  #end(status: number, response: SipResponse | null): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#state = 'over';
+    this.#user.onFinal(status, response);
+  }
+
+  #waitForC(): void {
+    this.#wait(TIMER_C_MS, () => {
+      if (this.#state === 'proceeding') this.#sendCancel();
+      else this.#transaction?.end('timeout');
     });
-  };
-  const onTimerC = (): void => {
-    if (state === 'proceeding') sendCancel();
-    else tx.end('timeout');
-  };
+  }
 
-  if (isInvite) wait(TIMER_C_MS, onTimerC);
-  const tx: Transaction = transactions.openClient(request, bytes, flow, {
-    onResponse(response) {
-      const { status } = response;
-      if (status >= 200) {
-        end(status, response);
-        return;
-      }
-      if (state === 'over') return;
-      state = 'proceeding';
-      if (isInvite && cancelled === 'no' && status > 100) wait(TIMER_C_MS, onTimerC);
-      if (cancelled === 'wanted') sendCancel();
-      rings ||= status > 100;
-      if (status > 100) user.onProvisional(response);
-    },
-    onEnd(reason) {
-      if (state !== 'over') end(reason === 'timeout' ? 408 : 503, null);
-    },
-  });
+  #sendCancel(): void {
+    this.#cancelled = 'sent';
+    const request = { method: 'CANCEL', branch: this.#request.branch };
+    const sent = this.#transaction?.sent ?? null;
+    const invite = sent === null ? null : parseMessage(sent);
+    if (!(invite instanceof SipRequest)) throw new Error('malformed INVITE of our own');
+    this.#context.transactions.openClient(request, makeCancel(invite), this.#flow, {});
+    // 9.1: the answer to the INVITE may never come.
+    this.#wait(64 * T1, () => {
+      this.#transaction?.end('timeout');
+    });
+  }
 
-  return {
-    get rings() {
-      return rings;
-    },
-    cancel() {
-      if (!isInvite || state === 'over' || cancelled !== 'no') return;
-      if (state === 'proceeding') sendCancel();
-      else cancelled = 'wanted';
-    },
-  };
+  #wait(ms: number, then: () => void): void {
+    this.#timer?.cancel();
+    this.#timer = this.#context.timers.after(ms, then);
+  }
 }

@@ -6,6 +6,7 @@
 import { createHmac, hash } from 'node:crypto';
 import { ADDRESS_BYTES, readAddress, writeAddress } from '../base/address.ts';
 import { HEX_PAIRS, viewOn } from '../base/bytes.ts';
+import { flatText } from '../base/flat-text.ts';
 import type { Address } from '../base/model.ts';
 import type { Clock } from '../base/ports.ts';
 import { createRecentMap } from '../base/recent-map.ts';
@@ -56,7 +57,8 @@ type Way =
 export function createFlowTokens(clusterKey: string, start: string, clock: Clock, flows: () => WaysOut): FlowTokens {
   // The prefix keeps tokens apart from all else that is made with the cluster key.
   const key = createHmac('sha256', clusterKey).update('sip flow').digest();
-  const known = createRecentMap<{ readonly callId: string; readonly way: Way }>(KNOWN_MAX);
+  /** By token and Call-ID. */
+  const known = createRecentMap<Way>(KNOWN_MAX);
 
   const period = (): number => Math.floor(clock.now() / PERIOD_MS);
   // Of the next period: from a node whose clock is ahead.
@@ -79,14 +81,14 @@ export function createFlowTokens(clusterKey: string, start: string, clock: Clock
     const mac = macAt(end, callId);
     for (let i = 0; i < MAC_BYTES; i++) macView.setUint16(i * 2, HEX_PAIRS[mac.getUint8(i)] ?? 0, true);
     const token = signed + macText.toString('latin1');
-    known.set(token, { callId, way });
+    known.set(flatText(`${token} ${callId}`), way);
     return token;
   };
 
   /** What a token of ours names; null where it is none. */
   const wayOf = (token: string, callId: string): Way | null => {
-    const made = known.get(token);
-    if (made?.callId === callId) return made.way;
+    const made = known.get(`${token} ${callId}`);
+    if (made !== undefined) return made;
     const signedEnd = token.length - MAC_CHARACTERS;
     if (signedEnd <= 0 || token.length > TOKEN_CHARACTERS_MAX) return null;
     const end = PAD_BYTES + room.bytes.write(token.slice(0, signedEnd), PAD_BYTES, 'base64url');

@@ -2,11 +2,12 @@
  * A request that is sent on: the response context of a stateful proxy (RFC 3261 16.6–16.10). Its targets are tried in
  * groups; all of a group at once, the next group when the one before has failed or rang in vain.
  */
+import { flatText } from '../base/flat-text.ts';
 import type { Timer } from '../base/ports.ts';
 import { bestOf, otherChallenges } from './best-response.ts';
 import type { Final } from './best-response.ts';
 import { openBranch } from './branch.ts';
-import type { Branch } from './branch.ts';
+import type { Branch, BranchUser } from './branch.ts';
 import type { Inbound, SipContext } from './context.ts';
 import { answer, hold, ownUri } from './context.ts';
 import type { Flow } from './flow.ts';
@@ -17,7 +18,7 @@ import { viaOf } from './outgoing.ts';
 import type { ExtraHeader } from './response.ts';
 import { viaLines } from './response.ts';
 import { loopHash } from './routing.ts';
-import type { Transaction } from './transaction.ts';
+import type { Transaction, TransactionUser } from './transaction.ts';
 
 /** Of one request, over all groups. */
 export const BRANCHES_MAX = 25;
@@ -48,11 +49,26 @@ export type Step =
 /** What to do instead when a plan has failed; null: tell the caller of the failure. */
 export type Instead = (cause: Cause) => Step | null | Promise<Step | null>;
 
-interface Attempt {
+/** A target that is tried. */
+class Attempt implements BranchUser {
   branch: Branch | undefined;
-  isOver: boolean;
+  isOver = false;
   /** It rang in vain; whether it is answered after all is still of interest. */
-  isGivenUp: boolean;
+  isGivenUp = false;
+  readonly #fork: Fork;
+
+  constructor(fork: Fork) {
+    this.#fork = fork;
+  }
+
+  onProvisional(response: SipResponse): void {
+    this.#fork.onProvisional(response);
+  }
+
+  onFinal(status: number, response: SipResponse | null): void {
+    this.isOver = true;
+    this.#fork.onFinal({ status, response });
+  }
 }
 
 /** Sends the request on; all that follows happens by itself. */
@@ -60,14 +76,14 @@ export function fork(context: SipContext, inbound: Inbound, plan: Plan, instead?
   new Fork(context, inbound, plan, instead).start();
 }
 
-class Fork {
+class Fork implements TransactionUser {
   readonly #context: SipContext;
   /** null when it is over: an answered INVITE is kept for long, because others may answer it too. */
   #inbound: Inbound | null;
   readonly #transaction: Transaction;
   readonly #isInvite: boolean;
   /** As they came: for the request that is sent on, and for its responses. */
-  readonly #vias: string;
+  #vias: string;
   readonly #loopHash: string;
   #instead: Instead | undefined;
   #attempts: Attempt[] = [];
@@ -96,14 +112,7 @@ class Fork {
     this.#isInvite = inbound.request.method === 'INVITE';
     this.#vias = viaLines(inbound.request);
     this.#loopHash = loopHash(inbound.request);
-    const held = hold(context, inbound, {
-      onCancel: () => {
-        this.#cancel();
-      },
-      onEnd: () => {
-        this.#abandon();
-      },
-    });
+    const held = hold(context, inbound, this);
     this.#inbound = held;
     this.#transaction = held.transaction;
   }
@@ -149,18 +158,9 @@ class Fork {
       return;
     }
     // Its final response may come before openBranch() returns.
-    const attempt: Attempt = { branch: undefined, isOver: false, isGivenUp: false };
+    const attempt = new Attempt(this);
     this.#attempts.push(attempt);
-    const branch = openBranch(this.#context, { method, branch: branchId }, bytes, flow, {
-      onProvisional: (response) => {
-        this.#rings = true;
-        if (!this.#isOver) this.#relay(response);
-      },
-      onFinal: (status, response) => {
-        attempt.isOver = true;
-        this.#onFinal({ status, response });
-      },
-    });
+    const branch = openBranch(this.#context, { method, branch: branchId }, bytes, flow, attempt);
     attempt.branch = branch;
     if (this.#isCancelled || this.#isOver) branch.cancel();
   }
@@ -184,7 +184,12 @@ class Fork {
     this.#transaction.respond(response.status, relayResponse(this.#vias, response, more));
   }
 
-  #onFinal(final: Final): void {
+  onProvisional(response: SipResponse): void {
+    this.#rings = true;
+    if (!this.#isOver) this.#relay(response);
+  }
+
+  onFinal(final: Final): void {
     const { status, response } = final;
     const isSuccess = response !== null && status < 300;
     if (this.#isOver) {
@@ -212,7 +217,8 @@ class Fork {
     this.#settle();
   }
 
-  #cancel(): void {
+  /** The caller's CANCEL. */
+  onCancel(): void {
     if (this.#isOver) return;
     this.#isCancelled = true;
     this.#isLast = true;
@@ -227,7 +233,7 @@ class Fork {
   }
 
   /** The caller's transaction has ended. */
-  #abandon(): void {
+  onEnd(): void {
     if (!this.#isOver) this.#end();
   }
 
@@ -241,6 +247,9 @@ class Fork {
   #release(): void {
     this.#inbound = null;
     this.#instead = undefined;
+    this.#plan = OVER;
+    this.#vias = flatText(this.#vias);
+    this.#groups = [];
     this.#attempts = [];
     this.#finals = [];
   }
@@ -316,5 +325,7 @@ class Fork {
     this.#release();
   }
 }
+
+const OVER: Plan = { groups: [], ringMs: 0, hasMore: false };
 
 const NOBODY_ANSWERED: ReadonlySet<number> = new Set([408, 410, 430, 480, 487, 503]);

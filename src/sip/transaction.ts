@@ -1,4 +1,5 @@
 /** What the four state machines of RFC 3261 17 share: a state, named timers, a flow to send on, one end. */
+import { flatText } from '../base/flat-text.ts';
 import type { Place } from '../base/oldest-first.ts';
 import type { Timer, Timers } from '../base/ports.ts';
 import type { Flow } from './flow.ts';
@@ -89,7 +90,7 @@ export class Transaction {
   pauseMs = T1;
 
   constructor(table: TransactionTable, parts: TransactionParts) {
-    this.key = parts.key;
+    this.key = flatText(parts.key);
     this.flow = parts.flow;
     this.#table = table;
     this.#states = parts.states;

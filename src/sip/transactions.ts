@@ -88,7 +88,7 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
     const tx = new Transaction(table, parts);
     bytes += tx.size;
     while (bytes > limits.bytes && running.size > 0) dropOldest();
-    running.set(key, tx);
+    running.set(tx.key, tx);
     tx.place = unfinished.add(tx);
     onFlow.add(tx);
     tx.handle({ type: 'start' });
