@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { serverRecord } from '../support/flows.ts';
 import { memoryNetwork } from '../support/network.ts';
-import { mutated, randomOf } from '../support/random.ts';
+import { mutated, randomOf, seededRandom } from '../support/random.ts';
 import { protocolClient } from '../support/protocol-client.ts';
 import { udpNode } from '../support/udp-node.ts';
 
@@ -29,7 +29,7 @@ const FRAGMENTS = [
 test('nothing throws, no table grows, no unverified source gets more than it sent', async () => {
   const random = randomOf(SEED);
   const network = memoryNetwork();
-  const node = await udpNode({ network, failuresAMinute: 20 });
+  const node = await udpNode({ network, failuresAMinute: 20, random: seededRandom(SEED) });
   for (const uid of ['alice', 'bob']) node.directory.put({ uid });
   await node.directory.writeServer(serverRecord({ name: 'other' }, node.clock.now()));
   await node.servers.renew();

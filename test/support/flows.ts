@@ -5,6 +5,7 @@ import type { Bus } from '../../src/bus/bus.ts';
 import { NO_BUS } from '../../src/bus/bus.ts';
 import { joinPresenceTalk } from '../../src/cluster/presence-talk.ts';
 import { joinUserTalk } from '../../src/cluster/user-talk.ts';
+import type { Random } from '../../src/base/ports.ts';
 import type { Address, Location, ServerRecord } from '../../src/base/model.ts';
 import { OnlineTable } from '../../src/heartbeat/online.ts';
 import type { LoginDeps, LoginOutcome, LoginRequest } from '../../src/login/login.ts';
@@ -61,6 +62,7 @@ export function flows(
     /** Nowhere to keep messages. */
     withoutStore?: boolean;
     isLimited?: boolean;
+    random?: Random;
     /** Of a cluster: users of other nodes are seen too. */
     bus?: Bus;
   } = {},
@@ -101,7 +103,7 @@ export function flows(
     },
   });
   const locks = new UidLocks();
-  const random = { bytes: (length: number) => randomBytes(length) };
+  const random = options.random ?? { bytes: (length: number) => randomBytes(length) };
   const deps: LoginDeps = {
     directory,
     table,

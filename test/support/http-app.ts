@@ -7,8 +7,9 @@ import { configDocument } from '../../src/config-xml/document.ts';
 import type { HttpDeps, HttpSettings, NodeNumbers, Readiness } from '../../src/http/deps.ts';
 import { createHttp } from '../../src/http/server.ts';
 import { createNonces } from '../../src/login/nonces.ts';
-import { createRateLimit } from '../../src/login/rate-limit.ts';
 import type { UseCases } from '../../src/login/use-cases.ts';
+import type { LimitOptions } from './edge-doubles.ts';
+import { limits, readableLog } from './edge-doubles.ts';
 import { flows } from './flows.ts';
 import { useCases } from './use-cases.ts';
 
@@ -16,13 +17,9 @@ export const ADMIN_TOKEN = 'the-admin-token';
 export const CLUSTER_KEY = 'the-cluster-key';
 export const AS_ADMIN = { authorization: `Bearer ${ADMIN_TOKEN}` };
 
-export interface HttpAppOptions {
+export interface HttpAppOptions extends LimitOptions {
   readonly name?: string;
   readonly settings?: Partial<HttpSettings>;
-  /** Unauthenticated requests a second; 0 = no limit. */
-  readonly requestsASecond?: number;
-  /** Failed logins a minute; 0 = no limit. */
-  readonly failuresAMinute?: number;
   /** No node of a cluster. */
   readonly isAlone?: boolean;
 }
@@ -30,7 +27,6 @@ export interface HttpAppOptions {
 /** Closed by the test. Timers fall due at once; `waitedMs` holds how long they were to wait. */
 export async function httpApp(options: HttpAppOptions = {}) {
   const node = flows(options.name === undefined ? {} : { name: options.name });
-  const logged: object[] = [];
   const waitedMs: number[] = [];
   const stopped: boolean[] = [];
   const state = {
@@ -38,9 +34,8 @@ export async function httpApp(options: HttpAppOptions = {}) {
     numbers: options.isAlone === true ? { ...NUMBERS, bus: null } : NUMBERS,
     rendered: 0,
   };
-  const keep = (fields: object, message: string): void => void logged.push({ ...fields, message });
-  const limit = (tokens: number, periodMs: number) =>
-    createRateLimit({ tokens, periodMs, burst: Math.max(tokens, 1), sourcesMax: 64, seed: 1 });
+  const { log, logged } = readableLog();
+  const { requests, failedLogins } = limits(options);
 
   /** What is answered from memory, by uid. */
   const documents = new Map<string, ConfigDocument>();
@@ -60,8 +55,8 @@ export async function httpApp(options: HttpAppOptions = {}) {
     admin: new Admin({ ...node, ...node.deps, name: 'here', refreshVariables: () => Promise.resolve() }),
     directory: node.directory,
     nonces: createNonces(randomBytes(32)),
-    requests: limit(options.requestsASecond ?? 0, 1_000),
-    failures: limit(options.failuresAMinute ?? 0, 60_000),
+    requests,
+    failures: failedLogins,
     timers: {
       after: (delayMs, run) => {
         waitedMs.push(delayMs);
@@ -76,7 +71,7 @@ export async function httpApp(options: HttpAppOptions = {}) {
       now: () => node.time.timers.now(),
     },
     random: node.deps.random,
-    log: { debug: keep, info: keep, warn: keep, error: keep },
+    log,
     ready: () => state.readiness,
     numbers: () => state.numbers,
     stop: (logout) => void stopped.push(logout),

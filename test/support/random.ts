@@ -1,3 +1,5 @@
+import type { Random } from '../../src/base/ports.ts';
+
 /** A small generator (mulberry32), so that a failure can be run again by its seed: numbers from 0 below what is said. */
 export function randomOf(seed: number): (below: number) => number {
   let state = seed;
@@ -7,6 +9,12 @@ export function randomOf(seed: number): (below: number) => number {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) % below;
   };
+}
+
+/** The port, so that keys, nonces and cookies too are the same at each run. */
+export function seededRandom(seed: number): Random {
+  const next = randomOf(seed);
+  return { bytes: (length) => Buffer.from(Array.from({ length }, () => next(256))) };
 }
 
 /** One to three changes: a byte, a bit, a cut, a piece put in or left out, the end doubled. */

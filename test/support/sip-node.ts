@@ -6,7 +6,6 @@ import type { Address } from '../../src/base/model.ts';
 import type { Streams } from '../../src/base/ports.ts';
 import type { LoginDeps } from '../../src/login/login.ts';
 import { createNonces } from '../../src/login/nonces.ts';
-import { createRateLimit } from '../../src/login/rate-limit.ts';
 import type { UseCases } from '../../src/login/use-cases.ts';
 import type { SipSettings } from '../../src/sip/context.ts';
 import type { FlowHandlers } from '../../src/sip/flow.ts';
@@ -20,12 +19,14 @@ import { SIP_NONCE_VALID_MS } from '../../src/sip/spent-nonces.ts';
 import { openUdp } from '../../src/sip/transport-udp.ts';
 import { openTransports } from '../../src/sip/transports.ts';
 import type { Transports } from '../../src/sip/transports.ts';
+import type { LimitOptions } from './edge-doubles.ts';
+import { limits, readableLog } from './edge-doubles.ts';
 import { flows } from './flows.ts';
 import type { MemoryNetwork } from './network.ts';
 import { memoryNetwork } from './network.ts';
 import { useCases } from './use-cases.ts';
 
-export interface SipNodeOptions {
+export interface SipNodeOptions extends LimitOptions {
   /** Of a node beside another one: on its network, by its clock, over its directory. */
   readonly beside?: SipNode;
   readonly name?: string;
@@ -34,10 +35,6 @@ export interface SipNodeOptions {
   readonly others?: LoginDeps['others'];
   readonly settings?: Partial<SipSettings>;
   readonly usersMax?: number;
-  /** Unauthenticated requests a second; 0 = no limit. */
-  readonly requestsASecond?: number;
-  /** Failed logins a minute; 0 = no limit. */
-  readonly failuresAMinute?: number;
   /** TCP and WebSocket are opened too, on these. */
   readonly streams?: Streams;
   /** What is told of every message before and after it is dealt with. */
@@ -61,20 +58,16 @@ export async function sipNode(options: SipNodeOptions = {}): Promise<SipNode> {
     },
     deliver: (row, message, onAnswer) => holder.sip?.deliver(row, message, onAnswer),
   });
-  const logged: object[] = [];
-  const keep = (fields: object, message: string): void => void logged.push({ ...fields, message });
-  const limit = (tokens: number, periodMs: number) =>
-    createRateLimit({ tokens, periodMs, burst: Math.max(tokens, 1), sourcesMax: 64, seed: 1 });
+  const { log, logged } = readableLog();
   const sip = (holder.sip = createSip({
     cases: { ...useCases(node), ...NO_CONFIG },
     counters: createCounters(),
     // The same at each run, so that a fuzzer's seed says all.
     nonces: createNonces(Buffer.alloc(32, 1), SIP_NONCE_VALID_MS),
-    requests: limit(options.requestsASecond ?? 0, 1_000),
-    failedLogins: limit(options.failuresAMinute ?? 0, 60_000),
+    ...limits(options),
     timers: node.time.timers,
     random: { bytes: randomBytes },
-    log: { debug: keep, info: keep, warn: keep, error: keep },
+    log,
     clusterKey: 'the-cluster-key-of-tests',
     settings: {
       realm: 'vserver',

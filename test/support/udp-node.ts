@@ -1,22 +1,23 @@
 /** The UDP edge of one node over a network in memory: use cases on the fake directory, time that a test moves. */
-import { hash, randomBytes } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { createCounters } from '../../src/base/counters.ts';
 import type { Address } from '../../src/base/model.ts';
-import type { DatagramSocket } from '../../src/base/ports.ts';
+import type { DatagramSocket, Random } from '../../src/base/ports.ts';
 import { createNonces } from '../../src/login/nonces.ts';
-import { createRateLimit } from '../../src/login/rate-limit.ts';
 import type { UseCases } from '../../src/login/use-cases.ts';
 import type { UdpDeps, UdpSettings } from '../../src/udp/context.ts';
 import type { Receive } from '../../src/udp/server.ts';
 import { createUdp } from '../../src/udp/server.ts';
 import type { ManualTime } from './clock.ts';
 import type { fakeDirectory } from './fake-directory.ts';
+import type { LimitOptions } from './edge-doubles.ts';
+import { limits, readableLog } from './edge-doubles.ts';
 import { flows } from './flows.ts';
 import type { MemoryNetwork } from './network.ts';
 import { memoryNetwork } from './network.ts';
 import { useCases } from './use-cases.ts';
 
-export interface UdpNodeOptions {
+export interface UdpNodeOptions extends LimitOptions {
   readonly name?: string;
   readonly usersMax?: number;
   readonly at?: Address;
@@ -24,10 +25,8 @@ export interface UdpNodeOptions {
   readonly time?: ManualTime;
   readonly directory?: ReturnType<typeof fakeDirectory>;
   readonly settings?: Partial<UdpSettings>;
-  /** Unauthenticated requests a second; 0 = no limit. */
-  readonly requestsASecond?: number;
-  /** Failed logins a minute; 0 = no limit. */
-  readonly failuresAMinute?: number;
+  /** The same keys, nonces and cookies at each run. */
+  readonly random?: Random;
 }
 
 export const CLUSTER_KEY = 'the-cluster-key';
@@ -41,27 +40,24 @@ export async function udpNode(options: UdpNodeOptions = {}) {
     ...(options.usersMax === undefined ? {} : { usersMax: options.usersMax }),
     ...(options.directory === undefined ? {} : { directory: options.directory }),
     ...(options.time === undefined ? {} : { time: options.time }),
+    ...(options.random === undefined ? {} : { random: options.random }),
     onEnd: (row, reason) => {
       udp.sessionEnded(socket, row, reason);
     },
     deliver: (row, message, onAnswer) => void udp.deliver(socket, row, message).then(onAnswer),
   });
-  const logged: object[] = [];
-  const keep = (fields: object, message: string): void => void logged.push({ ...fields, message });
-  const limit = (tokens: number, periodMs: number) =>
-    createRateLimit({ tokens, periodMs, burst: Math.max(tokens, 1), sourcesMax: 64, seed: 1 });
+  const { log, logged } = readableLog();
   const counters = createCounters();
   const cases: UseCases = { ...useCases(node), ...configCases(node) };
   const deps: UdpDeps = {
     cases,
     counters,
-    nonces: createNonces(randomBytes(32)),
-    requests: limit(options.requestsASecond ?? 0, 1_000),
-    failedLogins: limit(options.failuresAMinute ?? 0, 60_000),
+    nonces: createNonces(node.deps.random.bytes(32)),
+    ...limits(options),
     clusterKey: CLUSTER_KEY,
     timers: node.time.timers,
     random: node.deps.random,
-    log: { debug: keep, info: keep, warn: keep, error: keep },
+    log,
     settings: {
       realm: 'vserver',
       heartbeat: 30,
