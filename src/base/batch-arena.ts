@@ -2,6 +2,7 @@
 import { ADDRESS_BYTES, readAddress, writeAddress } from './address.ts';
 import type { BatchCalls } from './batch-calls.ts';
 import type { Address } from './model.ts';
+import { viewsOf } from './views.ts';
 
 /** Datagrams a batch; each has a slot. */
 export const BATCH = 64;
@@ -22,6 +23,9 @@ const IOVECS_AT = BATCH * HEADER_BYTES;
 const NAMES_AT = IOVECS_AT + BATCH * IOVEC_BYTES;
 const DATA_AT = NAMES_AT + BATCH * NAME_STRIDE;
 
+/** Views on longer datagrams are not kept. */
+const VIEWED_BYTES_MAX = 1_500;
+
 /** Little-endian words of ::ffff:0:0. */
 const MAPPED = 0xffff0000 | 0;
 
@@ -31,8 +35,8 @@ export interface Arena {
   /** Where the bytes of a slot begin in `bytes`. */
   dataAt(slot: number): number;
   readonly bytes: Buffer;
-  /** How many bytes were received into a slot. */
-  received(slot: number): number;
+  /** What was received into a slot: a view, good until the next datagram is received there. */
+  received(slot: number): Buffer;
   /** How many bytes of a slot are to be sent, or may be received. */
   length(slot: number): number;
   setLength(slot: number, length: number): void;
@@ -56,11 +60,19 @@ export function createArena(calls: BatchCalls): Arena {
   }
   const words = new Int32Array(memory, 0, NAMES_AT / 4);
   const headers = new Uint8Array(memory, 0, IOVECS_AT);
+  const places = Array.from({ length: BATCH }, (_, slot) =>
+    bytes.subarray(DATA_AT + slot * DATA_STRIDE, DATA_AT + (slot + 1) * DATA_STRIDE),
+  );
+  const views = places.map((place) => viewsOf(place));
   return {
     headers: (first) => (first === 0 ? headers : headers.subarray(first * HEADER_BYTES)),
     dataAt: (slot) => DATA_AT + slot * DATA_STRIDE,
     bytes,
-    received: (slot) => words[slot * 16 + 14] ?? 0,
+    received: (slot) => {
+      const length = words[slot * 16 + 14] ?? 0;
+      if (length > VIEWED_BYTES_MAX) return places[slot]?.subarray(0, length) ?? bytes;
+      return views[slot]?.(length) ?? bytes;
+    },
     length: (slot) => words[IOVECS_AT / 4 + slot * 4 + 2] ?? 0,
     setLength: (slot, length) => {
       words[IOVECS_AT / 4 + slot * 4 + 2] = length;

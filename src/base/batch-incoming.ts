@@ -71,10 +71,9 @@ export class Incoming {
       const hasTime = this.#batchesLeft > 0 && this.#backlog.count === 0;
       if (count > 0 && hasTime && this.#batchesLeft-- === BATCHES_A_TURN) setImmediate(this.#nextTurn);
       for (let slot = 0; slot < count; slot++) {
-        const at = arena.dataAt(slot);
-        const end = at + arena.received(slot);
-        if (hasTime) this.#deliver(arena.bytes.subarray(at, end), arena.names, slot);
-        else this.#backlog.add(arena.bytes, at, end, arena.names, slot);
+        const bytes = arena.received(slot);
+        if (hasTime) this.#deliver(bytes, arena.names, slot);
+        else this.#backlog.add(bytes, 0, bytes.length, arena.names, slot);
       }
       this.source = null;
       flush();

@@ -150,6 +150,12 @@ export class UserRows {
     return audience((this.#rights[row] ?? 0) >> 4);
   }
 
+  /** Whether any of the three is. */
+  isForBuddies(row: number): boolean {
+    const isFor = (one: Audience): boolean => one === 'buddies';
+    return isFor(this.privacy(row)) || isFor(this.mayBeCalledBy(row)) || isFor(this.contactVisibleTo(row));
+  }
+
   profile(row: number): Profile {
     const { uid, alias, telephones, buddies, blocked, forwarding } = decodeProfile(
       this.#texts.text(this.#text[row] ?? 0),

@@ -38,7 +38,7 @@ export function lookFrom(table: OnlineTable, askerRow: number, userRow: number, 
   const { texts } = sight;
   users.cut(userRow, texts);
   // A name costs more than all else here, and is only needed where lists of names are looked into.
-  const needsName = !texts.isEmpty(BLOCKED) || !texts.isEmpty(BUDDIES);
+  const needsName = !texts.isEmpty(BLOCKED) || (!texts.isEmpty(BUDDIES) && users.isForBuddies(userRow));
   return see(table, needsName ? users.uid(askerRow) : '', userRow, askerRow === userRow, sight);
 }
 

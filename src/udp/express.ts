@@ -53,19 +53,18 @@ export function createExpress({ cases, counters, memory }: UdpContext): Express 
     const row = sessions.findWords(head.cookie);
     if (row < 0 || sessions.state[row] !== SESSION_OPEN || !sessions.isWan(row, from) || !isSigned(row, bytes))
       return false;
-    const requests = sessions.requests[row] ?? 0;
-    const nowS = Math.floor(clock.now() / 1000);
-    if (memory.find(mac, row, requests, nowS) !== null) return false;
     const reply = replyTo(bytes, row);
     if (reply === null) return false;
     const { seqHighest, seqMaskLow, seqMaskHigh } = sessions;
+    // A repeated request has the number of the one that it repeats, so one with a fresh number is none.
     if (acceptSeq(seqHighest, seqMaskLow, seqMaskHigh, row, head.seq) !== 'fresh') return false;
-    sessions.requests[row] = requests + 1;
+    const number = (sessions.requests[row] ?? 0) + 1;
+    sessions.requests[row] = number;
     if (head.isLocate) counters.locatesUser++;
     else counters.heartbeats++;
     cases.heard(row);
     socket.send(reply, from);
-    memory.remember(mac, row, requests + 1, nowS, reply);
+    memory.remember(mac, row, number, Math.floor(clock.now() / 1000), reply);
     return true;
   };
 }
