@@ -55,11 +55,12 @@ export function forwardRequest(request: SipRequest, hop: Hop, realm: string | nu
   for (const value of route) head += `Route: ${encodeUtf8(value)}\r\n`;
   head += hop.more ?? '';
   const ours = realm === null ? null : `realm="${realm}"`;
-  head += linesWithout(request, (number, line) => {
+  head += linesWithout(request, (number, at, end) => {
     if (number === VIA || number === ROUTE || number === MAX_FORWARDS || number === CONTENT_LENGTH) return true;
     if (isClaim(number)) return true;
-    if (number === AUTHORIZATION || number === PROXY_AUTHORIZATION) return ours !== null && line().includes(ours);
-    return number === 0 && isTicket(line());
+    if (number === AUTHORIZATION || number === PROXY_AUTHORIZATION)
+      return ours !== null && request.text.slice(at, end).includes(ours);
+    return number === 0 && isTicket(request.text, at);
   });
   const bytes = joined(head, request.body);
   return bytes.length > MESSAGE_BYTES_MAX ? null : bytes;
@@ -73,8 +74,8 @@ function isClaim(number: number): boolean {
   return number === P_ASSERTED_IDENTITY || number === P_PREFERRED_IDENTITY;
 }
 
-function isTicket(line: string): boolean {
-  return line.slice(0, TICKET_HEADER.length).toLowerCase() === TICKET_HEADER.toLowerCase();
+function isTicket(text: string, at: number): boolean {
+  return text.slice(at, at + TICKET_HEADER.length).toLowerCase() === TICKET_HEADER.toLowerCase();
 }
 
 /**
@@ -89,14 +90,17 @@ export function relayResponse(vias: string, response: SipResponse, more = ''): B
 }
 
 /** The header lines as they stand, but for those that are dropped. Neighbours are copied at once. */
-function linesWithout({ text, fields }: SipHead, isDropped: (number: number, line: () => string) => boolean): string {
+function linesWithout(
+  { text, fields }: SipHead,
+  isDropped: (number: number, at: number, end: number) => boolean,
+): string {
   let lines = '';
   let from = -1;
   let to = -1;
   for (let i = 0; i < fields.length; i += 4) {
     const start = fields[i + 1] ?? 0;
     const end = fields[i + 3] ?? 0;
-    if (isDropped(fields[i] ?? 0, () => text.slice(start, end))) continue;
+    if (isDropped(fields[i] ?? 0, start, end)) continue;
     if (start !== to + LINE_END) {
       if (from >= 0) lines += `${text.slice(from, to)}\r\n`;
       from = start;
