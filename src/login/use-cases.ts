@@ -64,5 +64,5 @@ export interface UseCases {
   /** The user's lists as the directory has them. Rejects with NO_SUCH_USER, DIRECTORY_UNAVAILABLE. */
   lists(uid: string): Promise<Lists>;
   /** Between users. What waits for a user is brought to him by itself. */
-  readonly messages: Pick<Messages, 'send' | 'waiting' | 'acknowledged'>;
+  readonly messages: Pick<Messages, 'send' | 'pass' | 'waiting' | 'acknowledged'>;
 }

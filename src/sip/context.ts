@@ -136,6 +136,10 @@ const REASONS: Readonly<Record<number, string>> = {
   513: 'Message Too Large',
 };
 
+export function reasonOf(status: number): string {
+  return REASONS[status] ?? 'Unknown';
+}
+
 /** What can be answered: a request, or what is none. */
 export type Answerable = Inbound | { readonly request: SipProblem; readonly flow: Flow; readonly transaction?: never };
 
@@ -143,7 +147,7 @@ export function answer(
   { request, flow, transaction }: Answerable,
   status: number,
   headers: readonly ExtraHeader[] = NO_HEADERS,
-  reason = REASONS[status] ?? 'Unknown',
+  reason = reasonOf(status),
 ): void {
   const bytes = makeResponse(request, status, reason, headers);
   if (transaction === undefined) flow.send(bytes);
@@ -183,7 +187,8 @@ export function answerStranger(
   if (admitStranger(context, inbound)) answer(inbound, status, headers, reason);
 }
 
-const RETRY_AFTER_S = 5;
+/** Where an error does not say. */
+export const RETRY_AFTER_S = 5;
 
 /** The answer to a use case that failed; what is not expected goes to the log. */
 export function answerFailure(context: SipContext, inbound: Inbound, error: unknown): void {

@@ -6,7 +6,7 @@ import { createHashRoom } from '../base/hashes.ts';
 import type { SessionRows } from '../heartbeat/session-rows.ts';
 import { KEY_BYTES } from '../heartbeat/session-rows.ts';
 import type { ExpressHead } from './express-head.ts';
-import { DIGEST_COUNT, DIGEST_PARAMS } from './express-layout.ts';
+import { DIGEST_COUNT, DIGEST_PARAMS, MESSAGE_BYTES_MAX } from './express-layout.ts';
 import { reader } from './express-reader.ts';
 import { AUTHORIZATION } from './header-names.ts';
 
@@ -26,6 +26,8 @@ const CNONCE_BYTES_MAX = 128;
 /** HA1 : nonce : nc : cnonce : auth : HA2, the hexadecimal ones of SHA-256 at most. */
 const room = createHashRoom(64 + 1 + 64 + 1 + 8 + 1 + CNONCE_BYTES_MAX + 1 + 4 + 1 + 64);
 const input = room.view;
+/** Method : URI. */
+const ha2Room = createHashRoom(16 + MESSAGE_BYTES_MAX);
 const COLON = 0x3a;
 const AUTH = bytesOf(':auth:');
 const IS_AUTH = bytesOf('auth');
@@ -80,8 +82,8 @@ export class ExpressDigest {
     return equalBytes(view, this.at(param), this.end(param), view, at, end);
   }
 
-  /** Section 3.4.1 for a REGISTER, with the HA1 that the session keeps as its key (see ha1Of). */
-  isGood({ keys }: SessionRows, row: number): boolean {
+  /** Section 3.4.1 for a request of this method, with the HA1 that the session keeps as its key (see ha1Of). */
+  isGood({ keys }: SessionRows, row: number, method = 'REGISTER'): boolean {
     const keyAt = row * KEY_BYTES;
     let isMd5Key = true;
     for (let i = MD5_KEY_BYTES; i < KEY_BYTES; i++) if (keys[keyAt + i] !== 0) isMd5Key = false;
@@ -93,10 +95,8 @@ export class ExpressDigest {
       input.setUint8(to++, COLON);
       to = copyBytes(input, to, view, this.at(param), this.end(param));
     }
-    const known = this.#ha2();
-    const ha2 = this.isMd5 ? known.md5 : known.sha256;
     to = copyBytes(input, to, AUTH.view, 0, AUTH.length);
-    to = copyBytes(input, to, ha2.view, 0, ha2.length);
+    to = method === 'REGISTER' ? this.#putHa2(to) : this.#putHa2Of(method, to);
     room[isMd5Key ? 'md5' : 'sha256'](0, to);
     return this.#isResponse(room.digest, hashBytes);
   }
@@ -119,6 +119,26 @@ export class ExpressDigest {
       difference |= (HEX_PAIRS[expected.getUint8(i)] ?? 0) ^ view.getUint16(at + 2 * i, true);
     }
     return difference === 0;
+  }
+
+  #putHa2(to: number): number {
+    const known = this.#ha2();
+    const ha2 = this.isMd5 ? known.md5 : known.sha256;
+    return copyBytes(input, to, ha2.view, 0, ha2.length);
+  }
+
+  /** Of another method: those are sent to many. */
+  #putHa2Of(method: string, to: number): number {
+    let end = 0;
+    while (end < method.length) ha2Room.view.setUint8(end, method.charCodeAt(end++));
+    ha2Room.view.setUint8(end++, COLON);
+    end = copyBytes(ha2Room.view, end, view, this.at(DIGEST_URI), this.end(DIGEST_URI));
+    ha2Room[this.isMd5 ? 'md5' : 'sha256'](0, end);
+    const length = this.isMd5 ? MD5_KEY_BYTES : KEY_BYTES;
+    for (let i = 0; i < length; i++) {
+      input.setUint16(to + 2 * i, HEX_PAIRS[ha2Room.digest.getUint8(i)] ?? 0, true);
+    }
+    return to + 2 * length;
   }
 
   #ha2(): Ha2 {

@@ -60,11 +60,14 @@ export class UriPlace {
   }
 }
 
-type Method = 'REGISTER' | 'OPTIONS' | 'INVITE' | 'ACK';
+type Method = 'REGISTER' | 'OPTIONS' | 'MESSAGE' | 'INVITE' | 'ACK';
 /** By the length of the name. */
 const METHODS = new Map<number, Method>(
   (['REGISTER', 'OPTIONS', 'INVITE', 'ACK'] as const).map((name) => [name.length, name]),
 );
+
+/** Which is as long as OPTIONS. */
+const MESSAGE_FIRST = 0x4d;
 
 export class ExpressHead {
   /** The message is somewhere in it: all offsets count from the beginning. */
@@ -81,7 +84,7 @@ export class ExpressHead {
   read(message: Buffer): boolean {
     const method = putMessage(message) ? METHODS.get(reader.readRequest(message.length)) : undefined;
     if (method === undefined) return false;
-    this.method = method;
+    this.method = bytes[MESSAGE] === MESSAGE_FIRST ? 'MESSAGE' : method;
     this.length = message.length;
     return true;
   }
@@ -122,6 +125,12 @@ export class ExpressHead {
   }
   get rportEnd(): number {
     return place(RPORT_END);
+  }
+  /** `host:port` of the first Via, as transactions are found by it. */
+  get sentBy(): string {
+    const { viaHostAt, viaHostEnd, viaPortEnd } = this;
+    const host = bytes.toString('latin1', viaHostAt, viaHostEnd);
+    return `${host}:${viaPortEnd > viaHostEnd ? bytes.toString('latin1', viaHostEnd + 1, viaPortEnd) : ''}`;
   }
   get branchAt(): number {
     return place(BRANCH_AT);

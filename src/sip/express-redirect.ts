@@ -108,19 +108,18 @@ export function isAckOfStateless(context: SipContext, head: ExpressHead): boolea
 }
 
 /** Whether the request may be one that is being worked on: a retransmission, or its ACK, is for who works on it. */
-function mayRun({ transactions, waiting }: SipContext, head: ExpressHead, method: string): boolean {
+export function mayRun({ transactions, waiting }: SipContext, head: ExpressHead, method: string): boolean {
   if (transactions.count === 0 && waiting.size === 0) return false;
   const { bytes, from, cseq } = head;
   const text = (begin: number, behind: number): string => bytes.toString('latin1', begin, behind);
   const branch = text(head.branchAt, head.branchEnd);
-  const host = text(head.viaHostAt, head.viaHostEnd);
-  const sentBy = `${host}:${head.viaPortEnd > head.viaHostEnd ? text(head.viaHostEnd + 1, head.viaPortEnd) : ''}`;
+  const { sentBy } = head;
   if (transactions.mayKnow(method, branch, sentBy)) return true;
   const callId = text(head.at(CALL_ID), head.end(CALL_ID));
   return waiting.size > 0 && waiting.has(waitingKey(branch, sentBy, callId, cseq, text(from.tagAt, from.tagEnd)));
 }
 
-interface ContactPlace {
+export interface ContactPlace {
   readonly contactAt: number;
   readonly contactEnd: number;
   readonly qAt: number;
@@ -128,7 +127,7 @@ interface ContactPlace {
 }
 
 /** Where contact and q stand in the text of a session; null of a native client, and of a contact behind a Path. */
-function readContact(text: TextPlace): ContactPlace | null {
+export function readContact(text: TextPlace): ContactPlace | null {
   const pathAt = text.end;
   if (pathAt === text.at || text.bytes.getUint8(pathAt - 1) !== REGISTRATION_FIELD_BYTE) return null;
   const instanceAt = fieldAt(text, pathAt, REGISTRATION_FIELD_BYTE);

@@ -59,7 +59,7 @@ const TO_IS = bytesOf('\r\nTo: ');
 const TAG_IS = bytesOf(';tag=');
 const CALL_ID_IS = bytesOf('\r\nCall-ID: ');
 const CSEQ_IS = bytesOf('\r\nCSeq: ');
-const END = bytesOf('Content-Length: 0\r\n\r\n');
+export const END = bytesOf('Content-Length: 0\r\n\r\n');
 
 /** As statelessTag() makes it of a parsed request; good until the next one. */
 export function tagFor(head: ExpressHead): Bytes {

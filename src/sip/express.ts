@@ -9,6 +9,7 @@ import { createAnswerLane } from './express-answer.ts';
 import { ipv4End } from './express-bytes.ts';
 import type { IsOurs, UriPlace } from './express-head.ts';
 import { ExpressHead } from './express-head.ts';
+import { createMessageLane } from './express-message.ts';
 import { createRedirectLane, isAckOfStateless } from './express-redirect.ts';
 import { createRegisterLane } from './express-register.ts';
 import { ExpressWriter } from './express-writer.ts';
@@ -17,6 +18,7 @@ import type { Flow } from './flow.ts';
 /** By which messages are told apart before anything of them is read. */
 const ANSWER = 0x53;
 const REGISTER = 0x52;
+const MESSAGE = 0x4d;
 const OTHERS = ['INVITE', 'OPTIONS', 'ACK'].map((method) => method.charCodeAt(0));
 
 /** `bytes`: one message, whole. False: nothing has been done, it is left to the others. */
@@ -32,6 +34,7 @@ export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) 
   const head = new ExpressHead();
   const writer = new ExpressWriter();
   const register = createRegisterLane(context, writer, isOurs);
+  const message = createMessageLane(context, writer, isOurs);
   const redirect = createRedirectLane(context, writer, isOurs);
 
   const answered = createAnswerLane(context.transactions);
@@ -41,9 +44,10 @@ export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) 
   return (bytes, flow) => {
     const first = bytes[0] ?? 0;
     if (first === ANSWER) return answered(bytes);
-    if (first !== REGISTER && !others.includes(first)) return false;
+    if (first !== REGISTER && first !== MESSAGE && !others.includes(first)) return false;
     if (!head.read(bytes) || !isHost(head, head.from) || !isHost(head, head.to)) return false;
     if (head.method === 'REGISTER') return register(head, flow, clock.now());
+    if (head.method === 'MESSAGE') return message(head, flow, clock.now());
     if (head.method === 'ACK') return isAckOfStateless(context, head);
     return redirect(head, flow, clock.now());
   };

@@ -29,7 +29,7 @@ const ANY_TEXT: readonly ExtraHeader[] = [
 ];
 
 /** What the sender is told. Who is offline, invisible or blocks him is the same to him: stored, or unreachable. */
-const STATUS: Readonly<Record<Sent, readonly [status: number, reason?: string]>> = {
+export const STATUS: Readonly<Record<Sent, readonly [status: number, reason?: string]>> = {
   delivered: [200],
   stored: [202],
   'unknown-user': [404],
@@ -59,7 +59,14 @@ async function pass(context: SipContext, inbound: Inbound, { uid, mayCallOut }: 
   else if (!isReadable(request, contentType) || !isMessageText(text)) answer(inbound, 415, ANY_TEXT);
   else {
     try {
-      const draft = { from: uid, mayCallOut, to, id: idOf(request), contentType, body: text };
+      const draft = {
+        from: uid,
+        mayCallOut,
+        to,
+        id: messageIdOf(request.callId, request.cseq.number, request.fromTag ?? ''),
+        contentType,
+        body: text,
+      };
       const [status, reason] = STATUS[await context.cases.messages.send(draft)];
       answer(inbound, status, [], reason);
     } catch (error) {
@@ -75,8 +82,8 @@ function isReadable(request: SipRequest, contentType: string): boolean {
 }
 
 /** The same for a request that is sent again (RFC 3261 8.1.1.4 and 8.1.1.5). */
-function idOf({ callId, cseq, fromTag = '' }: SipRequest): string {
-  return hashOf(`${callId}\n${cseq.number}\n${fromTag}`);
+export function messageIdOf(callId: string, cseq: number, fromTag: string): string {
+  return hashOf(`${callId}\n${cseq}\n${fromTag}`);
 }
 
 function hashOf(text: string): string {

@@ -41,6 +41,8 @@ export interface Transactions {
   receiveStatus(method: string, branch: string, status: number): boolean;
   /** For a request that receiveRequest() did not know and that is no ACK. */
   openServer(request: SipRequest, flow: Flow, user: TransactionUser): Transaction;
+  /** As openServer(), for a request of which only this was read, no INVITE, that mayKnow() did not know. */
+  openRead(method: string, branch: string, sentBy: string, flow: Flow): Transaction;
   /** Sends the request in `bytes`. Its top Via is ours, with this branch, which is unique. No ACK. */
   openClient(request: ClientRequest, bytes: Buffer, flow: Flow, user: TransactionUser): Transaction;
   /** The INVITE that this CANCEL means (RFC 3261 9.2). */
@@ -51,6 +53,8 @@ export interface Transactions {
   /** Ends all. */
   close(): void;
 }
+
+const READ = { states: SERVER, first: 'trying', request: null, bytes: null, user: {} } as const;
 
 /** Where there is no room for a new one, it takes that of the oldest that lingers, or else of the oldest. */
 export function createTransactions(timers: Timers, limits = LIMITS): Transactions {
@@ -121,6 +125,7 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
       const first = isInvite ? 'proceeding' : 'trying';
       return open({ states, first, key: serverKey(request, request.method), request, bytes: null, flow, user });
     },
+    openRead: (method, branch, sentBy, flow) => open({ ...READ, key: branchKey(method, branch, sentBy), flow }),
     openClient({ method, branch }, bytes, flow, user) {
       const isInvite = method === 'INVITE';
       const states = isInvite ? INVITE_CLIENT : CLIENT;
@@ -128,9 +133,7 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
       return open({ states, first, key: clientKey(method, branch), request: null, bytes, flow, user });
     },
     inviteOf: (cancel) => running.get(serverKey(cancel, 'INVITE')),
-    flowClosed(flow) {
-      for (const tx of onFlow.of(flow)) tx.end('transport');
-    },
+    flowClosed: onFlow.end,
     get count() {
       return running.size;
     },
@@ -144,7 +147,10 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
 function createFlowIndex() {
   const byId = new Map<string, Set<Transaction>>();
   return {
-    of: ({ id }: Flow): Iterable<Transaction> => byId.get(id) ?? [],
+    /** Ends those on a flow that has closed. */
+    end: ({ id }: Flow): void => {
+      for (const tx of byId.get(id) ?? []) tx.end('transport');
+    },
     add(tx: Transaction): void {
       // Of datagrams the id is made anew each time.
       if (!tx.flow.isReliable) return;

@@ -21,9 +21,10 @@ import { SEMICOLON, SPACE, TOKEN } from './characters';
 import { endOf, hasCallId, isWhole, readLines, readPerson, valueOf, viaPortEnd } from './lines';
 import { placeOf, readUri, setPlace } from './uri';
 
-/** `REGISTER`, `OPTIONS `, `INVITE `, `ACK `. */
+/** `REGISTER`, `OPTIONS `, `MESSAGE `, `INVITE `, `ACK `. */
 const REGISTER: u64 = 0x5245545349474552;
 const OPTIONS: u64 = 0x20534e4f4954504f;
+const MESSAGE_METHOD: u64 = 0x204547415353454d;
 const INVITE: u64 = 0x20455449564e49;
 const ACK: u64 = 0x204b4341;
 
@@ -33,7 +34,7 @@ const FORWARDS_MAX: i64 = 255;
 /** The length of the name of the method that the message begins with; 0 where it is none of these. */
 function methodLength(): i32 {
   if (standsAt(MESSAGE, 8, REGISTER) && load<u8>(MESSAGE, 8) === SPACE) return 8;
-  if (standsAt(MESSAGE, 8, OPTIONS)) return 7;
+  if (standsAt(MESSAGE, 8, OPTIONS) || standsAt(MESSAGE, 8, MESSAGE_METHOD)) return 7;
   if (standsAt(MESSAGE, 7, INVITE)) return 6;
   return standsAt(MESSAGE, 4, ACK) ? 3 : 0;
 }
