@@ -196,8 +196,11 @@ export class FarUsers implements FarSight {
     const names = new Set([...before.keys(), ...this.#running.keys()]);
     const changed = [...names].filter((name) => before.get(name) !== this.#running.get(name));
     if (changed.length === 0 && !isUpAgain) return;
-    for (const [uid, { owner }] of this.#users) {
+    for (const [uid, far] of this.#users) {
+      const { owner } = far;
       if (owner === null || !(isUpAgain || changed.includes(owner))) continue;
+      // Another run counts by its own clock, which may have been set back; what it is asked now is the newest of all.
+      if (changed.includes(owner)) far.order = 0;
       if (this.#running.has(owner)) this.#toAsk.add(uid);
       presence.changed(uid);
     }

@@ -41,7 +41,7 @@ export type Vouched = EdgeStatement & { readonly edge: string };
 export interface EdgeStatements {
   /** The request with the statement; `to`: name of the node that it is for. */
   sign(request: Buffer, to: string, statement: EdgeStatement): Buffer;
-  /** `forged`: made with another key, changed, or for another node; `late`: too old by the clock of this one, or heard before. */
+  /** `forged`: made with another key, changed, or for another node; `late`: too old by the clock of this one, or heard before, be it by its last run. */
   read(request: SipRequest): Vouched | 'forged' | 'late';
 }
 
@@ -54,6 +54,7 @@ export interface EdgeStatementsOptions {
 
 export function createEdgeStatements({ clusterKey, name, clock, random }: EdgeStatementsOptions): EdgeStatements {
   const guard = createReplayGuard(MESSAGE_AGE_MS_MAX);
+  const sinceMs = clock.now();
   const contextOf = (to: string, rest: string): string => `sip register ${to}\n${rest}`;
   return {
     sign(request, to, body) {
@@ -73,7 +74,10 @@ export function createEdgeStatements({ clusterKey, name, clock, random }: EdgeSt
       const bytes = Buffer.from(text.slice(fields[field + 2], fields[field + 3]), 'base64url');
       const envelope = unseal(clusterKey, contextOf(name, rest), bytes);
       if (envelope === null) return 'forged';
-      if (guard.check(envelope.nonce, envelope.at, clock.now()) !== 'fresh') return 'late';
+      const nowMs = clock.now();
+      // What this node heard before it was started anew it does not know any more. (A clock that was set back since says nothing.)
+      if (nowMs >= sinceMs && envelope.at < sinceMs) return 'late';
+      if (guard.check(envelope.nonce, envelope.at, nowMs) !== 'fresh') return 'late';
       return { ...(envelope.body as EdgeStatement), edge: envelope.from };
     },
   };

@@ -366,6 +366,20 @@ describe('what another node says of a REGISTER (VS-Edge)', () => {
     expect([second.status, second.last.header('Retry-After')]).toEqual([503, '5']);
   });
 
+  it('that a node may have heard before it was started anew is not taken again', async () => {
+    const { here, there, stranger, second } = await sentOn();
+    const { context } = there.sip;
+    there.network.copies = ({ to: at }) => (at.host === THERE.host ? 0 : 1);
+    second.register();
+    await settle();
+    there.network.copies = () => 1;
+    const kept = statement(here);
+    await here.time.advance(1);
+    Object.assign(context, { statements: createEdgeStatements({ ...context, name: 'there', clock: there.clock }) });
+    stranger.raw(kept);
+    expect(stranger.status).toBe(503);
+  });
+
   it('can be made by nobody without the key', async () => {
     const { there, stranger, devices } = await sentOn();
     for (const value of ['', 'x', Buffer.from(`${'A'.repeat(43)} {"body":{"kind":"closed"}}`).toString('base64url')]) {
