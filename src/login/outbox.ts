@@ -28,15 +28,17 @@ interface Write {
   readonly epoch: number;
 }
 
+interface OutboxOptions {
+  readonly path: string;
+  readonly directory: Pick<Directory, 'writeLocation'>;
+  readonly log: Log;
+  readonly timers: Timers;
+  readonly waitingMax?: number;
+  readonly journals?: Journals | undefined;
+}
+
 /** Takes up what waits in the file at `path` (mode 0600) and goes on with it. */
-export async function openOutbox(options: {
-  path: string;
-  directory: Pick<Directory, 'writeLocation'>;
-  log: Log;
-  timers: Timers;
-  waitingMax?: number;
-  journals?: Journals | undefined;
-}): Promise<Outbox> {
+export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const { path, directory, log, timers, waitingMax = WAITING_MAX, journals = FILE_JOURNALS } = options;
   const waiting = await restored(journals, path, log);
   const journal = journals.open(path, waiting, (error) => log.error({ err: error, path }, 'outbox can not be saved'));
@@ -45,12 +47,14 @@ export async function openOutbox(options: {
   /** Whose write is still to be tried, longest waiting first; a part of `waiting`. */
   const due = new Set(waiting.keys());
   const onTheWay = new Set<string>();
+  const unanswered = unansweredTries();
   const flushes: (() => void)[] = [];
   /** The directory was found down: nothing is tried before the next round. */
   let paused = false;
 
   const drop = (uid: string): void => {
     due.delete(uid);
+    unanswered.forget(uid);
     if (waiting.delete(uid)) journal.note(uid);
   };
   const send = async (uid: string, write: Write): Promise<void> => {
@@ -58,16 +62,18 @@ export async function openOutbox(options: {
     try {
       // 'lost' and 'unknown' are done too: somebody newer wrote, or there is nobody to write for.
       await directory.writeLocation(uid, write.location, write.epoch);
-      if (waiting.get(uid) === write) drop(uid);
+      if (!unanswered.answered(uid) && waiting.get(uid) === write) drop(uid);
     } catch (error) {
-      if (isTemporary(error)) paused = true;
-      else {
+      if (isTemporary(error)) {
+        paused = true;
+        if (waiting.has(uid)) unanswered.add(uid);
+      } else {
         log.error({ err: error, uid }, 'location can not be written, given up');
         if (waiting.get(uid) === write) drop(uid);
       }
     } finally {
       onTheWay.delete(uid);
-      if (waiting.has(uid)) due.add(uid);
+      if (waiting.has(uid) && (waiting.get(uid) !== write || !unanswered.isNextRound(uid))) due.add(uid);
       pump();
     }
   };
@@ -85,6 +91,7 @@ export async function openOutbox(options: {
   const round = (): void => {
     journal.retry();
     paused = false;
+    for (const uid of unanswered.takeRound()) if (waiting.has(uid)) due.add(uid);
     pump();
   };
   const rounds = timers.every(RETRY_MS, round);
@@ -112,6 +119,30 @@ export async function openOutbox(options: {
       due.clear();
       paused = true;
       await journal.saved();
+    },
+  };
+}
+
+/**
+ * A try without an answer may be carried out yet, after a later one, and no epoch would tell. So what is written after it
+ * is written once more in the next round: by then the other has come, or never will.
+ */
+function unansweredTries() {
+  const unanswered = new Set<string>();
+  let nextRound = new Set<string>();
+  return {
+    add: (uid: string) => void unanswered.add(uid),
+    forget: (uid: string) => void unanswered.delete(uid),
+    /** Whether what was written now is to be written once more. */
+    answered(uid: string): boolean {
+      if (unanswered.delete(uid)) nextRound.add(uid);
+      return nextRound.has(uid);
+    },
+    isNextRound: (uid: string) => nextRound.has(uid),
+    takeRound(): Iterable<string> {
+      const round = nextRound;
+      nextRound = new Set();
+      return round;
     },
   };
 }
