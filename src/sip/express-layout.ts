@@ -69,3 +69,13 @@ export const ENTRIES_END = 16_384;
 export const MESSAGE = 16_384;
 export const MESSAGE_BYTES_MAX = 2_048;
 export const ROOM_BYTES = 64;
+
+/** The To tag of an answer without state. */
+export const TAG = 2_560;
+export const TAG_BYTES = 16;
+/** Where the request came from; no host is longer. */
+export const SOURCE_HOST = 2_624;
+export const HOST_BYTES_MAX = 64;
+
+/** What an answer copies from its request. */
+export const COPIED = 20_480;

@@ -20,18 +20,19 @@ interface Exports {
   readonly readContact: () => number;
   /** The same of Authorization, which stands in `at`–`end`. */
   readonly readDigest: (at: number, end: number) => number;
+  /** Writes what an answer copies from the request, from offset `at` on; where it ends. */
+  readonly writeCopied: (at: number, port: number, hostLength: number) => number;
+  /** Writes the tag of the answer to the request. */
+  readonly writeTag: () => void;
 }
 
-const { memory, readRequest, readAnswer, readContact, readDigest } = instantiate();
+const { memory, ...functions } = instantiate();
 
 /** All of it, so that an offset is the same here and there. */
 const bytes = Buffer.from(memory.buffer);
 
 export const reader = {
-  readRequest,
-  readAnswer,
-  readContact,
-  readDigest,
+  ...functions,
   bytes,
   view: viewOn(bytes),
   /** Numbered as express-layout.ts says. */

@@ -2,7 +2,7 @@
  * The express lane of INVITE, OPTIONS and their ACK: 302 to the one contact of a user whom everybody may call.
  * calls.ts does all others, and would answer these alike.
  */
-import { bytesOf, equalsText, standsAt } from '../base/bytes.ts';
+import { bytesOf, equalBytes, standsAt } from '../base/bytes.ts';
 import { FIELD_BYTE } from '../heartbeat/fields.ts';
 import { NETWORKS, STATUSES } from '../base/model.ts';
 import { TextPlace } from '../heartbeat/session-rows.ts';
@@ -12,8 +12,10 @@ import type { SipContext } from './context.ts';
 import { sipAddress, waitingKey } from './context.ts';
 import { equalsString } from './express-bytes.ts';
 import type { ExpressHead, ExpressLane, IsOurs } from './express-head.ts';
+import { TAG, TAG_BYTES } from './express-layout.ts';
+import { reader } from './express-reader.ts';
 import type { ExpressWriter } from './express-writer.ts';
-import { END_OF_LINE, tagFor } from './express-writer.ts';
+import { END_OF_LINE } from './express-writer.ts';
 import type { Flow } from './flow.ts';
 import { AUTHORIZATION, CALL_ID, PROXY_AUTHORIZATION, PROXY_REQUIRE, REQUIRE, ROUTE } from './header-names.ts';
 
@@ -103,7 +105,8 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
 export function isAckOfStateless(context: SipContext, head: ExpressHead): boolean {
   const { view, to } = head;
   if (head.has(ROUTE) || to.tagAt === 0) return false;
-  if (!equalsText(view, to.tagAt, to.tagEnd, tagFor(head))) return false;
+  reader.writeTag();
+  if (!equalBytes(view, to.tagAt, to.tagEnd, view, TAG, TAG + TAG_BYTES)) return false;
   return !mayRun(context, head, 'INVITE');
 }
 

@@ -1,4 +1,3 @@
-import type { Bytes } from '../base/bytes.ts';
 import { HEX_PAIRS, viewOn } from '../base/bytes.ts';
 
 /**
@@ -19,18 +18,6 @@ export class TagHash {
     this.#b = Math.imul(this.#b ^ byte, PRIME_B);
   }
 
-  addAll(bytes: Uint8Array, from: number, to: number): void {
-    let a = this.#a;
-    let b = this.#b;
-    for (let i = from; i < to; i++) {
-      const byte = bytes[i] ?? 0;
-      a = Math.imul(a ^ byte, PRIME_A);
-      b = Math.imul(b ^ byte, PRIME_B);
-    }
-    this.#a = a;
-    this.#b = b;
-  }
-
   /** A character a byte. */
   addText(text: string, from = 0, to = text.length): void {
     let a = this.#a;
@@ -44,25 +31,18 @@ export class TagHash {
     this.#b = b;
   }
 
-  /** The tag of what was added, 16 hexadecimal digits, good until the next one is taken; begins anew. */
-  take(): Bytes {
+  /** The tag of what was added, 16 hexadecimal digits; begins anew. */
+  takeText(): string {
     writeHex(0, this.#a);
     writeHex(8, this.#b);
     this.#a = SEED_A;
     this.#b = SEED_B;
-    return tag;
-  }
-
-  /** The same as text, which stays. */
-  takeText(): string {
-    this.take();
     return digits.toString('latin1');
   }
 }
 
 const digits = Buffer.alloc(16);
 const view = viewOn(digits);
-const tag: Bytes = { view, length: digits.length };
 function writeHex(at: number, word: number): void {
   for (let i = 0; i < 4; i++) view.setUint16(at + 2 * i, HEX_PAIRS[(word >>> (24 - 8 * i)) & 255] ?? 0, true);
 }

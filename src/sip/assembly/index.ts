@@ -2,3 +2,4 @@
 export { readAnswer } from './answer';
 export { readContact, readDigest } from './params';
 export { readRequest } from './request';
+export { writeCopied, writeTag } from './write';

@@ -1,0 +1,120 @@
+/** What an answer copies from its request. */
+import {
+  BRANCH_AT,
+  BRANCH_END,
+  CSEQ_NUMBER,
+  FROM_PLACE,
+  RPORT_END,
+  SOURCE_HOST,
+  TAG,
+  TAG_AT,
+  TAG_BYTES,
+  TAG_END,
+  TO_PLACE,
+} from '../express-layout';
+import { CALL_ID, CSEQ, FROM, TO, VIA } from '../header-numbers';
+import { LF } from './characters';
+import { endOf, valueOf } from './lines';
+import { placeOf } from './uri';
+
+/** Copies so many bytes, and up to seven more; where they end. */
+function copy(to: i32, from: i32, length: i32): i32 {
+  for (let i = 0; i < length; i += 8) store<u64>(to + i, load<u64>(from + i));
+  return to + length;
+}
+
+/** Up to eight bytes, the first one lowest. */
+function put(to: i32, text: u64, length: i32): i32 {
+  store<u64>(to, text);
+  return to + length;
+}
+
+function decimalOf(to: i32, number: i32): i32 {
+  let digits = 1;
+  for (let rest = number; rest >= 10; rest /= 10) digits++;
+  let rest = number;
+  for (let i = to + digits - 1; i >= to; i--) {
+    store<u8>(i, 0x30 + (rest % 10));
+    rest /= 10;
+  }
+  return to + digits;
+}
+
+/**
+ * Writes what begins with `Via: ` and ends with the line of CSeq (RFC 3261 8.2.6, RFC 3581 4), for a request from `port` of
+ * the host in SOURCE_HOST. Where it ends. Writes the tag, too.
+ */
+export function writeCopied(at: i32, port: i32, hostLength: i32): i32 {
+  const rportEnd = placeOf(RPORT_END);
+  // `Via: `
+  let to = put(at, 0x203a616956, 5);
+  to = copy(to, valueOf(VIA), rportEnd - valueOf(VIA));
+  to = put(to, 0x3d, 1);
+  to = decimalOf(to, port);
+  to = copy(to, rportEnd, endOf(VIA) - rportEnd);
+  // `;received=`
+  to = put(put(to, 0x657669656365723b, 8), 0x3d64, 2);
+  to = copy(to, SOURCE_HOST, hostLength);
+  // A new line and `From: `
+  to = put(to, 0x203a6d6f72460a0d, 8);
+  to = copy(to, valueOf(FROM), endOf(FROM) - valueOf(FROM));
+  // `To: `
+  to = put(to, 0x203a6f540a0d, 6);
+  to = copy(to, valueOf(TO), endOf(TO) - valueOf(TO));
+  if (placeOf(TO_PLACE + TAG_AT) === 0) {
+    writeTag();
+    // `;tag=`
+    to = copy(put(to, 0x3d6761743b, 5), TAG, TAG_BYTES);
+  }
+  // `Call-ID: `
+  to = put(put(to, 0x2d6c6c61430a0d, 7), 0x203a4449, 4);
+  to = copy(to, valueOf(CALL_ID), endOf(CALL_ID) - valueOf(CALL_ID));
+  // `CSeq: `
+  to = put(to, 0x203a716553430a0d, 8);
+  to = copy(to, valueOf(CSEQ), endOf(CSEQ) - valueOf(CSEQ));
+  return put(to, 0x0a0d, 2);
+}
+
+// As in stateless-tag.ts.
+const PRIME_A: u32 = 0x01000193;
+const PRIME_B: u32 = 0x85ebca6b;
+let a: u32 = 0;
+let b: u32 = 0;
+
+/** Of the bytes, and a line feed behind them. */
+function addLine(from: i32, to: i32): void {
+  add(from, to);
+  a = (a ^ LF) * PRIME_A;
+  b = (b ^ LF) * PRIME_B;
+}
+
+function add(from: i32, to: i32): void {
+  let x = a;
+  let y = b;
+  for (let i = from; i < to; i++) {
+    const byte = load<u8>(i) as u32;
+    x = (x ^ byte) * PRIME_A;
+    y = (y ^ byte) * PRIME_B;
+  }
+  a = x;
+  b = y;
+}
+
+/** Writes the To tag of a stateless answer to the request (stateless-tag.ts). */
+export function writeTag(): void {
+  a = 0x811c9dc5;
+  b = 0x01000193;
+  addLine(placeOf(BRANCH_AT), placeOf(BRANCH_END));
+  addLine(placeOf(FROM_PLACE + TAG_AT), placeOf(FROM_PLACE + TAG_END));
+  addLine(valueOf(CALL_ID), endOf(CALL_ID));
+  add(TAG, decimalOf(TAG, placeOf(CSEQ_NUMBER)));
+  writeHex(TAG, a);
+  writeHex(TAG + 8, b);
+}
+
+function writeHex(at: i32, word: u32): void {
+  for (let i = 0; i < 8; i++) {
+    const digit = (word >> (28 - 4 * i)) & 15;
+    store<u8>(at + i, digit < 10 ? 0x30 + digit : 0x57 + digit);
+  }
+}
