@@ -109,7 +109,7 @@ function ordinaryHostEnd(text: string, at: number, end: number): number {
   const addressEnd = ipv4End(text, at, end);
   if (addressEnd >= 0 && (addressEnd === end || !isClass(text, addressEnd, HOST))) return addressEnd;
   const nameEnd = skip(text, at, end, HOST);
-  if (nameEnd - at === known.length && text.startsWith(known, at)) return nameEnd;
+  if (nameEnd > at && nameEnd - at === known.length && text.startsWith(known, at)) return nameEnd;
   const name = text.slice(at, nameEnd);
   if (parseHost(text, at, nameEnd) !== name) return -1;
   known = name;

@@ -98,6 +98,7 @@ function placed(value: fc.Arbitrary<string>): fc.Arbitrary<readonly [text: strin
 
 describe('an ordinary', () => {
   it('Via is one', () => {
+    expect(ordinaryVia('SIP/2.0/UDP ', 0, 12)).toBeNull();
     let taken = 0;
     fc.assert(
       fc.property(placed(via), ([text, at, end]) => {
