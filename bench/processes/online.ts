@@ -56,7 +56,7 @@ const me = {
 };
 const core = await createCore(config, ports, directory, me, {
   sessionEnded: () => undefined,
-  deliver: () => Promise.resolve('silent'),
+  deliver: (_row, _message, onAnswer) => onAnswer('silent'),
 });
 const noLimit = createRateLimit({ tokens: 0, periodMs: 1_000, burst: 1, sourcesMax: 16, seed: 1 });
 const udp = createUdp({

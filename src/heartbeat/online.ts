@@ -285,7 +285,7 @@ export class OnlineTable {
         },
         loginS: sessions.loginS[row] ?? 0,
         seenS: this.#seenS(row),
-        window: [sessions.seqHighest[row] ?? 0, sessions.seqMaskLow[row] ?? 0, sessions.seqMaskHigh[row] ?? 0],
+        window: sessions.window(row),
       };
     }
   }
@@ -296,7 +296,7 @@ export class OnlineTable {
     const row = this.open(saved, saved.session, nowS);
     sessions.loginS[row] = saved.loginS;
     sessions.seenS[row] = saved.seenS;
-    [sessions.seqHighest[row], sessions.seqMaskLow[row], sessions.seqMaskHigh[row]] = saved.window;
+    sessions.setWindow(row, ...saved.window);
     return row;
   }
 

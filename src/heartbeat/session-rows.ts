@@ -6,6 +6,7 @@ import { Arena } from './arena.ts';
 import type { Fields } from './fields.ts';
 import { FIELD, FIELD_BYTE } from './fields.ts';
 import { doubled } from './columns.ts';
+import { HIGHEST, MASK_HIGH, MASK_LOW, TAKEN, WINDOW_WORDS } from './replay-window.ts';
 import { SlotIndex } from './slot-index.ts';
 
 export const COOKIE_BYTES = 16;
@@ -75,12 +76,8 @@ export class SessionRows {
   loginS: Uint32Array;
   seenS: Uint32Array;
   lifetimeS: Uint32Array;
-  /** The replay window: see replay-window.ts. */
-  seqHighest: Uint32Array;
-  seqMaskLow: Uint32Array;
-  seqMaskHigh: Uint32Array;
-  /** Signed requests that were accepted. */
-  requests: Uint32Array;
+  /** WINDOW_WORDS a row: the replay window of a native client (replay-window.ts); of a telephone see registered(). */
+  windows: Uint32Array;
   #used = 0;
   #free = 0;
 
@@ -99,10 +96,7 @@ export class SessionRows {
     this.loginS = new Uint32Array(capacity);
     this.seenS = new Uint32Array(capacity);
     this.lifetimeS = new Uint32Array(capacity);
-    this.seqHighest = new Uint32Array(capacity);
-    this.seqMaskLow = new Uint32Array(capacity);
-    this.seqMaskHigh = new Uint32Array(capacity);
-    this.requests = new Uint32Array(capacity);
+    this.windows = new Uint32Array(capacity * WINDOW_WORDS);
     this.#index = new SlotIndex(capacity, (row) => this.#cookie[row * 4] ?? 0);
   }
 
@@ -152,9 +146,48 @@ export class SessionRows {
     this.user[row] = userRow;
     this.loginS[row] = this.seenS[row] = nowS;
     this.lifetimeS[row] = session.lifetimeS;
-    this.seqHighest[row] = this.seqMaskLow[row] = this.seqMaskHigh[row] = this.requests[row] = 0;
+    this.setWindow(row, 0, 0, 0);
+    this.windows[row * WINDOW_WORDS + TAKEN] = 0;
     this.#index.add(row);
     return row;
+  }
+
+  /** Its highest number and the halves of its mask. */
+  window(row: number): readonly [number, number, number] {
+    return [this.cseq(row), this.nonceMs(row), this.nonceCount(row)];
+  }
+
+  setWindow(row: number, highest: number, maskLow: number, maskHigh: number): void {
+    const at = row * WINDOW_WORDS;
+    this.windows[at + HIGHEST] = highest;
+    this.windows[at + MASK_LOW] = maskLow;
+    this.windows[at + MASK_HIGH] = maskHigh;
+  }
+
+  /**
+   * Of a telephone, which has no replay window: the CSeq of its last REGISTER, when the nonce of its Digest was issued
+   * (ms, mod 2^32) and how often that has been used.
+   */
+  registered(row: number, cseq: number, nonceMs: number, nonceCount: number): void {
+    this.setWindow(row, cseq, nonceMs >>> 0, nonceCount);
+  }
+
+  /** Another use of that nonce. */
+  counted(row: number, nonceCount: number): void {
+    const at = row * WINDOW_WORDS + MASK_HIGH;
+    this.windows[at] = Math.max(nonceCount, this.windows[at] ?? 0);
+  }
+
+  cseq(row: number): number {
+    return this.windows[row * WINDOW_WORDS + HIGHEST] ?? 0;
+  }
+
+  nonceMs(row: number): number {
+    return this.windows[row * WINDOW_WORDS + MASK_LOW] ?? 0;
+  }
+
+  nonceCount(row: number): number {
+    return this.windows[row * WINDOW_WORDS + MASK_HIGH] ?? 0;
   }
 
   remove(row: number): void {
@@ -269,10 +302,7 @@ export class SessionRows {
     this.loginS = doubled(this.loginS);
     this.seenS = doubled(this.seenS);
     this.lifetimeS = doubled(this.lifetimeS);
-    this.seqHighest = doubled(this.seqHighest);
-    this.seqMaskLow = doubled(this.seqMaskLow);
-    this.seqMaskHigh = doubled(this.seqMaskHigh);
-    this.requests = doubled(this.requests);
+    this.windows = doubled(this.windows);
   }
 }
 

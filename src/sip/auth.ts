@@ -124,8 +124,8 @@ export function markUsed(
   const low = used.nonceMs >>> 0;
   let isKept = false;
   for (const row of rows) {
-    if (sessions.seqMaskLow[row] !== low) continue;
-    sessions.seqMaskHigh[row] = Math.max(used.count, sessions.seqMaskHigh[row] ?? 0);
+    if (sessions.nonceMs(row) !== low) continue;
+    sessions.counted(row, used.count);
     isKept = true;
   }
   if (!isKept) spent.use(used.uid, used.nonceMs, used.count, nowMs);

@@ -42,8 +42,8 @@ export function createExpressProof(context: SipContext): ExpressProof {
 
   /** As nonceUse() in spent-nonces.ts. */
   const isFresh = (row: number, nowMs: number): boolean => {
-    const keptCount = sessions.seqMaskHigh[row] ?? 0;
-    const sinceMs = (nonceMs - (sessions.seqMaskLow[row] ?? 0)) | 0;
+    const keptCount = sessions.nonceCount(row);
+    const sinceMs = (nonceMs - sessions.nonceMs(row)) | 0;
     if (sinceMs === 0 && keptCount > 0) return count > keptCount;
     if (sinceMs < 0 && keptCount > 0) return false;
     return isBeyond(spent.newest(table.uidOf(row), nowMs), nonceMs, count);
@@ -65,8 +65,8 @@ export function createExpressProof(context: SipContext): ExpressProof {
     },
     use(row, nowMs) {
       // As markUsed() in auth.ts.
-      if (sessions.seqMaskLow[row] !== nonceMs >>> 0) spent.use(table.uidOf(row), nonceMs, count, nowMs);
-      else sessions.seqMaskHigh[row] = Math.max(count, sessions.seqMaskHigh[row] ?? 0);
+      if (sessions.nonceMs(row) !== nonceMs >>> 0) spent.use(table.uidOf(row), nonceMs, count, nowMs);
+      else sessions.counted(row, count);
     },
   };
 }

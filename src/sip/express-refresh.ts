@@ -62,15 +62,15 @@ export function createRefreshLane(
 
   /** Whether the session was registered last by this very request. */
   const isRepeat = (row: number, cseq: number, nonceMs: number): boolean =>
-    cseq === sessions.seqHighest[row] &&
-    nonceMs >>> 0 === sessions.seqMaskLow[row] &&
-    digest.count === sessions.seqMaskHigh[row] &&
+    cseq === sessions.cseq(row) &&
+    nonceMs >>> 0 === sessions.nonceMs(row) &&
+    digest.count === sessions.nonceCount(row) &&
     digest.count > 0;
 
   /** Whether the nonce and its count are of use after what the session keeps (nonceUse in spent-nonces.ts). */
   const isFresh = (row: number, nonceMs: number, nowMs: number): boolean => {
-    const keptCount = sessions.seqMaskHigh[row] ?? 0;
-    const sinceMs = (nonceMs - (sessions.seqMaskLow[row] ?? 0)) | 0;
+    const keptCount = sessions.nonceCount(row);
+    const sinceMs = (nonceMs - sessions.nonceMs(row)) | 0;
     if (sinceMs === 0 && keptCount > 0) return digest.count > keptCount;
     if (sinceMs < 0 && keptCount > 0) return false;
     return isBeyond(spent.newest(table.uidOf(row), nowMs), nonceMs, digest.count);
@@ -81,7 +81,7 @@ export function createRefreshLane(
     const nonceMs = context.nonces.goodSince(head.bytes, digest.at(NONCE), source, nowMs);
     if (nonceMs < 0) return false;
     const isAgain = isRepeat(row, head.cseq, nonceMs);
-    const isNext = !isAgain && head.cseq > (sessions.seqHighest[row] ?? 0) && isFresh(row, nonceMs, nowMs);
+    const isNext = !isAgain && head.cseq > sessions.cseq(row) && isFresh(row, nonceMs, nowMs);
     if (!(isAgain || isNext) || !digest.isGood(sessions, row)) return false;
     const nowS = Math.floor(nowMs / 1000);
     let lifetimeS = remainingS(table, row, nowS);
@@ -89,9 +89,7 @@ export function createRefreshLane(
       lifetimeS = lifetimeOf(head, contact.expires, settings);
       cases.renew(row, lifetimeS);
       if (!sessions.isWan(row, flow.remote)) cases.moved(row, flow.remote);
-      sessions.seqHighest[row] = head.cseq;
-      sessions.seqMaskLow[row] = nonceMs >>> 0;
-      sessions.seqMaskHigh[row] = digest.count;
+      sessions.registered(row, head.cseq, nonceMs, digest.count);
       context.bind(row, flow);
     }
     writer.begin(OK, head, flow.remote.host, flow.remote.port);

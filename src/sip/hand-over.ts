@@ -114,7 +114,7 @@ function handed(context: SipContext, binding: Binding): Handed | null {
     path,
     lines: [
       `Call-ID: ${registration.callId}`,
-      `CSeq: ${Math.max(1, sessions.seqHighest[row] ?? 0)} REGISTER`,
+      `CSeq: ${Math.max(1, sessions.cseq(row))} REGISTER`,
       `Path: ${registration.path === '' ? path : `${path}, ${registration.path}`}`,
       `Contact: ${contactValue(binding, lifetimeS)}`,
       ...(agent === undefined ? [] : [`User-Agent: ${agent}`]),

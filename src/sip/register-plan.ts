@@ -129,7 +129,7 @@ function ordered(context: SipContext, request: SipRequest, bindings: readonly Bi
     (binding) =>
       binding !== undefined &&
       binding.registration.callId === request.callId &&
-      request.cseq.number <= (sessions.seqHighest[binding.row] ?? 0),
+      request.cseq.number <= sessions.cseq(binding.row),
   );
   return isLate ? refusal(500, 'CSeq Out Of Order', [['Retry-After', '1']]) : plan;
 }

@@ -61,9 +61,7 @@ export function note(
   row: number,
 ): void {
   const { sessions } = cases.table;
-  sessions.seqHighest[row] = cseq;
-  sessions.seqMaskLow[row] = nonceMs >>> 0;
-  sessions.seqMaskHigh[row] = count;
+  sessions.registered(row, cseq, nonceMs, count);
   bind(row, flow);
 }
 

@@ -165,8 +165,8 @@ function nonceUseOf(
 }
 
 function isRepeat({ cases }: SipContext, { callId, cseq }: SipRequest, bindings: readonly Binding[]): boolean {
-  const { seqHighest } = cases.table.sessions;
-  return bindings.some(({ row, registration }) => registration.callId === callId && seqHighest[row] === cseq.number);
+  const { sessions } = cases.table;
+  return bindings.some(({ row, registration }) => registration.callId === callId && sessions.cseq(row) === cseq.number);
 }
 
 /** Whether the login decides: of a new device, and of every one while this node sends its clients away. */
@@ -303,6 +303,7 @@ function applyRest(context: SipContext, inbound: Inbound, credentials: Credentia
 
 /** Not (re-)registered by this very request. */
 function isUntouched({ cases }: SipContext, { request }: Inbound): (binding: Binding) => boolean {
-  const { seqHighest } = cases.table.sessions;
-  return ({ row, registration }) => registration.callId !== request.callId || seqHighest[row] !== request.cseq.number;
+  const { sessions } = cases.table;
+  return ({ row, registration }) =>
+    registration.callId !== request.callId || sessions.cseq(row) !== request.cseq.number;
 }

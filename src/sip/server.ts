@@ -111,7 +111,7 @@ export function createSip(deps: SipDeps): SipServer {
       const { sessions } = table;
       if (sessions.text(row).contact === '') return;
       bound.forget(row);
-      context.spent.spendKept(uid, sessions.seqMaskLow[row] ?? 0, clock.now());
+      context.spent.spendKept(uid, sessions.nonceMs(row), clock.now());
     },
     deliver: createDelivery(context),
     turn: createHandOver(context),

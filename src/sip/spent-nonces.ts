@@ -70,8 +70,7 @@ export type NonceUse = 'fresh' | 'repeat' | 'spent';
 
 /**
  * What this nonce-count is to the user. A session keeps the time of its nonce (mod 2^32 ms, which stands for the nonce
- * itself: of two that one user got in the same millisecond the second counts as spent) in seqMaskLow and the count in
- * seqMaskHigh.
+ * itself: of two that one user got in the same millisecond the second counts as spent) and the count.
  */
 export function nonceUse(
   { sessions }: OnlineTable,
@@ -83,8 +82,8 @@ export function nonceUse(
   const isNewest = issuedMs === newest?.issuedMs;
   let isOlder = newest !== undefined && issuedMs < newest.issuedMs;
   for (const row of rows) {
-    const kept = sessions.seqMaskLow[row] ?? 0;
-    const keptCount = sessions.seqMaskHigh[row] ?? 0;
+    const kept = sessions.nonceMs(row);
+    const keptCount = sessions.nonceCount(row);
     const sinceMs = (issuedMs - kept) | 0;
     if (sinceMs === 0 && keptCount > 0) return useOfCount(count, keptCount);
     if (sinceMs < 0 && keptCount > 0) isOlder = true;

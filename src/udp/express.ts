@@ -6,7 +6,7 @@
  */
 import type { Address } from '../base/model.ts';
 import type { DatagramSocket } from '../base/ports.ts';
-import { acceptSeq } from '../heartbeat/replay-window.ts';
+import { acceptSeq, takenOf } from '../heartbeat/replay-window.ts';
 import { KEY_BYTES, SESSION_OPEN } from '../heartbeat/session-rows.ts';
 import { lookFrom, Sight } from '../locator/sight.ts';
 import { macDifference, PAD_BYTES } from '../login/proof.ts';
@@ -55,16 +55,13 @@ export function createExpress({ cases, counters, memory }: UdpContext): Express 
       return false;
     const reply = replyTo(bytes, row);
     if (reply === null) return false;
-    const { seqHighest, seqMaskLow, seqMaskHigh } = sessions;
     // A repeated request has the number of the one that it repeats, so one with a fresh number is none.
-    if (acceptSeq(seqHighest, seqMaskLow, seqMaskHigh, row, head.seq) !== 'fresh') return false;
-    const number = (sessions.requests[row] ?? 0) + 1;
-    sessions.requests[row] = number;
+    if (acceptSeq(sessions.windows, row, head.seq) !== 'fresh') return false;
     if (head.isLocate) counters.locatesUser++;
     else counters.heartbeats++;
     cases.heard(row);
     socket.send(reply, from);
-    memory.remember(mac, row, number, Math.floor(clock.now() / 1000), reply);
+    memory.remember(mac, row, takenOf(sessions.windows, row), Math.floor(clock.now() / 1000), reply);
     return true;
   };
 }

@@ -5,7 +5,7 @@ import { VserverError } from '../base/errors.ts';
 import type { Address } from '../base/model.ts';
 import type { DatagramSocket } from '../base/ports.ts';
 import type { DeviceUpdate } from '../heartbeat/online.ts';
-import { acceptSeq } from '../heartbeat/replay-window.ts';
+import { acceptSeq, takenOf } from '../heartbeat/replay-window.ts';
 import type { SessionRows } from '../heartbeat/session-rows.ts';
 import { KEY_BYTES, SESSION_OPEN } from '../heartbeat/session-rows.ts';
 import { equalSecrets, isMacAt, macOf } from '../login/proof.ts';
@@ -68,7 +68,7 @@ export function onSigned(
   readHex32(bytes, request.macAt, macWords);
   asked.isVerified = sessions.isWan(row, from);
   const nowS = Math.floor(context.cases.clock.now() / 1000);
-  const repeated = context.memory.find(asked.mac, row, sessions.requests[row] ?? 0, nowS);
+  const repeated = context.memory.find(asked.mac, row, takenOf(sessions.windows, row), nowS);
   if (repeated !== null) context.counters.repeats++;
   if (repeated instanceof Buffer) {
     if (asked.isVerified) socket.send(repeated, from);
@@ -77,9 +77,8 @@ export function onSigned(
     context.refuseUnknown(asked, false);
   } else if (repeated !== null) {
     carryOut(context, request, bytes, row, asked, nowS);
-  } else if (acceptSeq(sessions.seqHighest, sessions.seqMaskLow, sessions.seqMaskHigh, row, request.seq) === 'fresh') {
-    asked.number = (sessions.requests[row] ?? 0) + 1;
-    sessions.requests[row] = asked.number;
+  } else if (acceptSeq(sessions.windows, row, request.seq) === 'fresh') {
+    asked.number = takenOf(sessions.windows, row);
     carryOut(context, request, bytes, row, asked, nowS);
   } else context.counters.datagramsDropped++;
 }

@@ -219,7 +219,7 @@ describe('a restart of the node', () => {
     await before.time.advance(50_000);
     const row = await loggedIn(before, 'a', { instance: 'i', device: 'cpu=1', local: { host: '10.0.0.1', port: 1 } });
     await loggedIn(before, 'b');
-    before.table.sessions.seqHighest[row] = 7;
+    before.table.sessions.setWindow(row, 7, 1, 0);
     const device = before.table.device(row);
     const cookie = before.table.sessions.cookie(row);
     const key = Buffer.from(before.table.sessions.key(row));
@@ -236,7 +236,7 @@ describe('a restart of the node', () => {
     const again = after.table.findOpen(cookie);
     expect({ ...after.table.device(again), row }).toEqual(device);
     expect(Buffer.from(after.table.sessions.key(again))).toEqual(key);
-    expect(after.table.sessions.seqHighest[again]).toBe(7);
+    expect(after.table.sessions.window(again)).toEqual([7, 1, 0]);
     expect(() => statSync(file)).toThrow();
     // Nobody else will write the logout of the one who fell silent meanwhile.
     expect(after.table.count).toBe(1);
