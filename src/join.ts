@@ -86,6 +86,8 @@ async function requireSameKey(config: Config, { bus, servers }: Core, log: Log, 
     log.warn({ server: other }, `a server of the directory is not heard on NATS: ${why}`);
     return;
   }
+  // It may have come back to NATS between the two questions.
+  if ((await bus.ask(other, 'join', {}, ANSWER_MS)) !== 'nobody') return;
   const text = `the server ${other} (${formatAddress(record.udp)}) runs on this directory with another cluster key`;
   if (config.clusterKeyChange) {
     log.warn({ server: other }, `${text}: until it is started with this one, the two are strangers`);

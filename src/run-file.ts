@@ -1,5 +1,5 @@
 /** node.json: how the command line finds the node that runs on a data folder, whatever settings it was started with. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Address } from './base/model.ts';
 
@@ -26,9 +26,14 @@ export function runFilePath(data: string): string {
   return join(data, 'node.json');
 }
 
-/** null where there is none, or one that no node has written. */
+/**
+ * null where there is none, or one that no node has written; that of another user too, since the admin token goes where it
+ * says. Root believes all.
+ */
 export function readRunFile(data: string): RunFile | null {
   try {
+    const me = process.getuid?.() ?? 0;
+    if (me !== 0 && statSync(runFilePath(data)).uid !== me) return null;
     const run = JSON.parse(readFileSync(runFilePath(data), 'utf8')) as Partial<RunFile> | null;
     const isWhole = typeof run?.pid === 'number' && run.http !== undefined && run.local !== undefined;
     return isWhole ? (run as RunFile) : null;

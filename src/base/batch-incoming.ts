@@ -65,7 +65,9 @@ export class Incoming {
   /** Delivers what waits in the system's buffer as long as there is time, and keeps the rest. */
   #drain(): void {
     const { arena, receive, flush } = this.#options;
-    for (let count = BATCH; this.#isOpen && count === BATCH && this.#backlog.hasRoom(BATCH);) {
+    // Where there is no more room in memory, what waits stays in the buffer of the system.
+    let hasRoom = true;
+    for (let count = BATCH; this.#isOpen && count === BATCH && hasRoom && this.#backlog.hasRoom(BATCH);) {
       for (let slot = 0; slot < BATCH; slot++) arena.setNameLength(slot, NAME_BYTES_MAX);
       count = receive(arena.headers(0));
       const hasTime = this.#batchesLeft > 0 && this.#backlog.count === 0;
@@ -73,7 +75,7 @@ export class Incoming {
       for (let slot = 0; slot < count; slot++) {
         const bytes = arena.received(slot);
         if (hasTime) this.#deliver(bytes, arena.names, slot);
-        else this.#backlog.add(bytes, 0, bytes.length, arena.names, slot);
+        else hasRoom = this.#backlog.add(bytes, 0, bytes.length, arena.names, slot) && hasRoom;
       }
       this.source = null;
       flush();

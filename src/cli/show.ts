@@ -52,8 +52,8 @@ function describeSettings({ config, given, problems }: ReadSettings): ShownSetti
     const found = given.get(setting.path);
     const problem = problems.find(({ path }) => path === setting.path)?.text;
     const value = (config as Readonly<Record<string, unknown>>)[key];
-    const isSecret = setting.secret === true && !String(value).startsWith('sqlite:');
     const shown = problem === undefined || found === undefined ? show(value) : found.text;
+    const isSecret = setting.secret === true && !shown.startsWith('sqlite:');
     return {
       key: setting.path,
       env: setting.env,

@@ -47,6 +47,8 @@ export interface LdapPool {
 
 interface Slot {
   readonly ready: Promise<LdapConnection>;
+  /** As soon as it is there. */
+  connection: LdapConnection | undefined;
   inFlight: number;
 }
 
@@ -63,6 +65,11 @@ export function ldapPool(options: PoolOptions): LdapPool {
       (connection) => connection.close(),
       () => undefined,
     );
+  };
+
+  /** One that is late: what others asked on it is answered by the time that it is closed, or is late too. */
+  const retire = (slot: Slot): void => {
+    if (slots.delete(slot)) timers.after(deadlineMs, () => discard(slot));
   };
 
   const pick = picking(slots, options);
@@ -85,8 +92,8 @@ export function ldapPool(options: PoolOptions): LdapPool {
       throw new VserverError('OVERLOADED', undefined, { retryAfter: 1 });
     waiting++;
     try {
-      const slot = await freshSlot(pick, discard);
-      return await withDeadline(run(slot, operation), deadlineMs, timers, () => discard(slot));
+      const slot = pick();
+      return await withDeadline(run(slot, operation), deadlineMs, timers, () => retire(slot));
     } catch (error) {
       throw error instanceof ResultCodeError || error instanceof VserverError ? error : unavailable(error);
     } finally {
@@ -157,32 +164,34 @@ function turns(): <T>(work: () => Promise<T>) => Promise<T> {
 function picking(slots: Set<Slot>, options: PoolOptions): () => Slot {
   const leastBusy = (): Slot => {
     let best: Slot | undefined;
-    for (const slot of slots) if (best === undefined || slot.inFlight < best.inFlight) best = slot;
+    for (const slot of slots) {
+      // The server closed it while it was idle.
+      if (isGone(slot)) slots.delete(slot);
+      else if (best === undefined || slot.inFlight < best.inFlight) best = slot;
+    }
     if (best !== undefined && (best.inFlight === 0 || slots.size >= options.connectionsMax)) return best;
-    const slot: Slot = { ready: dial(options, options.bindDn, options.password), inFlight: 0 };
+    const ready = dial(options, options.bindDn, options.password);
+    const slot: Slot = { ready, connection: undefined, inFlight: 0 };
     slots.add(slot);
+    ready.then(
+      (connection) => (slot.connection = connection),
+      () => slots.delete(slot),
+    );
     return slot;
   };
   let ofThisTurn: Slot | undefined;
   return () => {
     const current = ofThisTurn;
-    if (current !== undefined && slots.has(current) && current.inFlight < IN_FLIGHT_MAX_PER_CONNECTION) return current;
+    const isUsable = current !== undefined && slots.has(current) && !isGone(current);
+    if (isUsable && current.inFlight < IN_FLIGHT_MAX_PER_CONNECTION) return current;
     if (current === undefined) process.nextTick(() => (ofThisTurn = undefined));
     ofThisTurn = leastBusy();
     return ofThisTurn;
   };
 }
 
-/** A slot whose connection still stands: one that the server closed while it was idle is replaced. */
-async function freshSlot(pick: () => Slot, discard: (slot: Slot) => void): Promise<Slot> {
-  const slot = pick();
-  if (slot.inFlight > 0) return slot;
-  slot.inFlight++;
-  const connection = await slot.ready.catch(() => null).finally(() => slot.inFlight--);
-  if (connection?.isOpen === true) return slot;
-  discard(slot);
-  if (connection === null) await slot.ready;
-  return pick();
+function isGone({ connection }: Slot): boolean {
+  return connection?.isOpen === false;
 }
 
 /** Connects, secures and binds, all of it within the deadline. */
@@ -194,6 +203,9 @@ async function dial(options: PoolOptions, bindDn: string, password: string): Pro
   const port = url.port === '' ? (isTls ? 636 : 389) : Number(url.port);
   const secured = { servername: isIP(host) === 0 ? host : '', host, ...tls };
   let socket: Socket = isTls ? tlsConnect({ port, ...secured }) : netConnect(port, host);
+  // What one turn asks is one write: to wait for the answer to the write before would only delay it.
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, 30_000);
   const open = async (): Promise<LdapConnection> => {
     await once(socket, isTls ? 'secureConnect' : 'connect');
     if (startTls) {

@@ -70,6 +70,8 @@ export function createIntake(underWayMax = UNDER_WAY_MAX, waitingMax = WAITING_M
   let waited = 0;
   const lineMax = (): number => Math.min(waitingMax, WAITING_S_MAX * rate);
   const turn = (nowMs: number): void => {
+    // The clock was set back.
+    if (nowMs < sinceMs) sinceMs = refusedMs = lastMs = -Infinity;
     const spanMs = nowMs - sinceMs;
     if (spanMs < SECOND_MS) return;
     const pace = (taken * SECOND_MS) / spanMs;

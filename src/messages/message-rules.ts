@@ -23,7 +23,7 @@ export const MESSAGE_BODY_BYTES_MAX = 64 * 1024;
 const CONTENT_TYPE_CHARACTERS_MAX = 255;
 /** Also the name of a file or a part of an address elsewhere: nothing that needs to be escaped. */
 const MESSAGE_ID = /^[A-Za-z0-9._~@+=-]{1,64}$/;
-const MEDIA_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:\s*;[\x20-\x7e]*)?$/;
+const MEDIA_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:[\t ]*;[\x20-\x7e]*)?$/;
 const CONTROL = /[^\P{Cc}\t\r\n]/u;
 
 export function isMessageId(text: string): boolean {

@@ -14,7 +14,7 @@ import type { Message, MessageStore, StoredMessage } from '../directory/message-
 import type { OnlineTable } from '../heartbeat/online.ts';
 import type { UserFinder } from '../locator/find-user.ts';
 import type { DeliverTo, DeviceAnswer } from './delivery.ts';
-import { deliverToAll } from './delivery.ts';
+import { contained, deliverToAll } from './delivery.ts';
 import type { Sender } from './direct-way.ts';
 import { createDirectWay } from './direct-way.ts';
 import type { Feed } from './feed.ts';
@@ -98,10 +98,13 @@ export function createMessages(deps: MessagesDeps): Messages {
     const userRow = table.users.find(to);
     if (userRow >= 0) judged(draft, to, verdictHere(table, userRow, draft), sender);
     else {
-      finder.find(to).then((entry) => {
-        if (entry === null) sender.sent('unknown-user');
-        else judged(draft, entry.user.uid, mayReach(recipientOf(entry), from, mayCallOut), sender);
-      }, sender.failed);
+      finder
+        .find(to)
+        .then((entry) => {
+          if (entry === null) sender.sent('unknown-user');
+          else judged(draft, entry.user.uid, mayReach(recipientOf(entry), from, mayCallOut), sender);
+        })
+        .catch(sender.failed);
     }
   };
   const admit = (draft: Draft): void => {
@@ -118,17 +121,15 @@ export function createMessages(deps: MessagesDeps): Messages {
       return;
     }
     underWay++;
-    judge(draft, {
-      sent(outcome) {
-        underWay--;
-        counters[COUNTED[outcome]]++;
-        sender.sent(outcome);
-      },
-      failed(error) {
-        underWay--;
-        sender.failed(error);
-      },
+    const told = toldOnce(sender, (outcome) => {
+      underWay--;
+      if (outcome !== null) counters[COUNTED[outcome]]++;
     });
+    try {
+      judge(draft, told);
+    } catch (error) {
+      told.failed(error);
+    }
   };
 
   return {
@@ -166,6 +167,25 @@ const COUNTED = {
   unreachable: 'messagesRefused',
 } as const satisfies Record<Sent, keyof Counters>;
 
+/** Tells the sender one thing only, however often he would be told; before that `onEnd` hears it (null: it failed). */
+function toldOnce(sender: Sender, onEnd: (outcome: Sent | null) => void): Sender {
+  let isTold = false;
+  const first = (outcome: Sent | null): boolean => {
+    if (isTold) return false;
+    isTold = true;
+    onEnd(outcome);
+    return true;
+  };
+  return {
+    sent(outcome) {
+      if (first(outcome)) sender.sent(outcome);
+    },
+    failed(error) {
+      if (first(null)) sender.failed(error);
+    },
+  };
+}
+
 interface Passage {
   readonly boxes: Mailboxes | null;
   readonly feed: Feed | null;
@@ -176,6 +196,7 @@ interface Passage {
 function createPassage(deps: MessagesDeps, store: MessageStore | null): Passage {
   const { table, clock, log } = deps;
   const timers = sharedTimers(deps.timers);
+  const deliverTo = contained(deps.deliverTo, log);
   /** What may stand in the store nevertheless. */
   const deliveredLately = createRecentMap<true>(REMEMBERED_MAX);
 
@@ -184,7 +205,7 @@ function createPassage(deps: MessagesDeps, store: MessageStore | null): Passage 
   };
   const deliver = (message: Message): Promise<DeviceAnswer> =>
     new Promise((resolve) => {
-      deliverToAll(table, deps.deliverTo, message, (answer) => {
+      deliverToAll(table, deliverTo, message, (answer) => {
         if (answer === 'taken') onTaken(message);
         resolve(answer);
       });
@@ -216,7 +237,7 @@ function createPassage(deps: MessagesDeps, store: MessageStore | null): Passage 
     return typeof kept === 'string' ? kept : 'stored';
   };
 
-  const toDevices = createDirectWay({ table, timers, boxes, keep, takeOut, deliverTo: deps.deliverTo, onTaken });
+  const toDevices = createDirectWay({ table, timers, boxes, keep, takeOut, deliverTo, onTaken });
   const pass = (message: Message, sender: Sender): void => {
     const userRow = table.users.find(message.to);
     const isHidden = userRow >= 0 && message.from !== message.to && table.isHidden(userRow);

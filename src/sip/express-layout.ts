@@ -6,6 +6,8 @@
 /** Of each header by its number 32 bits each: where its value begins (0: there is none), and where it ends. */
 export const VALUES = 0;
 export const HEADERS_MAX = 128;
+/** Header lines of a message, as in head.ts: the general path refuses more, so they must get there. */
+export const LINES_MAX = 256;
 
 /** 32 bits each, numbered from here. */
 export const PLACES = 1_024;

@@ -199,12 +199,21 @@ export async function registerNew(context: SipContext, inbound: Inbound, key: st
   try {
     await registerWhereHeIs(context, inbound, attempt);
   } catch (error) {
-    answerFailure(context, inbound, error);
+    failed(context, inbound, error);
   } finally {
     waiting.delete(key);
     // It has closed meanwhile: nobody would tell of that again.
     const { flow } = inbound;
     if (flow.isReliable && context.flows.findConnection(flow.id) === undefined) context.unbind(flow);
+  }
+}
+
+/** Nobody is there to whom an error in the answer could go. */
+function failed(context: SipContext, inbound: Inbound, error: unknown): void {
+  try {
+    answerFailure(context, inbound, error);
+  } catch (another) {
+    context.log.error({ err: another }, 'a REGISTER could not be answered');
   }
 }
 

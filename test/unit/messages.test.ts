@@ -14,7 +14,7 @@ const BOB = '10043939';
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** What the devices do, and what they got: `device body`. */
-let answers: Map<string, DeviceAnswer | Promise<DeviceAnswer>>;
+let answers: Map<string, DeviceAnswer | 'throws' | Promise<DeviceAnswer>>;
 let got: string[];
 let f: Flows;
 let lastId: number;
@@ -24,6 +24,7 @@ function setUp(more: Parameters<typeof flows>[0] = {}): void {
     const { instance } = f.table.sessions.text(row);
     got.push(`${instance} ${body}`);
     const answer = answers.get(instance) ?? 'taken';
+    if (answer === 'throws') throw new Error('a bug of an edge');
     if (typeof answer === 'string') onAnswer(answer);
     else void answer.then(onAnswer);
   };
@@ -68,6 +69,19 @@ describe('to somebody who is online here', () => {
     await settled();
     f.directory.down = true;
     expect(await send('hello')).toBe('delivered');
+  });
+
+  it('is stored where a device can not be reached at all, and the next one is brought again', async () => {
+    await online();
+    await settled();
+    answers.set('desk', 'throws');
+    expect(await send('first')).toBe('stored');
+    expect(await send('second')).toBe('stored');
+    answers.set('desk', 'taken');
+    f.messages.arrived(BOB);
+    await settled();
+    expect(await waiting()).toEqual([]);
+    expect(await send('third')).toBe('delivered');
   });
 
   it('is stored where no device has taken it within 3 s, and taken out again where one does so later', async () => {
@@ -314,6 +328,7 @@ describe('what a message may be', () => {
     ['with a control character', { body: 'a\0b' }, 'BAD_REQUEST'],
     ['of no media type', { contentType: 'text' }, 'BAD_REQUEST'],
     ['of a media type with a line end', { contentType: 'text/plain; a="\r\n"' }, 'BAD_REQUEST'],
+    ['of a media type with a line end before its parameters', { contentType: 'text/plain\r\n;x' }, 'BAD_REQUEST'],
     ['with an empty id', { id: '' }, 'BAD_REQUEST'],
     ['with an id of 65 characters', { id: 'x'.repeat(65) }, 'BAD_REQUEST'],
     ['with a space in its id', { id: 'a b' }, 'BAD_REQUEST'],

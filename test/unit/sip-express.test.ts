@@ -5,6 +5,8 @@
 import { hash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { LINES_MAX } from '../../src/sip/express-layout.ts';
+import { HEADERS_MAX } from '../../src/sip/head.ts';
 import { createExpress } from '../../src/sip/express.ts';
 import { transactionOf } from '../../src/sip/context.ts';
 import type { Flow } from '../../src/sip/flow.ts';
@@ -363,7 +365,12 @@ describe('the express lane', () => {
     ['a lifetime that is too short', { contact: ['<sip:USER@10.0.0.7:5060>;expires=5'] }],
     ['a folded line', { extra: ['Subject: a\r\n b'] }],
     ['another domain', { uri: 'sip:elsewhere' }],
+    ['more header lines than a message may have', { extra: Array<string>(HEADERS_MAX).fill('a:') }],
   ];
+  it('takes as many header lines as the general path', () => {
+    expect(LINES_MAX).toBe(HEADERS_MAX);
+  });
+
   it.each(left)('leaves %s to the registrar', async (_name, change) => {
     const { one, express, known } = await registered();
     const before = state(one);

@@ -9,6 +9,7 @@ import {
   FOLDS,
   FOLLOWED,
   HEADERS_MAX,
+  LINES_MAX,
   IN_CALL_ID,
   MESSAGE_BYTES_MAX,
   NUMBER,
@@ -38,7 +39,9 @@ export function isWhole(bodyAt: i32, end: i32): bool {
 export function readLines(at: i32, end: i32): i32 {
   for (let i = 0; i < HEADERS_MAX * 8; i += 8) store<u64>(VALUES + i, 0);
   let i = at;
+  let lines = 0;
   while (i < end && load<u8>(i) !== CR) {
+    if (++lines > LINES_MAX) return -1;
     const nameAt = i;
     const nameEnd = find(COLON, i, end);
     const number = headerNumber(nameAt, nameEnd);
