@@ -274,10 +274,15 @@ describe('without a node', () => {
 
   test('settings show all, also where one is wrong, which is marked and is exit code 1', async () => {
     const secret = 'too short';
-    const env = { VSERVER_EXPIRES: '5', VSERVER_IO: 'fast', VSERVER_NOMAE: 'x', VSERVER_ADMIN_TOKEN: secret };
+    const directory = 'mysql://vserver:geheim123@db/vserver\n';
+    const env = {
+      ...{ VSERVER_EXPIRES: '5', VSERVER_IO: 'fast', VSERVER_NOMAE: 'x' },
+      ...{ VSERVER_ADMIN_TOKEN: secret, VSERVER_DIRECTORY: directory },
+    };
     const shown = await place.run(['settings', '--json'], { env });
     expect(shown.code).toBe(1);
     expect(shown.stdout).not.toContain(secret);
+    expect(shown.stdout + shown.stderr).not.toContain('geheim123');
     const { settings, problems } = answerOf(shown) as { settings: Record<string, string>[]; problems: string[] };
     expect(settings.length).toBeGreaterThan(40);
     const row = (name: string) => settings.find(({ env: variable }) => variable === name);

@@ -177,6 +177,23 @@ describe('the express lane of MESSAGE', () => {
     expect(one.got[0]).toMatch(/\r\n\r\nhello$/);
   });
 
+  it('keeps its answers in memory of their own, since they last longer than those that nobody keeps', async () => {
+    const one = await node();
+    const known = await register(one);
+    const memory: ArrayBufferLike[] = [];
+    const flow = { ...one.flow, send: (bytes: Uint8Array) => void memory.push(bytes.buffer) };
+    const express = createExpress(one.sip.context);
+    const refused = Buffer.from(
+      bytesOf({ ...ORDINARY, digestUri: null }, known)
+        .toString()
+        .replaceAll('MESSAGE', 'REGISTER'),
+    );
+    expect(express(bytesOf(ORDINARY, known), flow)).toBe(true);
+    expect(express(refused, flow)).toBe(true);
+    expect(memory).toHaveLength(2);
+    expect(memory[0]).not.toBe(memory[1]);
+  });
+
   it('passes on and answers every one as the handler would, and leaves the same behind', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(message, { minLength: 1, maxLength: 10 }), async (messages) => {
