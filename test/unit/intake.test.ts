@@ -116,6 +116,15 @@ describe('the intake of logins', () => {
     expect(countOf(appointments(intake, 5_000, nowMs + 5_000), 1)).toBeGreaterThan(4_500);
   });
 
+  it('forgets it also where the clock was set back', async () => {
+    const intake = createIntake(1);
+    const slow = (await busySeconds(intake, 200, 40)) + 1_000;
+    const spread = appointments(intake, 1_000, slow).at(-1) ?? 0;
+    const hourBack = slow - 3_600_000;
+    expect(appointments(intake, 1, hourBack)).toHaveLength(1);
+    expect(appointments(intake, 1_000, hourBack + 600_000).at(-1)).toBeLessThan(spread);
+  });
+
   it('forgets after a calm time how slow the directory was', async () => {
     const intake = createIntake();
     const nowMs = (await busySeconds(intake, 100, 10)) + 20_000;
