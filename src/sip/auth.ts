@@ -18,6 +18,8 @@ import { parseUri, sameSipUri } from './uri.ts';
 export interface Credentials {
   readonly uid: string;
   readonly algorithm: DigestAlgorithm;
+  readonly nonce: string;
+  /** When it was given out. */
   readonly nonceMs: number;
   readonly count: number;
   readonly isGood: (ha1: string) => boolean;
@@ -48,6 +50,7 @@ export function readCredentials(
   return {
     uid: digest.username,
     algorithm: digest.algorithm,
+    nonce: digest.nonce,
     nonceMs,
     // Without qop there is nothing to count: the nonce is good for this one request.
     count: isVouched ? 0 : digest.qop === null ? 1 : Number.parseInt(digest.nc, 16),

@@ -60,7 +60,8 @@ export function createLoginLane(context: SipContext, writer: ExpressWriter, agai
     const nonceMs = nonces.goodSince(bytes, digest.at(NONCE), source, nowMs);
     if (nonceMs < 0) return false;
     const uid = bytes.toString('latin1', to.userAt, to.userEnd);
-    const key = loginKey(nonceMs, digest.count, uid);
+    const nonce = bytes.toString('latin1', digest.at(NONCE), digest.end(NONCE));
+    const key = loginKey(nonce, digest.count, uid);
     if (waiting.has(key)) return true;
     if (!isBeyond(spent.newest(uid, nowMs), nonceMs, digest.count) || relays.find(uid, nowMs) !== undefined)
       return false;
@@ -76,6 +77,7 @@ export function createLoginLane(context: SipContext, writer: ExpressWriter, agai
     const credentials: Credentials = {
       uid,
       algorithm: digest.isMd5 ? 'MD5' : 'SHA-256',
+      nonce,
       nonceMs,
       count: digest.count,
       isGood: digest.later(),

@@ -72,7 +72,7 @@ function onSentOn(context: SipContext, inbound: Inbound): void {
 
 /** The other node has checked them when the phone registered there. */
 function handedOver({ request }: Inbound, { algorithm }: Extract<Vouched, { kind: 'handed-over' }>): Credentials {
-  return { uid: userOf(request.to.uri) ?? '', algorithm, nonceMs: 0, count: 0, isGood: () => true };
+  return { uid: userOf(request.to.uri) ?? '', algorithm, nonce: '', nonceMs: 0, count: 0, isGood: () => true };
 }
 
 /** Ends what was registered over a connection of the other node. */
@@ -130,12 +130,13 @@ function register(context: SipContext, inbound: Inbound, credentials: Credential
 }
 
 /** Of a registration under way: the same nonce-count can't be used twice meanwhile. */
-function attemptKey({ request, vouched }: Inbound, { nonceMs, count, uid }: Credentials): string {
-  return vouched === undefined ? loginKey(nonceMs, count, uid) : transactionOf(request);
+function attemptKey({ request, vouched }: Inbound, { nonce, count, uid }: Credentials): string {
+  return vouched === undefined ? loginKey(nonce, count, uid) : transactionOf(request);
 }
 
-export function loginKey(nonceMs: number, count: number, uid: string): string {
-  return `REGISTER ${nonceMs} ${count} ${uid}`;
+/** The nonce itself, not only its time: a stranger can get one of the same millisecond, and name another's uid. */
+export function loginKey(nonce: string, count: number, uid: string): string {
+  return `REGISTER ${nonce} ${count} ${uid}`;
 }
 
 /** Before the directory is asked: as many as it can answer at once are being registered. */

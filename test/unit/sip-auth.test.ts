@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { settle } from '../support/clock.ts';
-import type { SipNodeOptions } from '../support/sip-node.ts';
+import type { Phone, SipNodeOptions } from '../support/sip-node.ts';
 import { phone, sipNode } from '../support/sip-node.ts';
 
 async function started(options: SipNodeOptions = {}) {
@@ -101,6 +101,23 @@ describe('credentials', () => {
     expect(one.status).toBe(403);
     expect(logged).toMatchObject([{ uid, edge: 'sip', message: 'login failed' }]);
     expect(JSON.stringify(logged)).not.toContain(password);
+  });
+
+  it.each([
+    ['in the ordinary way', ''],
+    ['by a request out of the ordinary', ';reg-id=1'],
+  ])('%s are looked at, whatever a stranger with a nonce of the same millisecond is trying', async (_, more) => {
+    const { alice, network, directory, time } = await started();
+    const stranger = await phone(network, 'alice', { host: '10.0.0.66', port: 666 });
+    const headersOf = (one: Phone) => ({ Supported: 'outbound', Contact: one.contact(more) });
+    directory.held = true;
+    stranger.register({ headers: headersOf(stranger) }, { password: 'guessed' });
+    alice.register({ headers: headersOf(alice) });
+    await settle();
+    directory.held = false;
+    directory.release();
+    await time.advance(200);
+    expect([alice.status, stranger.status]).toEqual([200, 403]);
   });
 
   it('that are wrong for a registered device are refused too, and it stays', async () => {
