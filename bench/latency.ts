@@ -5,17 +5,25 @@ import { alternate, format, median } from './report.ts';
 import type { Row } from './report.ts';
 import type { Run } from './subject.ts';
 
-/** A run without a rate is as fast as the server takes it. */
-type Once = (paced: { readonly rate?: number }) => Promise<Loaded>;
+/** So many requests a second, and so many of them; without it a run is as fast as the server takes it. */
+export interface Pace {
+  readonly rate: number;
+  readonly count: number;
+}
+type Once = (pace?: Pace) => Promise<Loaded>;
+
+/** A shorter run says more of the moment than of the server: one pause of 30 ms would be a hundredth of 3 s. */
+const SECONDS = 6;
 
 /** The reference gets the same rate as ours, which is half of our peak. */
 export async function latencyRow(run: Run, work: string, reference: string, ours: Once, theirs: Once): Promise<Row> {
-  const warm = await ours({});
-  const rate = Math.round((await ours({})).perSecond / 2);
+  const warm = await ours();
+  const rate = Math.round((await ours()).perSecond / 2);
+  const pace = { rate, count: rate * SECONDS };
   const measured = await alternate(
     run.reps,
-    () => ours({ rate }),
-    () => theirs({ rate }),
+    () => ours(pace),
+    () => theirs(pace),
   );
   const of = (loads: readonly Loaded[], point: keyof Latency): number[] =>
     loads.map(({ latencyUs }) => latencyUs?.[point] ?? Number.NaN);
@@ -28,8 +36,12 @@ export async function latencyRow(run: Run, work: string, reference: string, ours
     reference: { name: reference, values: of(measured.reference, 'p99') },
     goal: { valueMax: 1_000 },
     notes: [
-      `${format(rate)} a second, half of the peak (${format(warm.perSecond)} when cold)`,
+      `${format(rate)} a second for ${SECONDS} s, half of the peak (${format(warm.perSecond)} when cold)`,
       `ours ${others(measured.ours)}; ${reference} ${others(measured.reference)}`,
     ],
   };
+}
+
+export function rateOf(pace: Pace | undefined): { readonly rate?: number } {
+  return pace === undefined ? {} : { rate: pace.rate };
 }

@@ -4,7 +4,8 @@ import { startChild } from '../child.ts';
 import { inFlight, isSignedReply, openClient, signed } from '../client.ts';
 import type { Session } from '../client.ts';
 import { openGenerator } from '../generator.ts';
-import { latencyRow } from '../latency.ts';
+import { latencyRow, rateOf } from '../latency.ts';
+import type { Pace } from '../latency.ts';
 import { load, lostNote } from '../load.ts';
 import type { Loaded } from '../load.ts';
 import type { Run, Subject } from '../subject.ts';
@@ -66,18 +67,20 @@ async function measure(run: Run, traffic: Traffic, what: 'throughput' | 'latency
     const count = run.quick ? 20_000 : 200_000;
 
     let prepared: readonly Buffer[] = [];
-    const ours = (paced: { rate?: number }): Promise<Loaded> => {
-      prepared = prepare(traffic, sessions, count);
-      const what = { datagrams: prepared, port: udp, sourcePort, prefix: traffic.replyVerb, ...paced };
+    const ours = (pace?: Pace): Promise<Loaded> => {
+      prepared = prepare(traffic, sessions, pace?.count ?? count);
+      const what = { datagrams: prepared, port: udp, sourcePort, prefix: traffic.replyVerb, ...rateOf(pace) };
       return load(node, generator, what, (one) => sampleIsGood(one, traffic.replyVerb, sessions));
     };
-    const theirs = (paced: { rate?: number }): Promise<Loaded> =>
-      load(echo, generator, { datagrams: prepared, port: echoPort, sourcePort, prefix: traffic.verb, ...paced });
+    const theirs = (pace?: Pace): Promise<Loaded> => {
+      const what = { datagrams: prepared, port: echoPort, sourcePort, prefix: traffic.verb, ...rateOf(pace) };
+      return load(echo, generator, what);
+    };
     if (what === 'latency') return [await latencyRow(run, 'heartbeat', 'dgram echo', ours, theirs)];
     const measured = await alternate(
       run.reps,
-      () => ours({}),
-      () => theirs({}),
+      () => ours(),
+      () => theirs(),
     );
     const perSecond = (loads: readonly Loaded[]): string => format(median(loads.map((one) => one.perSecond)));
     return [

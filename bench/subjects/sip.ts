@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { startChild } from '../child.ts';
 import { openGenerator } from '../generator.ts';
 import type { Generator, Load } from '../generator.ts';
-import { latencyRow } from '../latency.ts';
+import { latencyRow, rateOf } from '../latency.ts';
 import { startKamailio } from '../kamailio.ts';
 import { load, lostNote } from '../load.ts';
 import type { Loaded } from '../load.ts';
@@ -63,8 +63,8 @@ export const sip: readonly Subject[] = [
           run,
           'REGISTER',
           'Kamailio',
-          (paced) => refresh(ours, count, paced),
-          (paced) => refresh(theirs, count, paced),
+          (pace) => refresh(ours, pace?.count ?? count, rateOf(pace)),
+          (pace) => refresh(theirs, pace?.count ?? count, rateOf(pace)),
         ),
       ),
   },
