@@ -32,33 +32,43 @@ interface Sides {
   readonly count: number;
 }
 
+/** How many phones are registered, and what the names of such rows begin with. */
+const SIZES = [
+  { users: 20_000, prefix: 'sip' },
+  { users: 200_000, prefix: 'sip200k' },
+] as const;
+
 export const sip: readonly Subject[] = [
-  {
-    name: 'sip-register',
-    measure: (run) =>
-      measure(run, { subject: 'REGISTER, Digest, nonce reused, one core', ratioMin: 1.1, run: refresh }),
-  },
-  {
-    name: 'sip-challenge',
-    measure: (run) => measure(run, { subject: '401 + REGISTER, one core', ratioMin: 1.2, run: challengeAndRegister }),
-  },
-  {
-    name: 'sip-options',
-    measure: (run) => measure(run, { subject: 'OPTIONS to 302, one core', ratioMin: 1.3, run: redirect('OPTIONS') }),
-  },
-  {
-    name: 'sip-invite',
-    measure: (run) =>
-      measure(run, {
-        subject: 'calls through redirect: INVITE to 302 and ACK, one core',
-        ratioMin: 1.5,
-        run: redirect('INVITE'),
-      }),
-  },
+  ...SIZES.flatMap(({ users, prefix }): Subject[] => [
+    {
+      name: `${prefix}-register`,
+      measure: (run) =>
+        measure(run, users, { subject: 'REGISTER, Digest, nonce reused, one core', ratioMin: 1.1, run: refresh }),
+    },
+    {
+      name: `${prefix}-challenge`,
+      measure: (run) =>
+        measure(run, users, { subject: '401 + REGISTER, one core', ratioMin: 1.2, run: challengeAndRegister }),
+    },
+    {
+      name: `${prefix}-options`,
+      measure: (run) =>
+        measure(run, users, { subject: 'OPTIONS to 302, one core', ratioMin: 1.3, run: redirect('OPTIONS') }),
+    },
+    {
+      name: `${prefix}-invite`,
+      measure: (run) =>
+        measure(run, users, {
+          subject: 'calls through redirect: INVITE to 302 and ACK, one core',
+          ratioMin: 1.5,
+          run: redirect('INVITE'),
+        }),
+    },
+  ]),
   {
     name: 'latency-register',
     measure: (run) =>
-      withSides(run, ({ ours, theirs, count }) =>
+      withSides(run, SIZES[0].users, ({ ours, theirs, count }) =>
         latencyRow(
           run,
           'REGISTER',
@@ -80,15 +90,15 @@ interface Side {
   round: number;
 }
 
-function measure(run: Run, { subject, ratioMin, run: once }: Kind): Promise<Row[]> {
-  return withSides(run, async ({ ours, theirs, count }) => {
+function measure(run: Run, users: number, { subject, ratioMin, run: once }: Kind): Promise<Row[]> {
+  return withSides(run, users, async ({ ours, theirs, count }) => {
     const measured = await alternate(
       run.reps,
       () => once(ours, count),
       () => once(theirs, count),
     );
     return {
-      subject,
+      subject: users === SIZES[0].users ? subject : `${subject}, ${format(users)} users`,
       unit: 'requests a CPU second',
       ours: measured.ours.map((one) => one.perCpuSecond),
       reference: { name: 'Kamailio', values: measured.reference.map((one) => one.perCpuSecond) },
@@ -104,9 +114,9 @@ function measure(run: Run, { subject, ratioMin, run: once }: Kind): Promise<Row[
 }
 
 /** The row that `work` makes with both servers, at which all phones are registered. */
-async function withSides(run: Run, work: (sides: Sides) => Promise<Row>): Promise<Row[]> {
-  const users = run.quick ? 1_000 : 20_000;
-  const count = run.quick ? 10_000 : 100_000;
+async function withSides(run: Run, usersFull: number, work: (sides: Sides) => Promise<Row>): Promise<Row[]> {
+  const users = run.quick ? 1_000 : usersFull;
+  const count = run.quick ? 10_000 : Math.max(100_000, users);
   const place = await (await openSqlite(run.folder)).fresh();
   const file = join(run.folder, 'sip.ldif');
   await writeUsers(file, users);
