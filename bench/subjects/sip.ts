@@ -122,7 +122,12 @@ async function withSides(run: Run, usersFull: number, work: (sides: Sides) => Pr
   await writeUsers(file, users);
   await importUsers(place, file);
   // Kamailio does not ask who calls, either, nor does it look whether the callee could be reached by the caller.
-  const env = { ...place.env, VSERVER_SIP_ANONYMOUS: 'redirect', VSERVER_SIP_CALLS: 'redirect' };
+  const settings = {
+    VSERVER_SIP_ANONYMOUS: 'redirect',
+    VSERVER_SIP_CALLS: 'redirect',
+    VSERVER_MAX_USERS: String(users),
+  };
+  const env = { ...place.env, ...settings };
   const node = await startChild('vserver', { cores: CORE, env });
   try {
     const kamailio = await startKamailio(run.folder, CORE);
