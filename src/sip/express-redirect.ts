@@ -112,7 +112,7 @@ export function isAckOfStateless(context: SipContext, head: ExpressHead): boolea
 
 /** Whether the request may be one that is being worked on: a retransmission, or its ACK, is for who works on it. */
 export function mayRun({ transactions, waiting }: SipContext, head: ExpressHead, method: string): boolean {
-  if (transactions.count === 0 && waiting.size === 0) return false;
+  if (transactions.count === 0 && transactions.read.isEmpty && waiting.size === 0) return false;
   const { bytes, from, cseq } = head;
   const text = (begin: number, behind: number): string => bytes.toString('latin1', begin, behind);
   const branch = text(head.branchAt, head.branchEnd);

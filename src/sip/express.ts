@@ -34,8 +34,7 @@ export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) 
   const head = new ExpressHead();
   const writer = new ExpressWriter();
   const register = createRegisterLane(context, writer, isOurs);
-  // Its answers are kept for half a minute: they have memory of their own, which others' would only fill.
-  const message = createMessageLane(context, new ExpressWriter(), isOurs);
+  const message = createMessageLane(context, writer, isOurs);
   const redirect = createRedirectLane(context, writer, isOurs);
 
   const answered = createAnswerLane(context.transactions);

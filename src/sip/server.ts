@@ -54,7 +54,7 @@ export function createSip(deps: SipDeps): SipServer {
     spent: createSpentNonces(),
     waiting: new Map(),
     intake: cases.intake,
-    transactions: createTransactions(timers),
+    transactions: createTransactions(timers, (remote) => context.flows.flowTo(remote)),
     ids,
     tokens: createFlowTokens(deps.clusterKey, ids.token(), clock, () => context.flows),
     statements: createEdgeStatements({ ...deps, name: cases.servers.me.name, clock }),

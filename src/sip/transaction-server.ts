@@ -1,5 +1,4 @@
 /** The server transaction of all methods but INVITE (RFC 3261 17.2.2). */
-import { T1 } from './transaction.ts';
 import type { States, Transaction, TransactionEvent } from './transaction.ts';
 
 export const SERVER: States = {
@@ -12,19 +11,13 @@ export const SERVER: States = {
     if (event.type === 'request') tx.resend();
     else if (event.type === 'respond') respond(tx, event);
   },
-
-  completed(tx, event) {
-    if (event.type === 'request') tx.resend();
-    else if (event.type === 'timer') tx.end('done');
-  },
 };
 
+/** With its final response it is over: what timer J is for (17.2.2), to answer retransmissions, its table does. */
 function respond(tx: Transaction, { status, bytes }: TransactionEvent & { type: 'respond' }): void {
-  tx.send(bytes);
-  if (status < 200) tx.enter('proceeding');
+  if (status >= 200) tx.finish(bytes);
   else {
-    tx.enter('completed');
-    tx.release();
-    tx.lingerFor('J', 64 * T1);
+    tx.send(bytes);
+    tx.enter('proceeding');
   }
 }

@@ -10,7 +10,7 @@ export const T1 = 500;
 export const T2 = 4_000;
 export const T4 = 5_000;
 
-export type TimerName = 'A' | 'B' | 'D' | 'E' | 'F' | 'G' | 'H' | 'I' | 'J' | 'L' | 'M' | '100';
+export type TimerName = 'A' | 'B' | 'D' | 'E' | 'F' | 'G' | 'H' | 'I' | 'L' | 'M' | '100';
 
 export type TransactionEvent =
   /** First, when the transaction stands in its table. */
@@ -50,6 +50,8 @@ export interface TransactionTable {
   lingers(tx: Transaction): void;
   /** What a transaction keeps has become so many bytes longer, or shorter. */
   grown(bytes: number): void;
+  /** A server has answered for good: whoever asks again gets that again. */
+  answered(tx: Transaction, bytes: Buffer): void;
   /** Takes it out. */
   forget(tx: Transaction): void;
 }
@@ -144,6 +146,14 @@ export class Transaction {
     if (this.#request !== null && this.#state !== 'terminated') this.#table.grown(-sizeOf(this.#request));
     this.#request = null;
     this.#user = NOBODY;
+  }
+
+  /** Server: the last answer; what is left of it is for the table. */
+  finish(bytes: Buffer): void {
+    this.flow.send(bytes);
+    this.release();
+    this.end('done');
+    this.#table.answered(this, bytes);
   }
 
   /** Nothing is sent again. */

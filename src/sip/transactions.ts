@@ -3,10 +3,14 @@
  * for requests that were authenticated: before, the server answers without state.
  */
 import { leave, OldestFirst } from '../base/oldest-first.ts';
+import type { Address } from '../base/model.ts';
 import type { Timers } from '../base/ports.ts';
 import type { Flow } from './flow.ts';
+import type { KeptAnswer, KeptLimits } from './kept-answers.ts';
+import { createKeptAnswers } from './kept-answers.ts';
 import type { SipRequest, SipResponse } from './message.ts';
-import { Transaction } from './transaction.ts';
+import { RequestKey } from './request-key.ts';
+import { T1, Transaction } from './transaction.ts';
 import type { TransactionParts, TransactionTable, TransactionUser } from './transaction.ts';
 import { CLIENT } from './transaction-client.ts';
 import { INVITE_CLIENT } from './transaction-invite-client.ts';
@@ -18,13 +22,31 @@ export interface TransactionLimits {
   readonly count: number;
   /** Of all requests and what is sent again for them. */
   readonly bytes: number;
+  /** Of what is left of those that are done. */
+  readonly kept: KeptLimits;
 }
 
-const LIMITS: TransactionLimits = { count: 20_000, bytes: 64 * 2 ** 20 };
+export const LIMITS: TransactionLimits = {
+  count: 20_000,
+  bytes: 64 * 2 ** 20,
+  kept: { count: 32_768, bytes: 16 * 2 ** 20 },
+};
 
 export interface ClientRequest {
   readonly method: string;
   readonly branch: string;
+}
+
+export interface ReadRequests {
+  /**
+   * Of one over datagrams, no INVITE, that nobody knows: its answer, made beforehand, for a numeric address. Until it is
+   * answered the request counts as one that is being worked on.
+   */
+  open(key: RequestKey, answer: Uint8Array, to: Address): KeptAnswer;
+  /** Sends the answer, or another one. */
+  answer(opened: KeptAnswer, flow: Flow, another?: Uint8Array): void;
+  /** Whether no answer is kept, of whatever request. */
+  readonly isEmpty: boolean;
 }
 
 export interface Transactions {
@@ -41,29 +63,36 @@ export interface Transactions {
   receiveStatus(method: string, branch: string, status: number): boolean;
   /** For a request that receiveRequest() did not know and that is no ACK. */
   openServer(request: SipRequest, flow: Flow, user: TransactionUser): Transaction;
-  /** As openServer(), for a request of which only this was read, no INVITE, that mayKnow() did not know. */
-  openRead(method: string, branch: string, sentBy: string, flow: Flow): Transaction;
+  /** Whether receiveRequest() may know the request that has this key: see SERVER_KEY. */
+  knows(key: RequestKey): boolean;
+  /** Requests of which only the key was read. */
+  readonly read: ReadRequests;
   /** Sends the request in `bytes`. Its top Via is ours, with this branch, which is unique. No ACK. */
   openClient(request: ClientRequest, bytes: Buffer, flow: Flow, user: TransactionUser): Transaction;
   /** The INVITE that this CANCEL means (RFC 3261 9.2). */
   inviteOf(cancel: SipRequest): Transaction | undefined;
   /** Ends the transactions on a connection that has ended. */
   flowClosed(flow: Flow): void;
+  /** Of those that run. */
   readonly count: number;
   /** Ends all. */
   close(): void;
 }
 
-const READ = { states: SERVER, first: 'trying', request: null, bytes: null, user: {} } as const;
-
-/** Where there is no room for a new one, it takes that of the oldest that lingers, or else of the oldest. */
-export function createTransactions(timers: Timers, limits = LIMITS): Transactions {
+/**
+ * Where there is no room for a new one, it takes that of the oldest that lingers, or else of the oldest. `flowTo`: over
+ * datagrams.
+ */
+export function createTransactions(timers: Timers, flowTo: (remote: Address) => Flow, limits = LIMITS): Transactions {
   const running = new Map<string, Transaction>();
   const unfinished = new OldestFirst<Transaction>();
   /** Those that only answer retransmissions. */
   const lingering = new OldestFirst<Transaction>();
   const onFlow = createFlowIndex();
+  const answered = createAnswered(timers, flowTo, limits.kept);
   let bytes = 0;
+  /** How many of those that run are of servers. */
+  let servers = 0;
 
   const dropOldest = (): void => (lingering.oldest() ?? unfinished.oldest())?.end('dropped');
 
@@ -76,8 +105,10 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
     grown(by) {
       bytes += by;
     },
+    answered: answered.keep,
     forget(tx) {
       running.delete(tx.key);
+      if (isOfServer(tx)) servers--;
       leave(tx.place);
       bytes -= tx.size;
       onFlow.remove(tx);
@@ -85,14 +116,14 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
   };
 
   const open = (parts: TransactionParts): Transaction => {
-    const { key } = parts;
     // Two with the same key can't be told apart; the later one is the one that its user knows to be new.
-    running.get(key)?.end('dropped');
+    running.get(parts.key)?.end('dropped');
     if (running.size >= limits.count) dropOldest();
     const tx = new Transaction(table, parts);
     bytes += tx.size;
     while (bytes > limits.bytes && running.size > 0) dropOldest();
     running.set(tx.key, tx);
+    if (isOfServer(tx)) servers++;
     tx.place = unfinished.add(tx);
     onFlow.add(tx);
     tx.handle({ type: 'start' });
@@ -102,12 +133,17 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
   return {
     receiveRequest(request) {
       const isAck = request.method === 'ACK';
-      const tx = running.get(serverKey(request, isAck ? 'INVITE' : request.method));
+      const key = serverKey(request, isAck ? 'INVITE' : request.method);
+      const tx = running.get(key);
       tx?.handle({ type: isAck ? 'ack' : 'request' });
-      return tx !== undefined;
+      return tx !== undefined || answered.repeat(key);
     },
-    mayKnow: (method, branch, sentBy) =>
-      !branch.startsWith(BRANCH_COOKIE) || running.has(branchKey(method, branch, sentBy)),
+    mayKnow(method, branch, sentBy) {
+      if (!branch.startsWith(BRANCH_COOKIE)) return true;
+      const key = branchKey(method, branch, sentBy);
+      return running.has(key) || answered.has(key);
+    },
+    knows: (key) => answered.knows(key) || (servers > 0 && running.has(key.text)),
     receiveResponse(response) {
       const tx = running.get(clientKey(response.cseq.method, response.branch));
       tx?.handle({ type: 'response', status: response.status, response });
@@ -119,19 +155,9 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
       tx.handle({ type: 'response', status, response: null });
       return true;
     },
-    openServer(request, flow, user) {
-      const isInvite = request.method === 'INVITE';
-      const states = isInvite ? INVITE_SERVER : SERVER;
-      const first = isInvite ? 'proceeding' : 'trying';
-      return open({ states, first, key: serverKey(request, request.method), request, bytes: null, flow, user });
-    },
-    openRead: (method, branch, sentBy, flow) => open({ ...READ, key: branchKey(method, branch, sentBy), flow }),
-    openClient({ method, branch }, bytes, flow, user) {
-      const isInvite = method === 'INVITE';
-      const states = isInvite ? INVITE_CLIENT : CLIENT;
-      const first = isInvite ? 'calling' : 'trying';
-      return open({ states, first, key: clientKey(method, branch), request: null, bytes, flow, user });
-    },
+    openServer: (request, flow, user) => open(partsOfServer(request, flow, user)),
+    read: answered.read,
+    openClient: (request, bytes, flow, user) => open(partsOfClient(request, bytes, flow, user)),
     inviteOf: (cancel) => running.get(serverKey(cancel, 'INVITE')),
     flowClosed: onFlow.end,
     get count() {
@@ -139,6 +165,57 @@ export function createTransactions(timers: Timers, limits = LIMITS): Transaction
     },
     close() {
       for (const tx of running.values()) tx.end('dropped');
+      answered.clear();
+    },
+  };
+}
+
+function partsOfServer(request: SipRequest, flow: Flow, user: TransactionUser): TransactionParts {
+  const { method } = request;
+  const [states, first] = method === 'INVITE' ? INVITE_SERVING : SERVING;
+  return { states, first, key: serverKey(request, method), request, bytes: null, flow, user };
+}
+const INVITE_SERVING = [INVITE_SERVER, 'proceeding'] as const;
+const SERVING = [SERVER, 'trying'] as const;
+
+function partsOfClient({ method, branch }: ClientRequest, bytes: Buffer, flow: Flow, user: TransactionUser) {
+  const [states, first] = method === 'INVITE' ? INVITE_ASKING : ASKING;
+  return { states, first, key: clientKey(method, branch), request: null, bytes, flow, user };
+}
+const INVITE_ASKING = [INVITE_CLIENT, 'calling'] as const;
+const ASKING = [CLIENT, 'trying'] as const;
+
+/** What is left of requests over datagrams that have their last answer (17.2.2, timer J). */
+function createAnswered(timers: Timers, flowTo: (remote: Address) => Flow, limits: KeptLimits) {
+  const kept = createKeptAnswers(() => timers.now(), 64 * T1, limits);
+  const bytes = new RequestKey();
+  const find = (key: string): KeptAnswer | null => (kept.isEmpty ? null : kept.find(bytes.set(key)));
+  const read: ReadRequests = {
+    open: (key, answer, to) => kept.add(key, answer, to),
+    answer(opened, flow, another) {
+      const last = another === undefined ? opened : kept.replace(opened, another);
+      last.sent();
+      flow.send(last.bytes);
+    },
+    get isEmpty() {
+      return kept.isEmpty;
+    },
+  };
+  return {
+    read,
+    has: (key: string): boolean => find(key) !== null,
+    knows: (key: RequestKey): boolean => kept.find(key) !== null,
+    /** True where the request is known: where it has its answer, that is sent again. */
+    repeat: (key: string): boolean => {
+      const known = find(key);
+      if (known?.isSent === true) flowTo(known.to).send(known.bytes);
+      return known !== null;
+    },
+    keep: ({ key, flow }: Transaction, answer: Buffer): void => {
+      if (!flow.isReliable) kept.add(bytes.set(key), answer, flow.remote).sent();
+    },
+    clear: () => {
+      kept.clear();
     },
   };
 }
@@ -167,6 +244,10 @@ function createFlowIndex() {
   };
 }
 
+function isOfServer({ key }: Transaction): boolean {
+  return key.startsWith(SERVER_KEY);
+}
+
 /** RFC 3261 17.2.3. An ACK looks for its INVITE, and so does the search for what a CANCEL means. */
 function serverKey(request: SipRequest, method: string): string {
   const { branch, sentBy } = request;
@@ -176,8 +257,11 @@ function serverKey(request: SipRequest, method: string): string {
   return `server ${method} ${cseq.number} ${callId} ${fromTag} ${requestUri} ${formatVia(topVia)}`;
 }
 
+/** In front of method, branch, and `host:port` of the first Via, the keys of nearly all requests. */
+export const SERVER_KEY = 'server ';
+
 function branchKey(method: string, branch: string, sentBy: string): string {
-  return `server ${method} ${branch} ${sentBy}`;
+  return `${SERVER_KEY}${method} ${branch} ${sentBy}`;
 }
 
 /** RFC 3261 17.1.3. */

@@ -85,7 +85,7 @@ const answer: fc.Arbitrary<Answer> = fc.record({
 
 /** What the user of the transaction hears of the messages, and whether each was taken. */
 function heard(messages: readonly Buffer[], isExpress: boolean): unknown {
-  const transactions = createTransactions(manualTime().timers);
+  const transactions = createTransactions(manualTime().timers, () => FLOW);
   const lane = createAnswerLane(transactions);
   const statuses: number[] = [];
   const onStatus = (status: number): void => void statuses.push(status);
@@ -100,7 +100,7 @@ function heard(messages: readonly Buffer[], isExpress: boolean): unknown {
 
 describe('an answer to a request of our own', () => {
   it('is taken by its bytes', () => {
-    const transactions = createTransactions(manualTime().timers);
+    const transactions = createTransactions(manualTime().timers, () => FLOW);
     const lane = createAnswerLane(transactions);
     const statuses: number[] = [];
     const onStatus = (status: number): void => void statuses.push(status);

@@ -210,7 +210,7 @@ describe('the express lane of MESSAGE', () => {
           expect(fast.sent).toEqual(slow.sent);
           expect(fast.got).toEqual(slow.got);
           expect(await stored(fast)).toEqual(await stored(slow));
-          expect(fast.sip.context.transactions.count).toBe(slow.sip.context.transactions.count);
+          expect(fast.time.running()).toBe(slow.time.running());
           const nonce = /nonce="([^"]*)"/.exec(fast.sent.at(-1) ?? '')?.[1];
           if (nonce !== undefined && nonce !== known.nonce) [known.nonce, known.count] = [nonce, 0];
         }

@@ -3,7 +3,7 @@ import type { Flow } from '../../src/sip/flow.ts';
 import { parseMessage, SipRequest, SipResponse } from '../../src/sip/message.ts';
 import { makeResponse } from '../../src/sip/response.ts';
 import type { EndReason, Transaction } from '../../src/sip/transaction.ts';
-import { createTransactions } from '../../src/sip/transactions.ts';
+import { createTransactions, LIMITS } from '../../src/sip/transactions.ts';
 import type { Transactions } from '../../src/sip/transactions.ts';
 import { manualTime } from '../support/clock.ts';
 import type { ManualTime } from '../support/clock.ts';
@@ -20,7 +20,7 @@ let startedAt: number;
 
 beforeEach(() => {
   time = manualTime();
-  table = createTransactions(time.timers);
+  table = createTransactions(time.timers, () => UDP);
   sent = [];
   ended = [];
   responses = [];
@@ -299,9 +299,22 @@ describe('server transaction of other methods (17.2.2)', () => {
     table.receiveRequest(request('REGISTER'));
     expect(sent).toEqual(['0 100', '0 100', '0 200', '0 200']);
     await time.advance(31_999);
-    expect(tx.state).toBe('completed');
+    expect(table.receiveRequest(request('REGISTER'))).toBe(true);
+    expect(sent.at(-1)).toBe('31999 200');
     await time.advance(1);
-    expect(table.count).toBe(0);
+    expect(table.receiveRequest(request('REGISTER'))).toBe(false);
+    expect([tx.state, table.count, time.running()]).toEqual(['terminated', 0, 0]);
+  });
+
+  it('completed: the answer goes where the first one went, whoever asks again', () => {
+    const asked: string[] = [];
+    table = createTransactions(time.timers, ({ host, port }) => {
+      asked.push(`${host}:${port}`);
+      return UDP;
+    });
+    respond(serve('REGISTER'), 200);
+    table.receiveRequest(request('REGISTER'));
+    expect([asked, sent]).toEqual([['192.0.2.1:5060'], ['0 200', '0 200']]);
   });
 
   it('completed: over TCP timer J is zero', () => {
@@ -357,24 +370,24 @@ describe('matching (17.1.3, 17.2.3)', () => {
 
 describe('the table', () => {
   it('is bounded: the oldest is dropped', () => {
-    table = createTransactions(time.timers, { count: 3, bytes: 10_000 });
+    table = createTransactions(time.timers, () => UDP, { ...LIMITS, count: 3, bytes: 10_000 });
     const all = [1, 2, 3, 4].map((i) => serve('INVITE', UDP, { branch: `z9hG4bK-${i}` }));
     expect(all.map((tx) => tx.state)).toEqual(['terminated', 'proceeding', 'proceeding', 'proceeding']);
     expect([ended, table.count, time.running()]).toEqual([['dropped'], 3, 3]);
   });
 
   it('drops one that only lingers for retransmissions before a call that still rings', () => {
-    table = createTransactions(time.timers, { count: 3, bytes: 10_000 });
+    table = createTransactions(time.timers, () => UDP, { ...LIMITS, count: 3, bytes: 10_000 });
     const ringing = serve('INVITE', UDP, { branch: 'z9hG4bK-1' });
-    const answered = [2, 3].map((i) => serve('OPTIONS', UDP, { branch: `z9hG4bK-${i}` }));
-    for (const tx of answered) respond(tx, 200);
+    const answered = [2, 3].map((i) => serve('INVITE', UDP, { branch: `z9hG4bK-${i}` }));
+    for (const tx of answered) respond(tx, 486);
     const another = serve('INVITE', UDP, { branch: 'z9hG4bK-4' });
     const states = [ringing, ...answered, another].map((tx) => tx.state);
     expect(states).toEqual(['proceeding', 'terminated', 'completed', 'proceeding']);
   });
 
   it('is bounded in bytes too: those of the requests, and of what would be sent again', () => {
-    table = createTransactions(time.timers, { count: 100, bytes: 10_000 });
+    table = createTransactions(time.timers, () => UDP, { ...LIMITS, count: 100, bytes: 10_000 });
     const long = (i: number) => serve('INVITE', UDP, { branch: `z9hG4bK-${i}`, body: 'x'.repeat(1_800) });
     const first = long(1);
     const second = long(2);
@@ -392,7 +405,7 @@ describe('the table', () => {
   });
 
   it('holds a thousand INVITEs that are never acknowledged, and is empty after timer H', async () => {
-    table = createTransactions(time.timers, { count: 100, bytes: 2 ** 20 });
+    table = createTransactions(time.timers, () => UDP, { ...LIMITS, count: 100, bytes: 2 ** 20 });
     for (let i = 0; i < 1_000; i++) {
       respond(serve('INVITE', UDP, { branch: `z9hG4bK-${i}` }), 480);
       expect(table.count).toBeLessThanOrEqual(100);
