@@ -119,7 +119,7 @@ export async function openEdges(options: EdgesOptions): Promise<Edges> {
         sip.sessionEnded(row, reason, uid);
       },
       deliver: (row, message, onAnswer) => {
-        if (core.table.sessions.text(row).contact !== '') sip.deliver(row, message, onAnswer);
+        if (core.table.sessions.isSip(row)) sip.deliver(row, message, onAnswer);
         else void udp.deliver(socket, row, message).then(onAnswer);
       },
       close,

@@ -48,11 +48,16 @@ export function createHashRoom(size: number): HashRoom {
 
 /** As `crypto.hash(name, text, 'hex')`. */
 export function hexHash(name: 'sha256' | 'md5', text: string): string {
+  return textHash(name, text, 'hex');
+}
+
+/** As `crypto.hash`. */
+export function textHash(name: 'sha256' | 'md5', text: string, encoding: 'hex' | 'base64url'): string {
   // No character of a string takes more than three bytes of UTF-8.
-  if (text.length * 3 > SHORT_BYTES_MAX) return hash(name, text, 'hex');
+  if (text.length * 3 > SHORT_BYTES_MAX) return hash(name, text, encoding);
   const end = short.bytes.write(text);
   short[name](0, end);
-  return digestBytes.toString('hex', 0, name === 'md5' ? MD5.digestBytes : SHA256.digestBytes);
+  return digestBytes.toString(encoding, 0, name === 'md5' ? MD5.digestBytes : SHA256.digestBytes);
 }
 const SHORT_BYTES_MAX = 1_024;
 

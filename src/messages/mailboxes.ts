@@ -21,8 +21,6 @@ const RETRY_MS_MAX = 60 * 60 * 1000;
 interface Mailbox {
   /** Of the user in the online table when something new happened to him last; -1: nothing has yet. */
   userRow: number;
-  /** Deliveries past the mailbox that are under way: their messages may be stored by now. */
-  direct: number;
   state: 'waiting' | 'queued' | 'emptying';
   /** Something may be in the store for him. */
   mayHold: boolean;
@@ -62,13 +60,15 @@ export interface MailboxDeps {
 export function createMailboxes(store: MessageStore, deps: MailboxDeps): Mailboxes {
   const { table, clock, timers, log } = deps;
   const boxes = createBoxes(table);
+  /** How many deliveries past the mailbox are under way: their messages may be stored by now. */
+  const direct = new Map<string, number>();
 
   const inVain = (box: Mailbox): void => {
     box.retryAtMs = clock.now() + box.retryPauseMs;
     box.retryPauseMs = Math.min(box.retryPauseMs * 2, RETRY_MS_MAX);
   };
   const start = (uid: string, box: Mailbox): void => {
-    if (box.state !== 'waiting' || box.direct > 0 || !box.isWanted) return;
+    if (box.state !== 'waiting' || direct.has(uid) || !box.isWanted) return;
     box.isWanted = false;
     box.state = 'queued';
     timers.after(SETTLE_MS, () => {
@@ -76,7 +76,7 @@ export function createMailboxes(store: MessageStore, deps: MailboxDeps): Mailbox
     });
   };
   const settle = (uid: string, box: Mailbox): void => {
-    if (box.state === 'waiting' && box.direct === 0 && !box.mayHold) boxes.remove(uid);
+    if (box.state === 'waiting' && !box.mayHold) boxes.remove(uid);
     else start(uid, box);
   };
   const run = async (uid: string): Promise<void> => {
@@ -121,16 +121,18 @@ export function createMailboxes(store: MessageStore, deps: MailboxDeps): Mailbox
       if (boxes.find(uid) === box) wake(uid);
     },
     shut(uid) {
-      boxes.of(uid).direct++;
+      direct.set(uid, (direct.get(uid) ?? 0) + 1);
     },
     opened(uid) {
-      const box = boxes.of(uid);
-      box.direct--;
-      settle(uid, box);
+      const left = (direct.get(uid) ?? 0) - 1;
+      if (left > 0) direct.set(uid, left);
+      else direct.delete(uid);
+      const box = boxes.find(uid);
+      if (box !== undefined) settle(uid, box);
     },
     tidy() {
       for (const [uid, box] of boxes.all()) {
-        if (box.state === 'waiting' && box.direct === 0 && table.users.find(uid) < 0) boxes.remove(uid);
+        if (box.state === 'waiting' && table.users.find(uid) < 0) boxes.remove(uid);
       }
     },
   };
@@ -148,10 +150,10 @@ function createBoxes(table: OnlineTable) {
     if (byRow.get(box.userRow) === box) byRow.delete(box.userRow);
   };
   const of = (uid: string): Mailbox => {
-    const box = byUid.get(uid) ?? {
-      ...{ userRow: -1, direct: 0, state: 'waiting', mayHold: false, isWanted: false },
-      ...{ retryAtMs: 0, retryPauseMs: RETRY_MS },
-    };
+    const known = byUid.get(uid);
+    if (known !== undefined) return known;
+    const isNew = { mayHold: false, isWanted: false, retryAtMs: 0, retryPauseMs: RETRY_MS };
+    const box: Mailbox = { userRow: -1, state: 'waiting', ...isNew };
     byUid.set(uid, box);
     return box;
   };

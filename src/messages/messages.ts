@@ -7,6 +7,7 @@
 import { isUnavailable, VserverError } from '../base/errors.ts';
 import type { Counters } from '../base/counters.ts';
 import type { Clock, Log, Timers } from '../base/ports.ts';
+import { createRecentDigests } from '../base/recent-digests.ts';
 import { createRecentMap } from '../base/recent-map.ts';
 import { sharedTimers } from '../base/shared-timers.ts';
 import type { Directory } from '../directory/directory.ts';
@@ -21,8 +22,11 @@ import type { Feed } from './feed.ts';
 import { createFeed } from './feed.ts';
 import type { Mailboxes } from './mailboxes.ts';
 import { createMailboxes, KEPT_MS } from './mailboxes.ts';
+import { messageKey } from './message-key.ts';
 import type { Sent } from './message-rules.ts';
 import { isMomentary, mayReach, recipientOf, requireMessage } from './message-rules.ts';
+import { createOnce, REMEMBERED_MAX } from './once.ts';
+import type { Pass } from './once.ts';
 import { createSenderLimit } from './sender-limit.ts';
 
 export interface Draft {
@@ -70,8 +74,10 @@ export interface MessagesDeps {
   readonly isLimited: boolean;
 }
 
-/** Messages by their ids, to tell repeated ones. */
-const REMEMBERED_MAX = 50_000;
+/** Messages whose store has failed: while the directory is down, of all who send. */
+const DOUBTFUL_MAX = 10_000;
+/** Who repeats a message does it by then. */
+const DOUBTFUL_MS = 10 * 60_000;
 const OLD_PAGES_MAX = 20;
 /** Messages whose senders wait for an answer. */
 const UNDER_WAY_MAX = 10_000;
@@ -190,7 +196,7 @@ interface Passage {
   readonly boxes: Mailboxes | null;
   readonly feed: Feed | null;
   /** To the devices, or into the store. */
-  readonly pass: (message: Message, sender: Sender) => void;
+  readonly pass: Pass;
 }
 
 function createPassage(deps: MessagesDeps, store: MessageStore | null): Passage {
@@ -198,10 +204,12 @@ function createPassage(deps: MessagesDeps, store: MessageStore | null): Passage 
   const timers = sharedTimers(deps.timers);
   const deliverTo = contained(deps.deliverTo, log);
   /** What may stand in the store nevertheless. */
-  const deliveredLately = createRecentMap<true>(REMEMBERED_MAX);
+  const deliveredLately = createRecentDigests(REMEMBERED_MAX);
+  /** When their store has failed: it may have been done nevertheless. */
+  const doubtful = createRecentMap<number>(DOUBTFUL_MAX);
 
   const onTaken = (message: Message): void => {
-    deliveredLately.set(nameOf(message), true);
+    deliveredLately.set(messageKey(message), 1);
   };
   const deliver = (message: Message): Promise<DeviceAnswer> =>
     new Promise((resolve) => {
@@ -210,13 +218,26 @@ function createPassage(deps: MessagesDeps, store: MessageStore | null): Passage 
         resolve(answer);
       });
     });
-  const isDelivered = (message: Message): boolean => deliveredLately.get(nameOf(message)) === true;
+  const isDelivered = (message: Message): boolean => deliveredLately.get(messageKey(message)) !== 0;
   const boxes = store && createMailboxes(store, { ...{ table, clock, timers, log, deliver, isDelivered } });
   const feed = store && createFeed(store, clock, (to) => boxes?.wake(to));
 
+  const addTo = async (to: MessageStore, message: Message): ReturnType<MessageStore['add']> => {
+    try {
+      return await to.add(message, clock.now() - KEPT_MS);
+    } catch (error) {
+      doubtful.set(messageKey(message), clock.now());
+      throw error;
+    }
+  };
+  /** Where the sender repeats it: then it may go to the store only, which knows whether it is there. */
+  const mayBeStored = (message: Message): boolean => {
+    const sinceMs = doubtful.get(messageKey(message));
+    return sinceMs !== undefined && clock.now() - sinceMs < DOUBTFUL_MS;
+  };
   const keep = async (message: Message): Promise<StoredMessage | Exclude<Sent, 'delivered'>> => {
     if (store === null) return 'unreachable';
-    const stored = await store.add(message, clock.now() - KEPT_MS);
+    const stored = await addTo(store, message);
     if (stored === 'repeated') return 'stored';
     if (stored === 'unknown') return 'unknown-user';
     if (typeof stored !== 'string') feed?.own(stored.number);
@@ -238,20 +259,16 @@ function createPassage(deps: MessagesDeps, store: MessageStore | null): Passage 
   };
 
   const toDevices = createDirectWay({ table, timers, boxes, keep, takeOut, deliverTo, onTaken });
-  const pass = (message: Message, sender: Sender): void => {
+  const pass: Pass = (message, sender) => {
     const userRow = table.users.find(message.to);
     const isHidden = userRow >= 0 && message.from !== message.to && table.isHidden(userRow);
-    const mustWait = boxes !== null && (isHidden || boxes.has(message.to)) && !isMomentary(message.contentType);
+    const isBehind = isHidden || (boxes?.has(message.to) ?? false) || mayBeStored(message);
+    const mustWait = boxes !== null && isBehind && !isMomentary(message.contentType);
     if (userRow < 0 || mustWait) toOffline(message).then(sender.sent, sender.failed);
     else toDevices(message, isHidden, sender);
   };
 
   return { boxes, feed, pass };
-}
-
-/** No uid and no id holds a space. */
-function nameOf({ from, to, id }: Message): string {
-  return `${from} ${to} ${id}`;
 }
 
 type Verdict = ReturnType<typeof mayReach>;
@@ -261,30 +278,4 @@ function verdictHere({ users }: OnlineTable, row: number, { from, to, mayCallOut
   // Nearly everybody is, and then his lists need not be read.
   if (users.isOpenToAll(row)) return mayCallOut || from === to ? 'yes' : 'no';
   return mayReach(users.profile(row), from, mayCallOut);
-}
-
-/** Passes a message once under its name; who sends it again is told what came of it, unless it failed, while that is known. */
-function createOnce(pass: Passage['pass']): Passage['pass'] {
-  const lately = createRecentMap<Sent | Sender[]>(REMEMBERED_MAX);
-  return (message, sender) => {
-    const name = nameOf(message);
-    const before = lately.get(name);
-    if (typeof before === 'string') sender.sent(before);
-    else if (before !== undefined) before.push(sender);
-    else {
-      const senders = [sender];
-      lately.set(name, senders);
-      pass(message, {
-        sent(outcome) {
-          if (outcome === 'delivered' || outcome === 'stored') lately.set(name, outcome);
-          else lately.delete(name);
-          for (const one of senders) one.sent(outcome);
-        },
-        failed(error) {
-          lately.delete(name);
-          for (const one of senders) one.failed(error);
-        },
-      });
-    }
-  };
 }

@@ -1,10 +1,10 @@
 /** MESSAGE (RFC 3428): from a caller into the flow of messages, and from there to a telephone. */
 import { isUtf8 } from 'node:buffer';
-import { hash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { VserverError } from '../base/errors.ts';
 import type { Message } from '../directory/message-store.ts';
 import type { DeliverTo, OnAnswer } from '../messages/delivery.ts';
+import { messageKey, shortHash } from '../messages/message-key.ts';
 import type { Sent } from '../messages/message-rules.ts';
 import {
   DEFAULT_CONTENT_TYPE,
@@ -83,13 +83,8 @@ function isReadable(request: SipRequest, contentType: string): boolean {
 
 /** The same for a request that is sent again (RFC 3261 8.1.1.4 and 8.1.1.5). */
 export function messageIdOf(callId: string, cseq: number, fromTag: string): string {
-  return hashOf(`${callId}\n${cseq}\n${fromTag}`);
+  return shortHash(`${callId}\n${cseq}\n${fromTag}`);
 }
-
-function hashOf(text: string): string {
-  return hash('sha256', text, 'base64url').slice(0, ID_CHARACTERS);
-}
-const ID_CHARACTERS = 22;
 
 /** Answers that say nothing of the message itself: the telephone may take it another time. */
 const NOT_NOW: ReadonlySet<number> = new Set([408, 480, 486, 500, 503, 504, 600]);
@@ -108,13 +103,13 @@ function deliverMessage(context: SipContext, row: number, message: Message, onAn
     onAnswer('silent');
     return;
   }
-  const { from, to, id, contentType, body, sentAt } = message;
+  const { from, to, contentType, body, sentAt } = message;
   const host = ownHost(context);
   const request = {
     method: 'MESSAGE',
     from: `<sip:${escapeUser(from)}@${host}>;tag=${context.ids.token()}`,
     to: `<sip:${escapeUser(to)}@${host}>`,
-    callId: `${hashOf(`${from} ${to} ${id}`)}@${host}`,
+    callId: `${messageKey(message)}@${host}`,
     cseq: 1,
     headers: [
       ['Date', new Date(sentAt).toUTCString()],

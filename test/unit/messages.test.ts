@@ -269,6 +269,56 @@ describe('a repeated id of the same sender', () => {
     expect(await send('hello', { id: 'same' })).toBe('stored');
     expect(await waiting()).toEqual(['hello']);
   });
+
+  /** The next message is stored, but nobody learns of it. */
+  const loseAnswer = (): void => {
+    const { messages } = f.directory;
+    if (messages === null) throw new Error('no store');
+    const add = messages.add.bind(messages);
+    vi.spyOn(messages, 'add').mockImplementationOnce(async (...args) => {
+      await add(...args);
+      throw new VserverError('DIRECTORY_UNAVAILABLE');
+    });
+  };
+
+  it('comes once where the first one was stored, but the answer to that was lost', async () => {
+    await online();
+    await settled();
+    answers.set('desk', 'silent');
+    loseAnswer();
+    await expect(send('hello', { id: 'same' })).rejects.toThrow();
+    got = [];
+    answers.set('desk', 'taken');
+    expect(await send('hello', { id: 'same' })).toBe('stored');
+    await settled();
+    f.messages.arrived(BOB);
+    await settled();
+    expect(got).toEqual(['desk hello']);
+    expect(await waiting()).toEqual([]);
+  });
+
+  it('comes once also where what was stored so has been brought before the sender repeats it', async () => {
+    loseAnswer();
+    await expect(send('hello', { id: 'same' })).rejects.toThrow();
+    await online();
+    await settled();
+    expect(got).toEqual(['desk hello']);
+    expect(await send('hello', { id: 'same' })).toBe('stored');
+    await settled();
+    expect(got).toEqual(['desk hello']);
+    expect(await waiting()).toEqual([]);
+  });
+
+  it('is brought past the store again when so much time has gone that nobody would repeat it', async () => {
+    await online();
+    await settled();
+    answers.set('desk', 'silent');
+    f.directory.down = true;
+    await expect(send('hello', { id: 'same' })).rejects.toThrow();
+    await f.time.advance(10 * 60_000);
+    answers.set('desk', 'taken');
+    expect(await send('hello', { id: 'same' })).toBe('delivered');
+  });
 });
 
 describe('who may send', () => {
