@@ -46,6 +46,18 @@ export function standsAt(bytes: DataView, at: number, { view, length }: Bytes): 
   return equalBytes(bytes, at, at + length, view, 0, length);
 }
 
+/** Writes a number from 0 on; the offset behind it. */
+export function writeDecimal(to: Uint8Array, at: number, number: number): number {
+  let digits = 1;
+  for (let power = 10; power <= number; power *= 10) digits++;
+  let rest = number;
+  for (let i = at + digits - 1; i >= at; i--) {
+    to[i] = 0x30 + (rest % 10);
+    rest = Math.floor(rest / 10);
+  }
+  return at + digits;
+}
+
 /** The two lower-case hexadecimal digits of each byte, as the 16 bits that setUint16(…, true) writes. */
 export const HEX_PAIRS = Uint16Array.from({ length: 256 }, (_, byte) => {
   const [high = 0, low = 0] = Buffer.from(byte.toString(16).padStart(2, '0'), 'latin1');

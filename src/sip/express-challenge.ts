@@ -27,18 +27,18 @@ export function createChallengeLane(context: SipContext, writer: ExpressWriter):
   const source = { host: '', port: 0 };
 
   return (head, flow, nowMs) => {
-    const { host, port } = flow.remote;
+    const { host } = flow.remote;
     if (context.requests.wait(host, nowMs) > 0) return false;
     context.requests.take(host, nowMs);
     source.host = host;
     const nonce = context.nonces.issue(source, nowMs);
-    writer.begin(UNAUTHORIZED, head, host, port);
+    writer.begin(UNAUTHORIZED, flow);
     const agent = head.bytes.toString('latin1', head.at(USER_AGENT), head.end(USER_AGENT));
     around(offeredTo(agent, digest)).forEach((text, i) => {
       if (i > 0) writer.text(nonce);
       writer.put(text);
     });
-    flow.send(writer.end());
+    writer.send(flow);
     return true;
   };
 }

@@ -79,5 +79,5 @@ export const TAG_BYTES = 16;
 export const SOURCE_HOST = 2_624;
 export const HOST_BYTES_MAX = 64;
 
-/** What an answer copies from its request. */
-export const COPIED = 20_480;
+/** Where answers are written, one after the other: up to the end of the memory, so that there is room for each. */
+export const ANSWER = 20_480;

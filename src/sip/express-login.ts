@@ -42,13 +42,13 @@ export function createLoginLane(context: SipContext, writer: ExpressWriter, agai
   const source = { host: '', port: 0 };
   const kept = new ExpressHead();
 
-  const refuse = (head: ExpressHead, flow: Flow, nowMs: number): void => {
+  const refuse = (flow: Flow, nowMs: number): void => {
     counters.loginsFailed++;
-    writer.begin(UNAVAILABLE, head, flow.remote.host, flow.remote.port);
+    writer.begin(UNAVAILABLE, flow);
     writer.put(RETRY_AFTER_IS);
     writer.decimal(intake.appointment(nowMs));
     writer.put(END_OF_LINE);
-    flow.send(writer.end());
+    writer.send(flow);
   };
 
   return (head, asked, flow, nowMs) => {
@@ -68,7 +68,7 @@ export function createLoginLane(context: SipContext, writer: ExpressWriter, agai
     if (requests.wait(host, nowMs) > 0 || failedLogins.wait(host, nowMs) > 0) return false;
     if (intake.isFull) {
       requests.take(host, nowMs);
-      refuse(head, flow, nowMs);
+      refuse(flow, nowMs);
       return true;
     }
     const wanted = wantedIn(context, head, asked);

@@ -80,7 +80,7 @@ export function createMessageLane(context: SipContext, writer: ExpressWriter, is
       id: messageIdOf(text(head.at(CALL_ID), head.end(CALL_ID)), head.cseq, text(from.tagAt, from.tagEnd)),
       ...content,
     };
-    writer.begin(OK, head, flow.remote.host, flow.remote.port);
+    writer.begin(OK, flow);
     const kept = transactions.read.open(key, writer.end(), flow.remote);
     const respond = (status: number, extra: readonly ExtraHeader[] = [], reason = reasonOf(status)): void => {
       if (status === 200) transactions.read.answer(kept, flow);

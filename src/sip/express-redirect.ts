@@ -87,7 +87,7 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
     if (place === null || (settings.calls === 'auto' && !isPublic(head, flow, row, text.bytes, place))) return false;
     if (mayRun(context, head, head.method) || !isAdmitted(head, flow, nowMs)) return false;
     counters.locatesUser++;
-    writer.begin(MOVED, head, flow.remote.host, flow.remote.port);
+    writer.begin(MOVED, flow);
     writer.put(CONTACT_IS);
     writer.copy(text.bytes, place.contactAt, place.contactEnd);
     writer.put(CLOSE);
@@ -96,7 +96,7 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
       writer.copy(text.bytes, place.qAt, place.qEnd);
     }
     writer.put(END_OF_LINE);
-    flow.send(writer.end());
+    writer.send(flow);
     return true;
   };
 }

@@ -92,12 +92,12 @@ export function createRefreshLane(
       sessions.registered(row, head.cseq, nonceMs, digest.count);
       context.bind(row, flow);
     }
-    writer.begin(OK, head, flow.remote.host, flow.remote.port);
+    writer.begin(OK, flow);
     writeContact(writer, contact, lifetimeS);
     writer.put(DATE_IS);
     writer.text(dateOf(nowS));
     writer.put(serviceRoute(flow));
-    flow.send(writer.end());
+    writer.send(flow);
     return true;
   };
 

@@ -1,39 +1,65 @@
-/** Answers written straight as bytes, most of them copied from the request. */
+/**
+ * Answers written straight as bytes, in the memory of the reader, because most of them is copied from the request. Nothing
+ * is made to write one: it goes out from where it stands.
+ */
 import type { Bytes } from '../base/bytes.ts';
-import { bytesOf } from '../base/bytes.ts';
-import type { ExpressHead } from './express-head.ts';
-import { COPIED, HOST_BYTES_MAX, SOURCE_HOST } from './express-layout.ts';
+import { bytesOf, copyBytes, writeDecimal } from '../base/bytes.ts';
+import { viewsOf } from '../base/views.ts';
+import { ANSWER, HOST_BYTES_MAX, SOURCE_HOST } from './express-layout.ts';
 import { reader } from './express-reader.ts';
-import { SlabWriter } from './slab-writer.ts';
+import type { Flow } from './flow.ts';
 
-const SLAB_BYTES = 64 * 1024;
-/** What an answer holds beside the bytes copied from its request. */
-const OWN_BYTES_MAX = 2_048;
+const { bytes, view } = reader;
+const answerUpTo = viewsOf(bytes, ANSWER);
 
 /** What stands in SOURCE_HOST; mostly the same host comes again. */
 let source = '';
 let sourceLength = 0;
 
-export class ExpressWriter extends SlabWriter {
-  constructor() {
-    super(SLAB_BYTES);
-  }
+export class ExpressWriter {
+  /** Where the next byte goes. */
+  #at = ANSWER;
 
   /** Begins an answer with the status line and what is copied (RFC 3261 8.2.6), as makeResponse() does. */
-  begin(statusLine: Bytes, head: ExpressHead, host: string, port: number): void {
-    if (host !== source) {
-      sourceLength = reader.bytes.write(host, SOURCE_HOST, HOST_BYTES_MAX, 'latin1');
-      source = host;
+  begin(statusLine: Bytes, { remote }: Flow): void {
+    if (remote.host !== source) {
+      sourceLength = bytes.write(remote.host, SOURCE_HOST, HOST_BYTES_MAX, 'latin1');
+      source = remote.host;
     }
-    this.start(head.length + OWN_BYTES_MAX);
+    this.#at = ANSWER;
     this.put(statusLine);
-    this.copy(reader.view, COPIED, reader.writeCopied(COPIED, port, sourceLength));
+    this.#at = reader.writeCopied(this.#at, remote.port, sourceLength);
   }
 
-  /** Ends the head of an answer without body; its bytes. */
+  /** What is known beforehand. */
+  put({ view, length }: Bytes): void {
+    this.copy(view, 0, length);
+  }
+
+  /** ASCII. */
+  text(text: string): void {
+    for (let i = 0; i < text.length; i++) bytes[this.#at++] = text.charCodeAt(i);
+  }
+
+  copy(from: DataView, at: number, end: number): void {
+    this.#at = copyBytes(view, this.#at, from, at, end);
+  }
+
+  decimal(number: number): void {
+    this.#at = writeDecimal(bytes, this.#at, number);
+  }
+
+  /** Ends the head of an answer without body; its bytes, good until the next one is begun. */
   end(): Buffer {
     this.put(END);
-    return this.take();
+    return answerUpTo(this.#at);
+  }
+
+  /** The same, and sends it. */
+  send(flow: Flow): void {
+    const answer = this.end();
+    // A connection keeps what it can't write at once.
+    flow.send(flow.isReliable ? Buffer.from(answer) : answer);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Messages written straight as bytes, piece by piece. */
 import type { Bytes } from '../base/bytes.ts';
-import { copyBytes, viewOn } from '../base/bytes.ts';
+import { copyBytes, viewOn, writeDecimal } from '../base/bytes.ts';
 
 /** Messages are cut from slabs, so that whoever sends one may keep it; a slab goes with the last of its messages. */
 export class SlabWriter {
@@ -42,14 +42,7 @@ export class SlabWriter {
   }
 
   decimal(number: number): void {
-    let digits = 1;
-    for (let power = 10; power <= number; power *= 10) digits++;
-    let rest = number;
-    for (let at = this.#at + digits - 1; at >= this.#at; at--) {
-      this.#bytes[at] = 0x30 + (rest % 10);
-      rest = Math.floor(rest / 10);
-    }
-    this.#at += digits;
+    this.#at = writeDecimal(this.#bytes, this.#at, number);
   }
 
   /** The message. */
