@@ -127,6 +127,11 @@ export class UserRows {
     return this.#text[row] !== 0;
   }
 
+  /** That of hashOfUid(). */
+  hash(row: number): number {
+    return this.#hash[row] ?? 0;
+  }
+
   uid(row: number): string {
     const text = this.#texts.get(this.#text[row] ?? 0);
     return text.toString('utf8', 0, text.indexOf(FIELD_BYTE));
@@ -215,6 +220,12 @@ export class UserRows {
 
 const UID_LENGTH_MAX = 128;
 const scratch = Buffer.alloc(UID_LENGTH_MAX * 3);
+
+/** The 32 bits by which the row of a user is found. */
+export function hashOfUid(uid: string): number {
+  const bytes = Buffer.from(uid);
+  return hashOf(bytes, 0, bytes.length);
+}
 
 /** FNV-1a; the index mixes it further. */
 function hashOf(bytes: Uint8Array, from: number, to: number): number {

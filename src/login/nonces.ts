@@ -3,6 +3,7 @@
  * is stored until one was used for a login. For datagrams, SIP and HTTP Digest alike.
  */
 import { ADDRESS_BYTES, writeAddress } from '../base/address.ts';
+import { viewOn } from '../base/bytes.ts';
 import { createHashRoom } from '../base/hashes.ts';
 import type { Address } from '../base/model.ts';
 
@@ -12,20 +13,22 @@ export const NONCE_LENGTH = 32;
 
 const TIME_BYTES = 6;
 const COUNTER_BYTES = 3;
+const COUNTERS = 2 ** (8 * COUNTER_BYTES);
 const STAMP_BYTES = TIME_BYTES + COUNTER_BYTES;
 /** So many that all of what is signed is one block of SHA-256. */
 const KEY_BYTES = 28;
 const STAMP_AT = KEY_BYTES + ADDRESS_BYTES;
 const SIGNED_BYTES = STAMP_AT + STAMP_BYTES;
 const MAC_BYTES = 15;
-/** Characters of base64url: 4 for 3 bytes, so that time and stamp end with a character, and each has one spelling. */
-const TIME_CHARACTERS = 8;
+/** Characters of base64url: 4 for 3 bytes, so that the stamp ends with a character, and each nonce has one spelling. */
 const STAMP_CHARACTERS = 12;
 const WELL_FORMED = /^[\w-]{32}$/;
 
 export interface Nonces {
   /** `source` must be numeric; give port 0 where the next request may come from another port (HTTP). */
   issue(source: Address, nowMs: number): string;
+  /** The same as the NONCE_LENGTH bytes of `to` at `at`. */
+  write(to: DataView, at: number, source: Address, nowMs: number): void;
   /** `stale`: given out here to this source, but too long ago. */
   check(nonce: string, source: Address, nowMs: number): 'good' | 'stale' | 'forged';
   /** When the nonce was given out, where check() calls it good; else -1. */
@@ -39,7 +42,7 @@ export function createNonces(key: Buffer, validMs = NONCE_VALID_MS): Nonces {
   let counter = 0;
   // A hash of key and message is as good as HMAC where the message has one length and less than half of it is shown.
   const room = createHashRoom(SIGNED_BYTES);
-  const { bytes: signed, digest } = room;
+  const { bytes: signed, view, digest } = room;
   signed.set(key.subarray(0, KEY_BYTES));
   let host = '';
   let port = -1;
@@ -70,29 +73,35 @@ export function createNonces(key: Buffer, validMs = NONCE_VALID_MS): Nonces {
     }
     return difference === 0;
   };
-  const issuedMs = (): number => readNumber(signed, STAMP_AT, TIME_BYTES);
+  const issuedMs = (): number => view.getUint16(STAMP_AT) * 2 ** 32 + view.getUint32(STAMP_AT + 2);
   const isTimely = (nowMs: number): boolean => {
     const ageMs = nowMs - issuedMs();
     return ageMs >= 0 && ageMs <= validMs;
   };
-  const made = Buffer.alloc(STAMP_BYTES + MAC_BYTES);
   const written = Buffer.alloc(NONCE_LENGTH);
+  const writtenView = viewOn(written);
   const isNonce = (nonce: string, source: Address): boolean => {
     if (!WELL_FORMED.test(nonce)) return false;
     written.write(nonce, 'latin1');
     return isOurs(written, 0, source);
   };
+  const write = (to: DataView, at: number, source: Address, nowMs: number): void => {
+    view.setUint16(STAMP_AT, nowMs / 2 ** 32);
+    view.setUint32(STAMP_AT + 2, nowMs);
+    // Two nonces of the same source and millisecond differ, since each is good for one login only.
+    counter = (counter + 1) % COUNTERS;
+    view.setUint16(STAMP_AT + TIME_BYTES, counter >> 8);
+    view.setUint8(STAMP_AT + TIME_BYTES + 2, counter);
+    makeMac(source);
+    const macAt = writeDigits(to, at, view, STAMP_AT, STAMP_BYTES);
+    writeDigits(to, macAt, digest, 0, MAC_BYTES);
+  };
   return {
     issue(source, nowMs) {
-      writeNumber(signed, STAMP_AT, TIME_BYTES, nowMs);
-      // Two nonces of the same source and millisecond differ, since each is good for one login only.
-      writeNumber(signed, STAMP_AT + TIME_BYTES, COUNTER_BYTES, counter);
-      counter = (counter + 1) % 2 ** (8 * COUNTER_BYTES);
-      makeMac(source);
-      for (let i = 0; i < STAMP_BYTES; i++) made[i] = signed[STAMP_AT + i] ?? 0;
-      for (let i = 0; i < MAC_BYTES; i++) made[STAMP_BYTES + i] = digest.getUint8(i);
-      return made.toString('base64url');
+      write(writtenView, 0, source, nowMs);
+      return written.toString('latin1');
     },
+    write,
     check(nonce, source, nowMs) {
       if (!isNonce(nonce, source)) return 'forged';
       return isTimely(nowMs) ? 'good' : 'stale';
@@ -106,26 +115,27 @@ export function createNonces(key: Buffer, validMs = NONCE_VALID_MS): Nonces {
   };
 }
 
-/** Big-endian. As readUIntBE(), whose checks of its arguments cost more than the hash. */
-function readNumber(bytes: Uint8Array, at: number, length: number): number {
-  let number = 0;
-  for (let i = at; i < at + length; i++) number = number * 256 + (bytes[i] ?? 0);
-  return number;
-}
-
-function writeNumber(bytes: Uint8Array, at: number, length: number, number: number): void {
-  let rest = number;
-  for (let i = at + length - 1; i >= at; i--) {
-    bytes[i] = rest % 256;
-    rest = Math.floor(rest / 256);
-  }
-}
-
+/** Of base64url. */
+const ALPHABET = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_', 'latin1');
 const NO_DIGIT = 64;
 const DIGITS = new Uint8Array(256).fill(NO_DIGIT);
-'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-  .split('')
-  .forEach((digit, value) => (DIGITS[digit.charCodeAt(0)] = value));
+ALPHABET.forEach((digit, value) => (DIGITS[digit] = value));
+/** The two characters of 12 bits, as the 16 bits that setUint16(…, true) writes. */
+const PAIRS = Uint16Array.from({ length: 4_096 }, (_, bits) => {
+  const [high = 0, low = 0] = [ALPHABET[bits >> 6], ALPHABET[bits & 63]];
+  return high | (low << 8);
+});
+
+/** Writes `length` bytes, three by three, as four characters each; where they end. */
+function writeDigits(to: DataView, toAt: number, from: DataView, at: number, length: number): number {
+  let end = toAt;
+  for (let i = at; i < at + length; i += 3, end += 4) {
+    const high = from.getUint16(i);
+    to.setUint16(end, PAIRS[high >> 4] ?? 0, true);
+    to.setUint16(end + 2, PAIRS[((high & 15) << 8) | from.getUint8(i + 2)] ?? 0, true);
+  }
+  return end;
+}
 
 /** The 24 bits of four characters; negative where one is none of base64url. */
 function fourDigits(bytes: Uint8Array, at: number): number {
@@ -134,11 +144,6 @@ function fourDigits(bytes: Uint8Array, at: number): number {
   const c = DIGITS[bytes[at + 2] ?? 0] ?? NO_DIGIT;
   const d = DIGITS[bytes[at + 3] ?? 0] ?? NO_DIGIT;
   return (a << 18) | (b << 12) | (c << 6) | d | -((a | b | c | d) & NO_DIGIT);
-}
-
-/** When a good nonce was given out, epoch milliseconds. */
-export function nonceIssuedMs(nonce: string): number {
-  return Buffer.from(nonce.slice(0, TIME_CHARACTERS), 'base64url').readUIntBE(0, TIME_BYTES);
 }
 
 export interface UsedNonces {

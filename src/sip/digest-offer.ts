@@ -21,9 +21,17 @@ const GIVING_UP: readonly RegExp[] = [
   /^sipsak /,
   /^SIPp/,
 ];
+/** How they begin. */
+const FIRST_LETTERS = Buffer.from('bsS');
 
 export function offeredTo(userAgent: string, offer: DigestOffer): readonly DigestAlgorithm[] {
   return offer === 'both' && GIVING_UP.some((pattern) => pattern.test(userAgent)) ? OFFERS.md5 : OFFERS[offer];
+}
+
+/** The same of the User-Agent that stands in `at`–`end`. Most are told by their first letter. */
+export function offeredToAgent(bytes: Buffer, at: number, end: number, offer: DigestOffer): readonly DigestAlgorithm[] {
+  const isSuspect = at < end && FIRST_LETTERS.includes(bytes[at] ?? 0);
+  return isSuspect ? offeredTo(bytes.toString('latin1', at, end), offer) : OFFERS[offer];
 }
 
 export function isTaken(algorithm: DigestAlgorithm, offer: DigestOffer): boolean {

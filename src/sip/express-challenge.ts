@@ -3,8 +3,9 @@ import type { Bytes } from '../base/bytes.ts';
 import { bytesOf } from '../base/bytes.ts';
 import type { DigestAlgorithm } from '../login/digest.ts';
 import { digestChallenge } from '../login/digest.ts';
+import { NONCE_LENGTH } from '../login/nonces.ts';
 import type { SipContext } from './context.ts';
-import { offeredTo } from './digest-offer.ts';
+import { offeredToAgent } from './digest-offer.ts';
 import type { ExpressLane } from './express-head.ts';
 import type { ExpressWriter } from './express-writer.ts';
 import { USER_AGENT } from './header-names.ts';
@@ -23,21 +24,21 @@ export function createChallengeLane(context: SipContext, writer: ExpressWriter):
     known.set(offered, made);
     return made;
   };
+  const nonce = bytesOf(' '.repeat(NONCE_LENGTH));
   /** Whoever asks comes from this address, whatever the port. */
   const source = { host: '', port: 0 };
 
   return (head, flow, nowMs) => {
     const { host } = flow.remote;
-    if (context.requests.wait(host, nowMs) > 0) return false;
-    context.requests.take(host, nowMs);
+    if (context.requests.take(host, nowMs) > 0) return false;
     source.host = host;
-    const nonce = context.nonces.issue(source, nowMs);
+    context.nonces.write(nonce.view, 0, source, nowMs);
     writer.begin(UNAUTHORIZED, flow);
-    const agent = head.bytes.toString('latin1', head.at(USER_AGENT), head.end(USER_AGENT));
-    around(offeredTo(agent, digest)).forEach((text, i) => {
-      if (i > 0) writer.text(nonce);
-      writer.put(text);
-    });
+    const texts = around(offeredToAgent(head.bytes, head.at(USER_AGENT), head.end(USER_AGENT), digest));
+    for (let i = 0; i < texts.length; i++) {
+      if (i > 0) writer.put(nonce);
+      writer.put(texts[i] ?? nonce);
+    }
     writer.send(flow);
     return true;
   };

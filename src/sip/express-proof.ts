@@ -9,7 +9,7 @@ import type { ExpressHead } from './express-head.ts';
 import { readContact } from './express-redirect.ts';
 import type { Flow } from './flow.ts';
 import { AUTHORIZATION } from './header-names.ts';
-import { isBeyond } from './spent-nonces.ts';
+import { isFresh } from './spent-nonces.ts';
 
 export interface ExpressProof {
   /** The row of the caller's session where he has proved, and not before, that it is he; else -1. Nothing is noted. */
@@ -40,15 +40,6 @@ export function createExpressProof(context: SipContext): ExpressProof {
     return readContact(text) === null ? -1 : row;
   };
 
-  /** As nonceUse() in spent-nonces.ts. */
-  const isFresh = (row: number, nowMs: number): boolean => {
-    const keptCount = sessions.nonceCount(row);
-    const sinceMs = (nonceMs - sessions.nonceMs(row)) | 0;
-    if (sinceMs === 0 && keptCount > 0) return count > keptCount;
-    if (sinceMs < 0 && keptCount > 0) return false;
-    return isBeyond(spent.newest(table.uidOf(row), nowMs), nonceMs, count);
-  };
-
   return {
     rowOf(head, flow, nowMs) {
       if (!head.has(AUTHORIZATION) || !digest.read(head)) return -1;
@@ -61,7 +52,8 @@ export function createExpressProof(context: SipContext): ExpressProof {
       source.host = flow.remote.host;
       nonceMs = nonces.goodSince(head.bytes, digest.at(NONCE), source, nowMs);
       ({ count } = digest);
-      return nonceMs >= 0 && isFresh(row, nowMs) && digest.isGood(sessions, row, head.method) ? row : -1;
+      const isNext = nonceMs >= 0 && isFresh(spent, table, row, nonceMs, count, nowMs);
+      return isNext && digest.isGood(sessions, row, head.method) ? row : -1;
     },
     use(row, nowMs) {
       // As markUsed() in auth.ts.

@@ -18,7 +18,7 @@ import type { Flow, Transport } from './flow.ts';
 import { EXPIRES } from './header-names.ts';
 import { EXPIRES_MAX } from './message.ts';
 import { dateOf } from './register-answer.ts';
-import { isBeyond } from './spent-nonces.ts';
+import { isFresh } from './spent-nonces.ts';
 
 export interface RefreshLane {
   /** The user's one session, where the request is by him and about its contact; else -1. */
@@ -67,21 +67,13 @@ export function createRefreshLane(
     digest.count === sessions.nonceCount(row) &&
     digest.count > 0;
 
-  /** Whether the nonce and its count are of use after what the session keeps (nonceUse in spent-nonces.ts). */
-  const isFresh = (row: number, nonceMs: number, nowMs: number): boolean => {
-    const keptCount = sessions.nonceCount(row);
-    const sinceMs = (nonceMs - sessions.nonceMs(row)) | 0;
-    if (sinceMs === 0 && keptCount > 0) return digest.count > keptCount;
-    if (sinceMs < 0 && keptCount > 0) return false;
-    return isBeyond(spent.newest(table.uidOf(row), nowMs), nonceMs, digest.count);
-  };
-
   const refresh = (head: ExpressHead, row: number, flow: Flow, nowMs: number): boolean => {
     source.host = flow.remote.host;
     const nonceMs = context.nonces.goodSince(head.bytes, digest.at(NONCE), source, nowMs);
     if (nonceMs < 0) return false;
     const isAgain = isRepeat(row, head.cseq, nonceMs);
-    const isNext = !isAgain && head.cseq > sessions.cseq(row) && isFresh(row, nonceMs, nowMs);
+    const isNext =
+      !isAgain && head.cseq > sessions.cseq(row) && isFresh(spent, table, row, nonceMs, digest.count, nowMs);
     if (!(isAgain || isNext) || !digest.isGood(sessions, row)) return false;
     const nowS = Math.floor(nowMs / 1000);
     let lifetimeS = remainingS(table, row, nowS);

@@ -5,10 +5,13 @@
  * whose registration has ended.
  */
 import type { OnlineTable } from '../heartbeat/online.ts';
+import { hashOfUid } from '../heartbeat/user-rows.ts';
 
 /** SIP's nonces are good for so long. */
 export const SIP_NONCE_VALID_MS = 300_000;
 const HALF_MAX = 250_000;
+/** Bits of a half, by the hash of a uid: of a user whose bit is not set nothing is kept. */
+const MARKS = 2 ** 20;
 
 /** A nonce stands here for all that were issued in its millisecond. */
 export interface UsedNonce {
@@ -25,17 +28,19 @@ export interface SpentNonces {
   /** The same by what a session keeps of it. */
   spendKept(uid: string, kept: number, nowMs: number): void;
   newest(uid: string, nowMs: number): UsedNonce | undefined;
+  /** The same of the user of a session: mostly nothing is kept of him, and then no text is made to find that out. */
+  newestOf(table: OnlineTable, row: number, nowMs: number): UsedNonce | undefined;
 }
 
 /** At most 2 × 250,000 users are kept: two halves, the older one is dropped as a whole. */
 export function createSpentNonces(): SpentNonces {
-  let current = new Map<string, UsedNonce>();
-  let former = new Map<string, UsedNonce>();
+  let current = new Half();
+  let former = new Half();
   let currentSinceMs = 0;
   const turn = (nowMs: number): void => {
     if (nowMs - currentSinceMs <= SIP_NONCE_VALID_MS && current.size < HALF_MAX) return;
-    former = nowMs - currentSinceMs > 2 * SIP_NONCE_VALID_MS ? new Map<string, UsedNonce>() : current;
-    current = new Map();
+    former = nowMs - currentSinceMs > 2 * SIP_NONCE_VALID_MS ? new Half() : current;
+    current = new Half();
     currentSinceMs = nowMs;
   };
   const newest = (uid: string, nowMs: number): UsedNonce | undefined => {
@@ -50,6 +55,11 @@ export function createSpentNonces(): SpentNonces {
   };
   return {
     newest,
+    newestOf(table, row, nowMs) {
+      turn(nowMs);
+      const hash = table.users.hash(table.sessions.user[row] ?? 0);
+      return current.mayHave(hash) || former.mayHave(hash) ? newest(table.uidOf(row), nowMs) : undefined;
+    },
     use,
     spend,
     spendKept(uid, kept, nowMs) {
@@ -57,6 +67,21 @@ export function createSpentNonces(): SpentNonces {
       if (ageMs >= 0 && ageMs <= SIP_NONCE_VALID_MS) spend(uid, nowMs - ageMs, nowMs);
     },
   };
+}
+
+class Half extends Map<string, UsedNonce> {
+  readonly #marks = new Uint32Array(MARKS / 32);
+
+  override set(uid: string, used: UsedNonce): this {
+    const hash = hashOfUid(uid);
+    this.#marks[(hash % MARKS) >>> 5] = (this.#marks[(hash % MARKS) >>> 5] ?? 0) | (1 << (hash & 31));
+    return super.set(uid, used);
+  }
+
+  /** False: it has nobody of this hash. */
+  mayHave(hash: number): boolean {
+    return ((this.#marks[(hash % MARKS) >>> 5] ?? 0) & (1 << (hash & 31))) !== 0;
+  }
 }
 
 /** Whether the user has not used this nonce with so high a count yet, and none that is newer. */
@@ -90,6 +115,23 @@ export function nonceUse(
   }
   if (isOlder) return 'spent';
   return isNewest ? useOfCount(count, newest.count) : 'fresh';
+}
+
+/** Whether nonceUse() is 'fresh' where this is the user's only session. */
+export function isFresh(
+  spent: SpentNonces,
+  table: OnlineTable,
+  row: number,
+  issuedMs: number,
+  count: number,
+  nowMs: number,
+): boolean {
+  const { sessions } = table;
+  const keptCount = sessions.nonceCount(row);
+  const sinceMs = (issuedMs - sessions.nonceMs(row)) | 0;
+  if (sinceMs === 0 && keptCount > 0) return count > keptCount;
+  if (sinceMs < 0 && keptCount > 0) return false;
+  return isBeyond(spent.newestOf(table, row, nowMs), issuedMs, count);
 }
 
 function useOfCount(count: number, highest: number): NonceUse {

@@ -20,6 +20,24 @@ test('all have the same length, are printable, and differ within a millisecond',
   expect(NONCE_LENGTH).toBe(32);
 });
 
+test('it is base64url of the time, a counter of three bytes, and a mac', () => {
+  const made = Array.from({ length: 1000 }, () => nonces.issue(SOURCE, T));
+  const counters = made.map((nonce) => Buffer.from(nonce, 'base64url').readUIntBE(6, 3));
+  const [first = 0] = counters;
+  expect(counters).toEqual(counters.map((_, i) => first + i));
+  for (const nonce of made) expect(Buffer.from(nonce, 'base64url').readUIntBE(0, 6)).toBe(T);
+  expect(made.map((nonce) => Buffer.from(nonce, 'base64url').toString('base64url'))).toEqual(made);
+});
+
+test('written as bytes it is the same', () => {
+  const [one, other] = [createNonces(Buffer.alloc(32, 1)), createNonces(Buffer.alloc(32, 1))];
+  const bytes = Buffer.alloc(3 + NONCE_LENGTH + 3, 'x');
+  one.write(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 3, SOURCE, T);
+  const nonce = other.issue(SOURCE, T);
+  expect(bytes.toString('latin1')).toBe(`xxx${nonce}xxx`);
+  expect(one.goodSince(bytes, 3, SOURCE, T + 1)).toBe(T);
+});
+
 test.each([
   { host: '192.0.2.2', port: 5060 },
   { host: '192.0.2.1', port: 5061 },
