@@ -24,6 +24,18 @@ export interface FlowHandlers {
   onClosed(flow: Flow): void;
 }
 
+/** Made once for each transport: they are open when the first request leaves, and stay where they are. */
+export function perTransport<T>(make: (flow: Flow) => T): (flow: Flow) => T {
+  const made = new Map<Transport, T>();
+  return (flow) => {
+    const known = made.get(flow.transport);
+    if (known !== undefined) return known;
+    const one = make(flow);
+    made.set(flow.transport, one);
+    return one;
+  };
+}
+
 /** Reads what onMessage() was given; in a stream Content-Length must be there and right (RFC 3261 18.3). */
 export function readMessage(bytes: Buffer, flow: Flow): ReturnType<typeof parseMessage> {
   return parseMessage(bytes, { stream: flow.transport === 'tcp' || flow.transport === 'tls', source: flow.remote });

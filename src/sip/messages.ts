@@ -1,9 +1,9 @@
 /** MESSAGE (RFC 3428): from a caller into the flow of messages, and from there to a telephone. */
 import { isUtf8 } from 'node:buffer';
-import { isIP } from 'node:net';
 import { VserverError } from '../base/errors.ts';
 import type { Message } from '../directory/message-store.ts';
-import type { DeliverTo, OnAnswer } from '../messages/delivery.ts';
+import { TextPlace } from '../heartbeat/session-rows.ts';
+import type { DeliverTo } from '../messages/delivery.ts';
 import { messageKey, shortHash } from '../messages/message-key.ts';
 import type { Sent } from '../messages/message-rules.ts';
 import {
@@ -15,9 +15,12 @@ import {
 import type { Caller } from './caller.ts';
 import { withProvenCaller } from './caller.ts';
 import type { Inbound, SipContext } from './context.ts';
-import { answer, answerFailure, answerStranger, hold, isOurs, sipAddress, unsupported } from './context.ts';
+import { answer, answerFailure, answerStranger, hold, isOurs, unsupported } from './context.ts';
+import { readContact } from './express-redirect.ts';
 import type { SipRequest } from './message.ts';
-import { sendRequest, targetOfSession } from './outgoing.ts';
+import { createMessageWriter } from './message-writer.ts';
+import type { OnFinal } from './outgoing.ts';
+import { openOwn, ownHost, sendRequest, targetOfSession } from './outgoing.ts';
 import type { ExtraHeader } from './response.ts';
 import { escapeUser, nameOfUri } from './uri.ts';
 
@@ -91,16 +94,34 @@ const NOT_NOW: ReadonlySet<number> = new Set([408, 480, 486, 500, 503, 504, 600]
 
 /** To the telephone of a session. */
 export function createDelivery(context: SipContext): DeliverTo {
+  const { sessions } = context.cases.table;
+  const write = createMessageWriter(context);
+  const text = new TextPlace();
   return (row, message, onAnswer) => {
-    deliverMessage(context, row, message, onAnswer);
+    const onFinal = (status: number): void => {
+      if (status < 300) onAnswer('taken');
+      else onAnswer(NOT_NOW.has(status) ? 'silent' : 'refused');
+    };
+    sessions.findText(row, text);
+    const contact = readContact(text);
+    const flow = contact === null ? undefined : context.flowOf(row);
+    if (contact === null || flow?.isReliable !== false || message.body.length > SHORT) {
+      sendMessage(context, row, message, onFinal);
+    } else {
+      const branch = context.ids.branch();
+      const bytes = write({ text, contact, flow }, branch, message);
+      openOwn(context, { method: 'MESSAGE', branch }, bytes, flow, onFinal);
+    }
   };
 }
+/** Characters of a body that is of ordinary length. */
+const SHORT = 1_500;
 
-/** The same message always has the same Call-ID. */
-function deliverMessage(context: SipContext, row: number, message: Message, onAnswer: OnAnswer): void {
+/** Also to one that is out of the ordinary. The same message always has the same Call-ID. */
+export function sendMessage(context: SipContext, row: number, message: Message, onFinal: OnFinal): void {
   const target = targetOfSession(context, row);
   if (target === null) {
-    onAnswer('silent');
+    onFinal(480);
     return;
   }
   const { from, to, contentType, body, sentAt } = message;
@@ -117,13 +138,5 @@ function deliverMessage(context: SipContext, row: number, message: Message, onAn
     ] as const,
     body: Buffer.from(body),
   };
-  sendRequest(context, target, request, (status) => {
-    if (status < 300) onAnswer('taken');
-    else onAnswer(NOT_NOW.has(status) ? 'silent' : 'refused');
-  });
-}
-
-/** What stands behind the @ of our users: the realm where it is a name of the DNS, else the address of this node. */
-function ownHost({ settings: { realm, advertise }, port }: SipContext): string {
-  return realm.includes('.') && isIP(realm) === 0 ? realm : sipAddress({ host: advertise, port });
+  sendRequest(context, target, request, onFinal);
 }

@@ -5,7 +5,8 @@ import type { Ending } from '../presence/presence.ts';
 import type { Seen } from '../presence/compose.ts';
 import type { SipContext } from './context.ts';
 import { ownUri } from './context.ts';
-import type { Flow, Transport } from './flow.ts';
+import type { Flow } from './flow.ts';
+import { perTransport } from './flow.ts';
 import { HEADERS_MAX } from './head.ts';
 import { viaOf } from './outgoing.ts';
 import { PIDF_TYPE, renderPidf } from './pidf.ts';
@@ -57,20 +58,14 @@ interface Fixed {
 
 export function createNotifyWriter(context: SipContext): NotifyWriter {
   const writer = new SlabWriter(SLAB_BYTES);
-  const byTransport = new Map<Transport, Fixed>();
-  /** The transports are open when the first request leaves, and stay where they are. */
-  const fixedOf = (flow: Flow): Fixed => {
-    const known = byTransport.get(flow.transport);
-    if (known !== undefined) return known;
+  const fixedFor = perTransport((flow): Fixed => {
     const [via = '', viaEnd = ''] = viaOf(context, flow, '\n').split('\n');
-    const made = {
+    return {
       via: bytesOf(` SIP/2.0\r\nVia: ${via}`),
       viaEnd: bytesOf(`${viaEnd}\r\n`),
       contact: bytesOf(` NOTIFY\r\nContact: <${ownUri(context, flow)}`),
     };
-    byTransport.set(flow.transport, made);
-    return made;
-  };
+  });
   let body: Buffer = Buffer.alloc(0);
   let bodyView = viewOn(body);
 
@@ -79,7 +74,7 @@ export function createNotifyWriter(context: SipContext): NotifyWriter {
     // Many watchers are told the same.
     if (document !== body) [body, bodyView] = [document, viewOn(document)];
     if (dialog.routes + OWN_HEADERS > HEADERS_MAX) return null;
-    const fixed = fixedOf(flow);
+    const fixed = fixedFor(flow);
     const copy = (field: number): void => {
       writer.copy(dialog.view, dialog.at[field] ?? 0, dialog.end[field] ?? 0);
     };

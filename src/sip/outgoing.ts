@@ -149,3 +149,8 @@ export function viaOf({ settings, port, tlsPort }: SipContext, { transport }: Fl
   });
   return `SIP/2.0/${transport.toUpperCase()} ${sentBy};branch=${branch}${transport === 'udp' ? ';rport' : ''}`;
 }
+
+/** What stands behind the @ of our users: the realm where it is a name of the DNS, else the address of this node. */
+export function ownHost({ settings: { realm, advertise }, port }: SipContext): string {
+  return realm.includes('.') && isIP(realm) === 0 ? realm : sipAddress({ host: advertise, port });
+}

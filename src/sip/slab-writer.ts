@@ -37,6 +37,10 @@ export class SlabWriter {
     this.#at = at;
   }
 
+  utf8(text: string): void {
+    this.#at += this.#bytes.write(text, this.#at);
+  }
+
   copy(bytes: DataView, from: number, to: number): void {
     this.#at = copyBytes(this.#view, this.#at, bytes, from, to);
   }

@@ -184,8 +184,11 @@ export function formatSipUri(uri: {
 
 /** Escapes what RFC 3261 does not allow in a user part. */
 export function escapeUser(user: string): string {
-  return escape(user, /[^A-Za-z0-9_.!~*'()&=+$,;?/-]/g);
+  // Nearly all are.
+  return PLAIN.test(user) ? user : escape(user, /[^A-Za-z0-9_.!~*'()&=+$,;?/-]/g);
 }
+
+const PLAIN = /^[A-Za-z0-9_.-]+$/;
 
 function escapeParam(text: string): string {
   return escape(text, /[^A-Za-z0-9_.!~*'()[\]/:&+$-]/g);
