@@ -7,15 +7,15 @@
 import { VserverError } from '../base/errors.ts';
 import type { Clock } from '../base/ports.ts';
 
-export type Leave = (nowMs: number) => void;
-
 export interface Intake {
   /** Nobody else may enter. */
   readonly isFull: boolean;
   /** Who enters now waits for his turn. */
   readonly hasLine: boolean;
-  /** Resolves when the login may go to the directory; what it gives is to be called once, when that has answered. */
-  enter(): Promise<Leave>;
+  /** Calls `begin` when the login may go to the directory: at once, or later in its turn. */
+  enter(begin: () => void, nowMs: number): void;
+  /** The directory has answered: to be called once for each that has begun. */
+  leave(nowMs: number): void;
   /** Seconds after which somebody who is refused shall come back: each call takes a place in the line. */
   appointment(nowMs: number): number;
 }
@@ -23,7 +23,7 @@ export interface Intake {
 /** Two batches of reads and of writes that are under way in SQL, and as many that wait to fill the next ones. */
 export const UNDER_WAY_MAX = 512;
 /** Who waits is repeated by his phone, and is taken in all the same: no more than are taken in soon. */
-export const WAITING_MAX = 2_048;
+export const WAITING_MAX = 16_384;
 const WAITING_S_MAX = 2;
 /**
  * Logins a second, until it is known. Rather too many: who comes too early is refused again, which costs little, but
@@ -32,14 +32,15 @@ const WAITING_S_MAX = 2;
 const RATE_FIRST = 8_000;
 const RATE_MIN = 50;
 /**
- * While nobody waits more are asked to come than were taken lately, so that it is found out whether more can be taken;
- * while as many wait as may, fewer, or the line would never end.
+ * Where nobody waits, so many times as many are asked to come as the directory takes; where as many wait as may, just
+ * those. A place that nobody fills is lost for good.
  */
-const MORE = 1.25;
-const LESS = 0.75;
+const MORE = 2;
 /** A single slow second, as the first one of a storm, tells little. */
 const FALL = 0.8;
 const SECOND_MS = 1_000;
+/** In less time the directory shows nothing of its pace. */
+const BUSY_MS_MIN = 100;
 /** Nobody is sent away for longer; the places behind are given anew, from the middle on. */
 const WAIT_MS_MAX = 30_000;
 const CALM_MS = 10_000;
@@ -49,61 +50,89 @@ export async function inTurn<T>(intake: Intake, clock: Clock, login: () => Promi
   if (intake.isFull) {
     throw new VserverError('OVERLOADED', undefined, { retryAfter: intake.appointment(clock.now()) });
   }
-  const leave = await intake.enter();
+  await entered(intake, clock);
   try {
     return await login();
   } finally {
-    leave(clock.now());
+    intake.leave(clock.now());
   }
 }
 
+/** Resolves when it is his turn. */
+export function entered(intake: Intake, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    intake.enter(resolve, clock.now());
+  });
+}
+
 export function createIntake(underWayMax = UNDER_WAY_MAX, waitingMax = WAITING_MAX): Intake {
+  const line = createLine();
   let underWay = 0;
-  const waiting: ((leave: Leave) => void)[] = [];
   let rate = RATE_FIRST;
   /** The last place that was given. */
   let lastMs = 0;
   let refusedMs = -Infinity;
+  /** Of the second that is counted: its begin, and how long and since when there was no room at the directory. */
   let sinceMs = -Infinity;
+  let busyMs = 0;
+  let busySinceMs = 0;
+  /** How many were taken in then, and the sum of how many waited whenever one was. */
   let taken = 0;
-  /** Sum of how many waited, whenever one was taken. */
   let waited = 0;
   const lineMax = (): number => Math.min(waitingMax, WAITING_S_MAX * rate);
+  const isBusy = (): boolean => underWay >= underWayMax;
+  const countBusy = (nowMs: number): void => {
+    busyMs += nowMs - busySinceMs;
+    busySinceMs = nowMs;
+  };
   const turn = (nowMs: number): void => {
     // The clock was set back.
-    if (nowMs < sinceMs) sinceMs = refusedMs = lastMs = -Infinity;
-    const spanMs = nowMs - sinceMs;
-    if (spanMs < SECOND_MS) return;
-    const pace = (taken * SECOND_MS) / spanMs;
-    const line = taken === 0 ? 0 : Math.min(1, waited / taken / lineMax());
-    const wanted = pace * (MORE - line * (MORE - LESS));
+    if (nowMs < sinceMs) {
+      sinceMs = refusedMs = lastMs = -Infinity;
+      busyMs = 0;
+      busySinceMs = nowMs;
+    }
+    if (nowMs - sinceMs < SECOND_MS) return;
+    if (isBusy()) countBusy(nowMs);
     if (nowMs - refusedMs > CALM_MS) rate = RATE_FIRST;
-    // Who was not refused did not come: that says nothing of what could have been taken.
-    else if (refusedMs < sinceMs) rate = Math.max(rate, wanted);
-    else rate = Math.max(wanted, FALL * rate, RATE_MIN);
+    else if (busyMs >= BUSY_MS_MIN) {
+      const pace = (taken * SECOND_MS) / busyMs;
+      const fill = taken === 0 ? 1 : Math.min(1, waited / taken / lineMax());
+      rate = Math.max(pace * (MORE - (MORE - 1) * fill), FALL * rate, RATE_MIN);
+    }
     sinceMs = nowMs;
-    taken = waited = 0;
-  };
-  const leave: Leave = (nowMs) => {
-    turn(nowMs);
-    taken++;
-    waited += waiting.length;
-    const next = waiting.shift();
-    // The place goes to him.
-    if (next === undefined) underWay--;
-    else next(leave);
+    busyMs = taken = waited = 0;
   };
   return {
     get hasLine() {
-      return underWay >= underWayMax;
+      return isBusy();
     },
     get isFull() {
-      return underWay >= underWayMax && waiting.length >= lineMax();
+      return isBusy() && line.count >= lineMax();
     },
-    enter() {
-      if (underWay >= underWayMax) return new Promise((resolve) => waiting.push(resolve));
+    enter(begin, nowMs) {
+      if (isBusy()) {
+        line.add(begin);
+        return;
+      }
       underWay++;
-      return Promise.resolve(leave);
+      busySinceMs = nowMs;
+      begin();
+    },
+    leave(nowMs) {
+      turn(nowMs);
+      if (isBusy()) {
+        taken++;
+        waited += line.count;
+      }
+      const next = line.take();
+      if (next !== undefined) {
+        // The place goes to him.
+        next();
+        return;
+      }
+      if (isBusy()) countBusy(nowMs);
+      underWay--;
     },
     appointment(nowMs) {
       turn(nowMs);
@@ -111,6 +140,24 @@ export function createIntake(underWayMax = UNDER_WAY_MAX, waitingMax = WAITING_M
       lastMs = Math.max(lastMs, nowMs) + SECOND_MS / rate;
       if (lastMs > nowMs + WAIT_MS_MAX) lastMs = nowMs + WAIT_MS_MAX / 2;
       return Math.max(1, Math.ceil((lastMs - nowMs) / SECOND_MS));
+    },
+  };
+}
+
+/** Who waits, in their order: an array of thousands that loses its first is moved as a whole. */
+function createLine() {
+  let coming: (() => void)[] = [];
+  let going: (() => void)[] = [];
+  return {
+    get count() {
+      return coming.length + going.length;
+    },
+    add(begin: () => void): void {
+      coming.push(begin);
+    },
+    take(): (() => void) | undefined {
+      if (going.length === 0) [coming, going] = [going, coming.reverse()];
+      return going.pop();
     },
   };
 }

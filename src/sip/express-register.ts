@@ -53,7 +53,13 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
     const row = isOrdinary(head) ? rowOf(head) : -1;
     return row >= 0 && refresh(head, row, flow, nowMs);
   };
-  const login = createLoginLane(context, writer, again);
+  /** Of a login that has waited for its turn. */
+  const turn: ExpressLane = (head, flow, cameMs) => {
+    if (!isOrdinary(head)) return false;
+    const lifetimeS = lifetimeOf(head, contact.expires, settings);
+    return lifetimeS >= 0 && loginInTurn(head, { digest, contact, lifetimeS }, flow, cameMs);
+  };
+  const { login, loginInTurn } = createLoginLane(context, writer, { again, turn });
 
   return (head, flow, nowMs) => {
     if (!isForUs(head)) return false;

@@ -3,6 +3,7 @@
  * from memory, in one go; a new one logs in through the same use case as everybody.
  */
 import type { ServerRecord } from '../base/model.ts';
+import { entered } from '../login/intake.ts';
 import type { LoginOutcome } from '../login/login.ts';
 import type { Credentials } from './auth.ts';
 import { admitAttempt, challenge, credentialOf, deny, isVerifiedHere, readCredentials, useOf } from './auth.ts';
@@ -120,7 +121,7 @@ function register(context: SipContext, inbound: Inbound, credentials: Credential
     if (context.waiting.has(key)) return;
     if (!isTrusted && !(admitStranger(context, inbound) && admitAttempt(context, inbound))) return;
     void registerNew(context, inbound, key, {
-      ...{ credentials, plan, isHere, relay },
+      ...{ credentials, plan, isHere, relay, isInTurn: false },
       origin: originOf(inbound),
       complete: () => {
         complete(context, inbound, credentials);
@@ -187,6 +188,8 @@ export interface Attempt {
   readonly plan: Plan;
   /** The credentials are those of one of his registrations here. */
   readonly isHere: boolean;
+  /** Its login has entered the intake: it is its turn. */
+  readonly isInTurn: boolean;
   readonly relay: Relay | undefined;
   readonly origin: Origin;
   /** All logins were good: does what is left to do, and answers. */
@@ -223,19 +226,23 @@ async function registerWhereHeIs(context: SipContext, inbound: Inbound, attempt:
   const { uid, algorithm } = credentials;
   const hops = attempt.origin.hops + 1;
   const isWay = inbound.vouched === undefined && mayBeWay(context, attempt);
+  const { intake } = context;
+  const { clock } = context.cases;
   if (relay !== undefined && isWay) {
     const owner = context.cases.servers.other(relay.owner);
     if (owner !== undefined && (await registerAt(context, inbound, credentials, owner, relay, hops))) return;
   }
   for (let tries = 1; tries <= TRIES_MAX; tries++) {
-    // A node that gets no answer soon takes this one for dead.
-    if (inbound.vouched === undefined ? context.intake.isFull : context.intake.hasLine) {
-      refuseNow(context, inbound);
-      return;
+    if (tries > 1 || !attempt.isInTurn) {
+      // A node that gets no answer soon takes this one for dead.
+      if (inbound.vouched === undefined ? intake.isFull : intake.hasLine) {
+        refuseNow(context, inbound);
+        return;
+      }
+      await entered(intake, clock);
     }
-    const leave = await context.intake.enter();
     const outcome = await logIn(context, inbound, attempt).finally(() => {
-      leave(context.cases.clock.now());
+      intake.leave(clock.now());
     });
     if (outcome.kind === 'denied') {
       await deny(context, inbound, uid, outcome.reason);

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { createCounters } from '../../src/base/counters.ts';
 import type { Address } from '../../src/base/model.ts';
 import type { Streams } from '../../src/base/ports.ts';
+import type { Intake } from '../../src/login/intake.ts';
 import type { LoginDeps } from '../../src/login/login.ts';
 import { createNonces } from '../../src/login/nonces.ts';
 import type { UseCases } from '../../src/login/use-cases.ts';
@@ -35,6 +36,8 @@ export interface SipNodeOptions extends LimitOptions {
   readonly others?: LoginDeps['others'];
   readonly settings?: Partial<SipSettings>;
   readonly usersMax?: number;
+  /** Of the logins, where it is not the usual one. */
+  readonly intake?: Intake;
   /** TCP and WebSocket are opened too, on these. */
   readonly streams?: Streams;
   /** What is told of every message before and after it is dealt with. */
@@ -60,7 +63,7 @@ export async function sipNode(options: SipNodeOptions = {}): Promise<SipNode> {
   });
   const { log, logged } = readableLog();
   const sip = (holder.sip = createSip({
-    cases: { ...useCases(node), ...NO_CONFIG },
+    cases: { ...useCases(node, options.intake), ...NO_CONFIG },
     counters: createCounters(),
     // The same at each run, so that a fuzzer's seed says all.
     nonces: createNonces(Buffer.alloc(32, 1), SIP_NONCE_VALID_MS),

@@ -7,9 +7,11 @@ import type { UseCases } from '../../src/login/use-cases.ts';
 import type { flows } from './flows.ts';
 
 /** Without those of CONFIG, which each edge has of its own kind. */
-export function useCases(node: ReturnType<typeof flows>): Omit<UseCases, 'config' | 'configHere'> {
+export function useCases(
+  node: ReturnType<typeof flows>,
+  intake = createIntake(),
+): Omit<UseCases, 'config' | 'configHere'> {
   const { table, servers, clock, ends, finder } = node;
-  const intake = createIntake();
   return {
     clock,
     table,

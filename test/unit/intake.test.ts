@@ -1,7 +1,7 @@
 /** How many logins go to the directory at once, and when the others are told to come. */
 import { describe, expect, it } from 'vitest';
 import { createIntake, inTurn, UNDER_WAY_MAX, WAITING_MAX } from '../../src/login/intake.ts';
-import type { Leave } from '../../src/login/intake.ts';
+import type { Intake } from '../../src/login/intake.ts';
 
 /** What so many who come at once are told, seconds. */
 function appointments(intake: ReturnType<typeof createIntake>, count: number, nowMs: number): number[] {
@@ -12,49 +12,69 @@ function countOf(list: readonly number[], value: number): number {
   return list.filter((one) => one === value).length;
 }
 
-/** Seconds in which `rate` logins each are taken in, and somebody is refused. */
-async function busySeconds(intake: ReturnType<typeof createIntake>, seconds: number, rate: number): Promise<number> {
-  for (let second = 1; second <= seconds; second++) {
-    for (let i = 0; i < rate; i++) (await intake.enter())(second * 1_000);
-    intake.appointment(second * 1_000);
+function nothing(): void {
+  // Whose turn it is does nothing.
+}
+
+/**
+ * Seconds in each of which so many logins are taken in, while there is no room at the directory for one more, and
+ * somebody is refused; the time after them. `fill`: the line is kept as full as it may be.
+ */
+function busySeconds(intake: Intake, seconds: number, rate: number, fill = false): number {
+  for (let ms = 0; ms < seconds * 1_000; ms += 10) {
+    while (fill ? !intake.isFull : !intake.hasLine) intake.enter(nothing, ms);
+    for (let i = 0; i < rate / 100; i++) {
+      // He who comes next is there before this one has left.
+      if (!fill) intake.enter(nothing, ms);
+      intake.leave(ms);
+    }
+    if (ms % 1_000 === 0) intake.appointment(ms);
   }
-  return (seconds + 1) * 1_000;
+  return seconds * 1_000;
+}
+
+/** How many of so many are told to come in the first, second and third second, in hundreds. */
+function hundreds(intake: Intake, count: number, nowMs: number): number[] {
+  const seconds = appointments(intake, count, nowMs);
+  return [1, 2, 3].map((second) => Math.round(countOf(seconds, second) / 100));
 }
 
 describe('the intake of logins', () => {
-  it('is full while as many as it takes are at the directory and as many as may wait are waiting', async () => {
+  it('is full while as many as it takes are at the directory and as many as may wait are waiting', () => {
     const intake = createIntake(2, 1);
-    const leave = await intake.enter();
-    await intake.enter();
-    expect(intake.isFull).toBe(false);
-    const third = intake.enter();
-    expect(intake.isFull).toBe(true);
-    leave(0);
-    expect(intake.isFull).toBe(false);
-    (await third)(0);
-    await intake.enter();
-    expect(intake.isFull).toBe(false);
+    let begun = 0;
+    const enter = (): void => {
+      intake.enter(() => begun++, 0);
+    };
+    enter();
+    enter();
+    expect([intake.isFull, intake.hasLine, begun]).toEqual([false, true, 2]);
+    enter();
+    expect([intake.isFull, intake.hasLine, begun]).toEqual([true, true, 2]);
+    intake.leave(0);
+    expect([intake.isFull, intake.hasLine, begun]).toEqual([false, true, 3]);
+    intake.leave(0);
+    expect([intake.isFull, intake.hasLine, begun]).toEqual([false, false, 3]);
   });
 
-  it('takes in who waits in the order in which they came', async () => {
+  it('takes in who waits in the order in which they came', () => {
     const intake = createIntake(1);
-    const leave = await intake.enter();
     const taken: number[] = [];
-    const others = [1, 2, 3].map(async (number) => {
-      const leaveLater = await intake.enter();
-      taken.push(number);
-      leaveLater(0);
-    });
-    leave(0);
-    await Promise.all(others);
-    expect(taken).toEqual([1, 2, 3]);
+    const enter = (number: number): void => {
+      intake.enter(() => taken.push(number), 0);
+    };
+    [1, 2, 3].forEach(enter);
+    intake.leave(0);
+    [4, 5].forEach(enter);
+    for (let i = 0; i < 4; i++) intake.leave(0);
+    expect(taken).toEqual([1, 2, 3, 4, 5]);
+    expect(intake.hasLine).toBe(false);
   });
 
-  it('lets no more wait than a slow directory takes in soon', async () => {
+  it('lets no more wait than a slow directory takes in within two seconds', () => {
     const intake = createIntake(1);
-    await busySeconds(intake, 200, 40);
-    void intake.enter();
-    for (let i = 0; i < 100; i++) void intake.enter();
+    const nowMs = busySeconds(intake, 200, 100, true);
+    for (let i = 0; i < 200; i++) if (!intake.isFull) intake.enter(nothing, nowMs);
     expect(intake.isFull).toBe(true);
   });
 
@@ -77,57 +97,55 @@ describe('the intake of logins', () => {
     expect(Math.max(...perSecond)).toBeLessThanOrEqual(32_000);
   });
 
-  it('asks for a quarter more than the directory has taken lately', async () => {
-    const intake = createIntake();
-    const nowMs = await busySeconds(intake, 60, 400);
-    const seconds = appointments(intake, 1_500, nowMs);
-    expect([1, 2, 3].map((second) => Math.round(countOf(seconds, second) / 100))).toEqual([5, 5, 5]);
-  });
-
-  it('is not misled by one slow second', async () => {
-    const intake = createIntake();
-    const nowMs = await busySeconds(intake, 1, 10);
-    expect(countOf(appointments(intake, 7_000, nowMs), 1)).toBeGreaterThan(6_000);
-  });
-
-  it('asks fewer to come while the line is as long as it may be', async () => {
-    const intake = createIntake(1, 100);
-    let leave = await intake.enter();
-    const line: Promise<typeof leave>[] = [];
-    const fill = (): void => {
-      while (!intake.isFull) line.push(intake.enter());
-    };
-    for (let second = 1; second <= 60; second++) {
-      for (let i = 0; i < 400; i++) {
-        fill();
-        leave(second * 1_000);
-        leave = (await line.shift()) ?? leave;
-      }
-      intake.appointment(second * 1_000);
-    }
-    const seconds = appointments(intake, 900, 61_000);
-    expect([1, 2, 3].map((second) => Math.round(countOf(seconds, second) / 100))).toEqual([3, 3, 3]);
-  });
-
-  it('does not take the directory for slow because nobody came', async () => {
-    const intake = createIntake();
-    const nowMs = await busySeconds(intake, 30, 4_000);
-    for (let second = 0; second < 5; second++) (await intake.enter())(nowMs + second * 1_000);
-    expect(countOf(appointments(intake, 5_000, nowMs + 5_000), 1)).toBeGreaterThan(4_500);
-  });
-
-  it('forgets it also where the clock was set back', async () => {
+  it('asks for twice as many as the directory takes while it has something to do, so that it always has', () => {
     const intake = createIntake(1);
-    const slow = (await busySeconds(intake, 200, 40)) + 1_000;
+    const nowMs = busySeconds(intake, 60, 400);
+    expect(hundreds(intake, 2_500, nowMs)).toEqual([8, 8, 8]);
+  });
+
+  it('asks for as many as it takes while the line is as long as it may be', () => {
+    const intake = createIntake(1, 100);
+    const nowMs = busySeconds(intake, 60, 400, true);
+    expect(hundreds(intake, 1_300, nowMs)).toEqual([4, 4, 4]);
+  });
+
+  it('is not misled by one slow second', () => {
+    const intake = createIntake(1);
+    busySeconds(intake, 1, 100);
+    expect(countOf(appointments(intake, 7_000, 1_000), 1)).toBeGreaterThan(6_000);
+  });
+
+  it('takes a directory that answers nothing for slower each second', () => {
+    const intake = createIntake(1);
+    intake.enter(nothing, 0);
+    for (let second = 1; second <= 60; second++) intake.appointment(second * 1_000);
+    expect(hundreds(intake, 200, 61_000)).toEqual([1, 1, 1]);
+  });
+
+  it('does not take the directory for slow because nobody came', () => {
+    const intake = createIntake(1);
+    let nowMs = busySeconds(intake, 30, 4_000);
+    intake.leave(nowMs);
+    for (const end = nowMs + 5_000; nowMs < end; nowMs += 1_000) {
+      intake.enter(nothing, nowMs);
+      intake.leave(nowMs + 1);
+      intake.appointment(nowMs + 1);
+    }
+    expect(countOf(appointments(intake, 9_000, nowMs), 1)).toBeGreaterThan(7_500);
+  });
+
+  it('forgets it also where the clock was set back', () => {
+    const intake = createIntake(1);
+    const slow = busySeconds(intake, 200, 100) + 1_000;
     const spread = appointments(intake, 1_000, slow).at(-1) ?? 0;
     const hourBack = slow - 3_600_000;
     expect(appointments(intake, 1, hourBack)).toHaveLength(1);
     expect(appointments(intake, 1_000, hourBack + 600_000).at(-1)).toBeLessThan(spread);
   });
 
-  it('forgets after a calm time how slow the directory was', async () => {
-    const intake = createIntake();
-    const nowMs = (await busySeconds(intake, 100, 10)) + 20_000;
+  it('forgets after a calm time how slow the directory was', () => {
+    const intake = createIntake(1);
+    const nowMs = busySeconds(intake, 100, 100) + 20_000;
     expect(countOf(appointments(intake, 8_000, nowMs), 1)).toBe(8_000);
   });
 });
@@ -136,10 +154,10 @@ describe('the intake of logins', () => {
  * `phones` that all come within a second to a directory that takes so many a second, and come back when they are told to,
  * to the millisecond.
  */
-async function storm(phones: number, aSecond: number) {
+function storm(phones: number, aSecond: number) {
   const STEP_MS = 10;
   const intake = createIntake();
-  const underWay: Leave[] = [];
+  let underWay = 0;
   const due = new Map<number, number[]>();
   for (let one = 0; one < phones; one++) {
     const atMs = (one % 100) * STEP_MS;
@@ -147,7 +165,7 @@ async function storm(phones: number, aSecond: number) {
   }
   const refusals = new Uint8Array(phones);
   const retryAfterS: number[] = [];
-  let [nowMs, done, line, lineMax] = [0, 0, 0, 0];
+  let [nowMs, done, line, lineMax, idleMs] = [0, 0, 0, 0, 0];
   for (; done < phones && nowMs < 600_000; nowMs += STEP_MS) {
     for (const one of due.get(nowMs) ?? []) {
       if (intake.isFull) {
@@ -158,21 +176,20 @@ async function storm(phones: number, aSecond: number) {
         due.set(backMs, [...(due.get(backMs) ?? []), one]);
       } else {
         line++;
-        void intake.enter().then((leave) => {
+        intake.enter(() => {
           line--;
-          underWay.push(leave);
-        });
+          underWay++;
+        }, nowMs);
       }
     }
-    await Promise.resolve();
-    lineMax = Math.max(lineMax, line + underWay.length);
-    for (const leave of underWay.splice(0, (aSecond * STEP_MS) / 1_000)) {
-      done++;
-      leave(nowMs);
-    }
-    await Promise.resolve();
+    lineMax = Math.max(lineMax, line + underWay);
+    const answered = Math.min(underWay, (aSecond * STEP_MS) / 1_000);
+    if (answered < (aSecond * STEP_MS) / 1_000) idleMs += STEP_MS;
+    underWay -= answered;
+    done += answered;
+    for (let i = 0; i < answered; i++) intake.leave(nowMs);
   }
-  return { seconds: nowMs / 1_000, done, lineMax, refusals: [...refusals], retryAfterS };
+  return { seconds: nowMs / 1_000, done, idleMs, lineMax, refusals: [...refusals], retryAfterS };
 }
 
 describe('a login in its turn', () => {
@@ -180,7 +197,7 @@ describe('a login in its turn', () => {
 
   it('is refused at once where there is no room, and told when to come back', async () => {
     const intake = createIntake(1, 0);
-    await intake.enter();
+    intake.enter(nothing, 5_000);
     const login = (): Promise<string> => Promise.reject(new Error('not asked'));
     await expect(inTurn(intake, clock, login)).rejects.toMatchObject({ code: 'OVERLOADED', retryAfter: 1 });
   });
@@ -200,10 +217,12 @@ describe('a storm', () => {
     [20_000, 2_000],
     [20_000, 8_000],
     [30_000, 500],
-  ])('of %i phones at a directory that takes %i a second is over soon, and nobody starves', async (phones, aSecond) => {
-    const { seconds, done, lineMax, refusals, retryAfterS } = await storm(phones, aSecond);
+  ])('of %i phones at a directory that takes %i a second is over soon, and nobody starves', (phones, aSecond) => {
+    const { seconds, done, idleMs, lineMax, refusals, retryAfterS } = storm(phones, aSecond);
     expect(done).toBe(phones);
-    expect(seconds).toBeLessThan((1.25 * phones) / aSecond + 2);
+    expect(seconds).toBeLessThan((1.1 * phones) / aSecond + 2);
+    // But for its begin and its end.
+    expect(idleMs).toBeLessThan(1_000);
     expect(lineMax).toBeLessThanOrEqual(UNDER_WAY_MAX + WAITING_MAX);
     expect(Math.min(...retryAfterS)).toBeGreaterThanOrEqual(1);
     expect(Math.max(...retryAfterS)).toBeLessThanOrEqual(30);

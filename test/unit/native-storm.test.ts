@@ -1,19 +1,18 @@
 /** More native clients at once than the directory can take in: they share the intake of the telephones. */
 import { expect, it } from 'vitest';
-import { UNDER_WAY_MAX, WAITING_MAX } from '../../src/login/intake.ts';
-import type { Intake, Leave } from '../../src/login/intake.ts';
+import type { Intake } from '../../src/login/intake.ts';
 import { settle } from '../support/clock.ts';
 import { httpApp } from '../support/http-app.ts';
 import { protocolClient } from '../support/protocol-client.ts';
 import { udpNode } from '../support/udp-node.ts';
 
+function nothing(): void {
+  // Whose turn it is does nothing.
+}
+
 /** As many as may be under way are, and all others wait. */
-async function fill(intake: Intake): Promise<Leave> {
-  const leave = await intake.enter();
-  for (let i = 1; i < UNDER_WAY_MAX; i++) await intake.enter();
-  for (let i = 0; i < WAITING_MAX; i++) void intake.enter();
-  expect(intake.isFull).toBe(true);
-  return leave;
+function fill(intake: Intake): void {
+  while (!intake.isFull) intake.enter(nothing, 0);
 }
 
 it('a Login for which there is no room is told when to come back, and the directory is not asked', async () => {
@@ -21,24 +20,25 @@ it('a Login for which there is no room is told when to come back, and the direct
   node.directory.put({ uid: 'alice' });
   const client = await protocolClient(node.network, { host: '192.0.2.7', port: 5000 }, node.at);
   const nonce = (await client.challenge('alice')).headers['nonce'] ?? '';
-  const leave = await fill(node.cases.intake);
+  const { intake } = node.cases;
+  fill(intake);
   const refused = await client.one(client.proven('alice', nonce));
   expect(refused.first).toMatch(/^Error 503/);
   expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1);
   expect(node.directory.calls).toEqual([]);
   // There is room for one, and it waits for its turn.
-  leave(node.clock.now());
+  intake.leave(node.clock.now());
   const waiting = client.one(client.proven('alice', nonce));
   await settle();
   expect(node.directory.calls).toEqual([]);
-  for (let i = 0; i <= WAITING_MAX; i++) leave(node.clock.now());
+  while (intake.hasLine) intake.leave(node.clock.now());
   expect((await waiting).first).toBe('Welcome alice');
 });
 
 it('a login over HTTP is refused alike', async () => {
   const { http, ask, deps, directory } = await httpApp();
   directory.put({ uid: 'alice' });
-  await fill(deps.uses.intake);
+  fill(deps.uses.intake);
   const payload = { uid: 'alice', password: 'secret' };
   const reply = await ask({ method: 'POST', url: '/v1/login', payload });
   expect(reply.statusCode).toBe(503);

@@ -175,7 +175,7 @@ describe('where the owner does not answer', () => {
   it('and the directory has no room for a login more, the phone is told to come back', async () => {
     const { here, second } = await registered();
     const { intake } = here.sip.context;
-    while (!intake.isFull) void intake.enter();
+    while (!intake.isFull) intake.enter(() => undefined, 0);
     here.network.copies = ({ to: at }) => (at.host === THERE.host ? 0 : 1);
     second.register();
     await here.time.advance(2_000);
@@ -185,7 +185,7 @@ describe('where the owner does not answer', () => {
   it('because too many log in there, it says so at once, and is not taken for dead', async () => {
     const { here, there, second } = await pair();
     const { intake } = there.sip.context;
-    while (!intake.hasLine) void intake.enter();
+    while (!intake.hasLine) intake.enter(() => undefined, 0);
     second.register();
     await settle();
     expect([second.status, second.last.header('Retry-After')]).toEqual([503, '1']);

@@ -1,13 +1,17 @@
 /** More phones at once than the directory can take in, as after a crash. */
 import { describe, expect, it } from 'vitest';
-import { UNDER_WAY_MAX, WAITING_MAX } from '../../src/login/intake.ts';
+import { createIntake } from '../../src/login/intake.ts';
 import { settle } from '../support/clock.ts';
-import type { Phone, SipNode } from '../support/sip-node.ts';
+import { SIP_NONCE_VALID_MS } from '../../src/sip/spent-nonces.ts';
+import type { Phone, SipNode, SipNodeOptions } from '../support/sip-node.ts';
 import { phone, sipNode } from '../support/sip-node.ts';
+
+const UNDER_WAY_MAX = 16;
+const WAITING_MAX = 32;
 
 /** As many as are taken in have sent their credentials, and the directory has not answered yet. */
 async function storm(): Promise<SipNode & { readonly taken: Phone[]; readonly late: Phone }> {
-  const node = await sipNode({ usersMax: 2 * (UNDER_WAY_MAX + WAITING_MAX) });
+  const node = await sipNode({ intake: createIntake(UNDER_WAY_MAX, WAITING_MAX) });
   const uids = Array.from({ length: UNDER_WAY_MAX + WAITING_MAX + 1 }, (_, i) => `u${i}`);
   for (const uid of uids) node.directory.put({ uid });
   const phones = await Promise.all(uids.map((uid) => phone(node.network, uid)));
@@ -75,5 +79,73 @@ describe('a storm of registrations', () => {
     expect(node.sip.context.intake.isFull).toBe(true);
     first.register();
     expect(first.status).toBe(200);
+  });
+});
+
+/** A node that takes in one login at a time, and at whose directory one is under way; others wait. */
+async function busyNode(options: SipNodeOptions = {}): Promise<SipNode> {
+  const node = await sipNode({ ...options, intake: createIntake(1, 100) });
+  node.directory.put({ uid: 'first' });
+  node.directory.held = true;
+  (await phone(node.network, 'first', { host: '10.0.0.9', port: 5060 })).register();
+  await settle();
+  return node;
+}
+
+function goOn({ directory }: SipNode): Promise<void> {
+  directory.held = false;
+  directory.release();
+  return settle();
+}
+
+describe('a request that has waited', () => {
+  it('is dealt with as any other where the user has come another way meanwhile', async () => {
+    const node = await busyNode();
+    node.directory.put({ uid: 'alice' });
+    const [desk, mobile] = [await phone(node.network, 'alice'), await phone(node.network, 'alice')];
+    desk.register();
+    await node.time.advance(1);
+    mobile.register();
+    await settle();
+    expect([desk.status, mobile.status]).toEqual([401, 401]);
+    await goOn(node);
+    expect([desk.status, mobile.status]).toEqual([200, 200]);
+    expect(mobile.contacts()).toHaveLength(2);
+    expect(node.sip.context.intake.hasLine).toBe(false);
+    expect(node.sip.context.waiting.size).toBe(0);
+  });
+
+  it('is refused where others before it have guessed too many passwords from its address', async () => {
+    const node = await busyNode({ failuresAMinute: 3 });
+    node.directory.put({ uid: 'alice' });
+    const phones = await Promise.all(Array.from({ length: 6 }, () => phone(node.network, 'alice')));
+    for (const [i, one] of phones.entries()) one.register({}, { password: `guess ${i}` });
+    await goOn(node);
+    await node.time.advance(2_000);
+    // The place is free before the third one is counted.
+    expect(phones.map(({ status }) => status)).toEqual([403, 403, 403, 403, 503, 503]);
+  });
+
+  it('is answered alike when the clock of the node has gone on past the life of its nonce', async () => {
+    const node = await busyNode();
+    node.directory.put({ uid: 'alice' });
+    const alice = await phone(node.network, 'alice');
+    alice.register();
+    await node.time.advance(SIP_NONCE_VALID_MS + 1_000);
+    await goOn(node);
+    expect(alice.status).toBe(200);
+  });
+
+  it('leaves its place to the next one, also where all that wait are dealt with as others', async () => {
+    const node = await busyNode();
+    node.directory.put({ uid: 'alice' });
+    const phones = await Promise.all(Array.from({ length: 50 }, () => phone(node.network, 'alice')));
+    for (const one of phones) {
+      one.register();
+      await node.time.advance(1);
+    }
+    await goOn(node);
+    expect(new Set(phones.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(node.sip.context.intake.hasLine).toBe(false);
   });
 });
