@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist', 'coverage', 'data', 'scripts', 'eslint.config.js', 'src/sip/assembly'] },
+  { ignores: ['dist', 'coverage', 'data', 'scripts', 'eslint.config.js', 'src/sip/assembly', 'src/udp/assembly'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

@@ -1,21 +1,24 @@
 /**
- * Compiles src/sip/assembly (AssemblyScript) into src/sip/express-code.ts, which is what the node loads
+ * Compiles the folders src/…/assembly (AssemblyScript) into the express-code.ts beside each, which is what the node loads
  * (docs/decisions/0017-reader-in-webassembly.md). test/unit/express-code.test.ts holds the two together.
- * `--print` shows it instead.
+ * `--print` and one of the names shows it instead.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import asc from 'assemblyscript/asc';
 
+const EDGES = ['sip', 'udp'];
 const root = join(import.meta.dirname, '..');
 
 /** The text of express-code.ts; throws where the sources have errors. */
-async function compiled() {
+async function compiled(edge) {
   let code = '';
   const { error, stderr } = await asc.main(
     [
-      ...['src/sip/assembly/index.ts', '--baseDir', root, '--outFile', 'reader.wasm'],
+      ...[`src/${edge}/assembly/index.ts`, '--baseDir', root, '--outFile', 'express.wasm'],
       ...['--optimizeLevel', '3', '--noAssert', '--runtime', 'stub', '--initialMemory', '1', '--maximumMemory', '1'],
+      // What stands in the sources themselves comes behind what the two sides share.
+      ...(edge === 'udp' ? ['--memoryBase', '61440'] : []),
     ],
     { writeFile: (_name, contents) => (code = Buffer.from(contents).toString('base64')) },
   );
@@ -23,6 +26,6 @@ async function compiled() {
   return `/** Made of assembly/ by scripts/assembly.mjs: WebAssembly in base64. */\nexport const CODE =\n  '${code}';\n`;
 }
 
-const text = await compiled();
-if (process.argv[2] === '--print') process.stdout.write(text);
-else writeFileSync(join(root, 'src/sip/express-code.ts'), text);
+const [option, name] = process.argv.slice(2);
+if (option === '--print') process.stdout.write(await compiled(name));
+else for (const edge of EDGES) writeFileSync(join(root, `src/${edge}/express-code.ts`), await compiled(edge));

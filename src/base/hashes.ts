@@ -29,7 +29,7 @@ export function createHashRoom(size: number): HashRoom {
   const bytes = Buffer.from(memory, CONTEXT_BYTES, size);
   let byOpenSsl: HashInPlace | null | undefined;
   const run = (algorithm: Algorithm, from: number, to: number): void => {
-    byOpenSsl ??= openSsl()?.(memory, view, digest);
+    byOpenSsl ??= openSsl()?.hashIn(memory, view, digest);
     if (byOpenSsl === undefined) hashByNode(algorithm, bytes.subarray(from, to), digest);
     else byOpenSsl(algorithm, from, to);
   };
@@ -44,6 +44,17 @@ export function createHashRoom(size: number): HashRoom {
       run(MD5, from, to);
     },
   };
+}
+
+/**
+ * Takes the `length` bytes from `from` on, whole blocks, into the state of SHA-256 at `stateAt`: its eight words as the
+ * machine has them, and room for 80 bytes behind them.
+ */
+export type HashBlocks = (stateAt: number, from: number, length: number) => void;
+
+/** For memory that never moves; null where OpenSSL's function can't be called. */
+export function sha256BlocksIn(memory: ArrayBuffer): HashBlocks | null {
+  return openSsl()?.blocksIn(memory) ?? null;
 }
 
 /** As `crypto.hash(name, text, 'hex')`. */
@@ -99,8 +110,11 @@ const CONTEXT_BYTES = 256;
 
 type HashInPlace = (algorithm: Algorithm, from: number, to: number) => void;
 
-/** For a room: `memory` is the context and then what `view` shows. */
-type OpenSsl = (memory: ArrayBuffer, view: DataView, digest: DataView) => HashInPlace;
+interface OpenSsl {
+  /** For a room: `memory` is the context and then what `view` shows. */
+  hashIn(memory: ArrayBuffer, view: DataView, digest: DataView): HashInPlace;
+  blocksIn(memory: ArrayBuffer): HashBlocks;
+}
 
 /** null: not here. */
 let found: OpenSsl | null | undefined;
@@ -122,18 +136,26 @@ function openSslBy(koffi: Koffi): OpenSsl {
   const library = koffi.load(null);
   const sha256Update = library.func('void SHA256_Update(intptr_t, intptr_t, size_t)');
   const md5Update = library.func('void MD5_Update(intptr_t, intptr_t, size_t)');
-  return (memory, view, digest) => {
-    const context = Number(koffi.address(memory));
-    const start = context + CONTEXT_BYTES;
-    const state = new Uint32Array(memory, 0, CONTEXT_BYTES / 4);
-    return (algorithm, from, to) => {
-      const { initial, digestBytes, isLittleEndian } = algorithm;
-      const update: NativeCall = algorithm === SHA256 ? sha256Update : md5Update;
-      for (let i = 0; i < initial.length; i++) state[i] = initial[i] ?? 0;
-      // Of whole blocks, update() leaves no rest in the context: the state is all that changes.
-      update(context, start + from, pad(view, from, to, isLittleEndian) - from);
-      for (let i = 0; i < digestBytes / 4; i++) digest.setUint32(i * 4, state[i] ?? 0, isLittleEndian);
-    };
+  return {
+    hashIn(memory, view, digest) {
+      const context = Number(koffi.address(memory));
+      const start = context + CONTEXT_BYTES;
+      const state = new Uint32Array(memory, 0, CONTEXT_BYTES / 4);
+      return (algorithm, from, to) => {
+        const { initial, digestBytes, isLittleEndian } = algorithm;
+        const update: NativeCall = algorithm === SHA256 ? sha256Update : md5Update;
+        for (let i = 0; i < initial.length; i++) state[i] = initial[i] ?? 0;
+        // Of whole blocks, update() leaves no rest in the context: the state is all that changes.
+        update(context, start + from, pad(view, from, to, isLittleEndian) - from);
+        for (let i = 0; i < digestBytes / 4; i++) digest.setUint32(i * 4, state[i] ?? 0, isLittleEndian);
+      };
+    },
+    blocksIn(memory) {
+      const start = Number(koffi.address(memory));
+      return (stateAt, from, length) => {
+        sha256Update(start + stateAt, start + from, length);
+      };
+    },
   };
 }
 
@@ -160,7 +182,7 @@ function isRight(candidate: OpenSsl): boolean {
   const view = new DataView(memory, CONTEXT_BYTES);
   const bytes = Buffer.from(memory, CONTEXT_BYTES, TRIED_BYTES).fill('0123456789a');
   const [actual, expected] = [new DataView(new ArrayBuffer(32)), new DataView(new ArrayBuffer(32))];
-  const hashInPlace = candidate(memory, view, actual);
+  const hashInPlace = candidate.hashIn(memory, view, actual);
   return [0, 55, 56, 64, TRIED_BYTES].reverse().every((length) =>
     [SHA256, MD5].every((algorithm) => {
       hashByNode(algorithm, bytes.subarray(0, length), expected);

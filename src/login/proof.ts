@@ -81,12 +81,6 @@ export function createMacRoom(size: number): MacRoom {
   };
 }
 
-/** The mac of a message as hex text at `at`, from what MacRoom.mac() returned. Where it ends. */
-export function writeMac(to: DataView, at: number, mac: DataView): number {
-  for (let i = 0; i < MAC_CHARACTERS / 2; i++) to.setUint16(at + i * 2, HEX_PAIRS[mac.getUint8(i)] ?? 0, true);
-  return at + MAC_CHARACTERS;
-}
-
 /**
  * Whether the 32 hex digits at `macAt` are the mac of the message, whose parts are told as for macOf: constant in time,
  * without regard to case.
@@ -99,18 +93,14 @@ export function isMacAt(
   bodyAt: number,
   macAt: number,
 ): boolean {
-  // Upper and lower case differ in bit 5, hex digits of different value in others too.
-  return (macDifference(hmacOf(keys, keyAt, bytes, end, bodyAt), bytes, macAt) & ~0x2020) === 0;
-}
-
-/** In which bits any two of the lower-case digits of the mac differ from those at `macAt`: 0 where it stands there. */
-export function macDifference(mac: DataView, bytes: Uint8Array, macAt: number): number {
+  const mac = hmacOf(keys, keyAt, bytes, end, bodyAt);
   let difference = 0;
   for (let i = 0; i < MAC_CHARACTERS / 2; i++) {
     const at = macAt + i * 2;
     difference |= (HEX_PAIRS[mac.getUint8(i)] ?? 0) ^ ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8));
   }
-  return difference;
+  // Upper and lower case differ in bit 5, hex digits of different value in others too.
+  return (difference & ~0x2020) === 0;
 }
 
 /** Over the bytes up to `end`, and where `bodyAt` is within them, over CRLF and those from there on. */

@@ -3,6 +3,7 @@
  * took most of the time of a request (docs/decisions/0017-reader-in-webassembly.md). It knows nothing but bytes.
  */
 import { viewOn } from '../base/bytes.ts';
+import { instantiate } from '../base/web-assembly.ts';
 import { CODE } from './express-code.ts';
 import * as layout from './express-layout.ts';
 import { bucketOf, HEADER_NUMBERS, KNOWN_NAMES } from './header-names.ts';
@@ -26,7 +27,7 @@ interface Exports {
   readonly writeTag: () => void;
 }
 
-const { memory, ...functions } = instantiate();
+const { memory, ...functions } = instantiate(CODE) as Exports;
 
 /** All of it, so that an offset is the same here and there. */
 const bytes = Buffer.from(memory.buffer);
@@ -54,17 +55,6 @@ export function putMessage(message: Uint8Array): boolean {
   // Ends every line.
   bytes[layout.MESSAGE + message.length] = 0;
   return true;
-}
-
-/** The part of it that is used: the types of Node leave it out. */
-interface Engine {
-  readonly Module: new (code: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: unknown };
-}
-
-function instantiate(): Exports {
-  const { Module, Instance } = (globalThis as unknown as { readonly WebAssembly: Engine }).WebAssembly;
-  return new Instance(new Module(Buffer.from(CODE, 'base64'))).exports as Exports;
 }
 
 /** The names of the known headers, as express-layout.ts has them. */

@@ -12,28 +12,25 @@ import type { OnlineTable } from '../heartbeat/online.ts';
 import { ALIAS, ITEM, TELEPHONES, UID } from '../heartbeat/profile.ts';
 import { CONTACT, DEVICE, NOTE } from '../heartbeat/session-rows.ts';
 import type { Sight } from '../locator/sight.ts';
-import { createMacRoom, MAC_CHARACTERS, PAD_BYTES, writeMac } from '../login/proof.ts';
+import { MAC_CHARACTERS } from '../login/proof.ts';
+import { ID_AT, ID_END, REPLY } from './express-layout.ts';
+import { room } from './express-room.ts';
 import { DATAGRAM_BYTES_MAX } from './message.ts';
 
 /** Of both users' records together; nothing that fits into a datagram is longer, but for what the asker may not see. */
 const TEXTS_BYTES_MAX = 8 * 1024;
 
-/** Where a request is read and then its reply written, under the same key. */
-export const room = createMacRoom(TEXTS_BYTES_MAX + DATAGRAM_BYTES_MAX);
-const { bytes, view } = room;
-const replyUpTo = viewsOf(bytes, PAD_BYTES);
+const { bytes, view, places } = room;
+const replyUpTo = viewsOf(bytes, REPLY);
 /** Where the next byte goes. */
-let at = PAD_BYTES;
+let at = REPLY;
 
 /**
- * `Ok` with the address of the session of `row`, whose key is in use. The id is the bytes from `idAt` to `idEnd` of the
- * request. The bytes are good until the next reply.
+ * `Ok` with the address of the session of `row`, whose key is in use, to the request that was read. The bytes are good
+ * until the next reply.
  */
-export function okReply(table: OnlineTable, row: number, request: Uint8Array, idAt: number, idEnd: number): Buffer {
-  at = PAD_BYTES;
-  put(OK);
-  putId(request, idAt, idEnd);
-  put(WAN);
+export function okReply(table: OnlineTable, row: number): Buffer {
+  at = room.writeOk();
   putAddress(table.sessions.wans, row * ADDRESS_BYTES);
   return signed();
 }
@@ -42,22 +39,16 @@ export function okReply(table: OnlineTable, row: number, request: Uint8Array, id
  * `User` as far as the asker may see him; null where he has several devices or it would not fit into a datagram. The
  * rest as for okReply().
  */
-export function userReply(
-  table: OnlineTable,
-  sight: Sight,
-  request: Uint8Array,
-  idAt: number,
-  idEnd: number,
-): Buffer | null {
+export function userReply(table: OnlineTable, sight: Sight): Buffer | null {
   const { sessions } = table;
   const { sessionRow, texts } = sight;
   sessions.cut(sessionRow, device);
   if (sight.devices !== 1 || lengthOf(texts, TELEPHONES) + lengthOf(device, CONTACT) > TEXTS_BYTES_MAX) return null;
-  at = PAD_BYTES;
+  at = REPLY;
   put(USER);
   putField(texts, UID);
   put(ID);
-  putId(request, idAt, idEnd);
+  at = copyBytes(view, at, view, places[ID_AT] ?? 0, places[ID_END] ?? 0);
   putHeader(ALIAS_IS, texts, ALIAS);
   put(STATUS);
   put(STATUS_TEXTS[sessions.status[sessionRow] ?? 0] ?? NOTHING);
@@ -78,13 +69,12 @@ export function userReply(
   }
   putHeader(DEVICE_IS, device, DEVICE);
   if (sight.seesAddresses) putHeader(SIP, device, CONTACT);
-  return at + MAC_LINE_BYTES <= PAD_BYTES + DATAGRAM_BYTES_MAX ? signed() : null;
+  return at + MAC_LINE_BYTES <= REPLY + DATAGRAM_BYTES_MAX ? signed() : null;
 }
 
 /** Of the session of the user who is looked for. */
 const device = new Fields();
 
-const OK = bytesOf('Ok\r\nid: ');
 const USER = bytesOf('User ');
 const ID = bytesOf('\r\nid: ');
 const ALIAS_IS = bytesOf('\r\nalias: ');
@@ -99,29 +89,19 @@ const LOCAL = bytesOf('\r\nlocal: ');
 const TELEPHONE = bytesOf('\r\ntelephone: ');
 const DEVICE_IS = bytesOf('\r\ndevice: ');
 const SIP = bytesOf('\r\nsip: ');
-const END_OF_LINE = bytesOf('\r\n');
-const MAC = bytesOf('mac: ');
-const END = bytesOf('\r\n\r\n');
-const MAC_LINE_BYTES = END_OF_LINE.length + MAC.length + MAC_CHARACTERS + END.length;
+const MAC_LINE_BYTES = '\r\nmac: \r\n\r\n'.length + MAC_CHARACTERS;
 const NOTHING = bytesOf('');
 const STATUS_TEXTS = STATUSES.map(bytesOf);
 const NETWORK_TEXTS = NETWORKS.map(bytesOf);
 
 function signed(): Buffer {
-  put(END_OF_LINE);
-  const mac = room.mac(at);
-  put(MAC);
-  at = writeMac(view, at, mac);
-  put(END);
-  return replyUpTo(at);
+  const end = room.writeLineEnd(at);
+  room.makeMac(REPLY, end);
+  return replyUpTo(room.writeMacLine(end));
 }
 
 function put({ view: from, length }: Bytes): void {
   at = copyBytes(view, at, from, 0, length);
-}
-
-function putId(request: Uint8Array, from: number, to: number): void {
-  for (let i = from; i < to; i++) bytes[at++] = request[i] ?? 0;
 }
 
 function putAscii(text: string): void {
@@ -159,22 +139,8 @@ function putAddress(column: Uint8Array, offset: number): boolean {
     if (one !== null) putAscii(formatAddress(one));
     return one !== null;
   }
-  for (let i = 12; i < 16; i++) {
-    putDecimal(column[offset + i] ?? 0);
-    bytes[at++] = i < 15 ? DOT : COLON;
-  }
-  putDecimal(((column[offset + 16] ?? 0) << 8) | (column[offset + 17] ?? 0));
+  let host = 0;
+  for (let i = 15; i >= 12; i--) host = (host << 8) | (column[offset + i] ?? 0);
+  at = room.writeAddress(at, host, ((column[offset + 16] ?? 0) << 8) | (column[offset + 17] ?? 0));
   return true;
 }
-const DOT = 0x2e;
-const COLON = 0x3a;
-
-/** A number of 16 bits. */
-function putDecimal(value: number): void {
-  if (value >= 10_000) bytes[at++] = DIGIT + Math.floor(value / 10_000);
-  if (value >= 1_000) bytes[at++] = DIGIT + (Math.floor(value / 1_000) % 10);
-  if (value >= 100) bytes[at++] = DIGIT + (Math.floor(value / 100) % 10);
-  if (value >= 10) bytes[at++] = DIGIT + (Math.floor(value / 10) % 10);
-  bytes[at++] = DIGIT + (value % 10);
-}
-const DIGIT = 0x30;

@@ -7,13 +7,16 @@
 import type { Address } from '../base/model.ts';
 import type { DatagramSocket } from '../base/ports.ts';
 import { acceptSeq, takenOf } from '../heartbeat/replay-window.ts';
-import { KEY_BYTES, SESSION_OPEN } from '../heartbeat/session-rows.ts';
+import { SESSION_OPEN } from '../heartbeat/session-rows.ts';
 import { lookFrom, Sight } from '../locator/sight.ts';
-import { macDifference, PAD_BYTES } from '../login/proof.ts';
 import type { UdpContext } from './context.ts';
-import { ExpressHead } from './express-head.ts';
-import { okReply, room, userReply } from './express-replies.ts';
+import { LOCATE, MAC_LINE_AT, NONE, REQUEST, SEQ, UID_AT, UID_END } from './express-layout.ts';
+import { okReply, userReply } from './express-replies.ts';
+import { room } from './express-room.ts';
+import { KeyStates } from './key-states.ts';
 import { DATAGRAM_BYTES_MAX } from './message.ts';
+
+const { places } = room;
 
 /** False: nothing has been done, it is left to the others. */
 export type Express = (socket: DatagramSocket, bytes: Buffer, from: Address) => boolean;
@@ -21,47 +24,40 @@ export type Express = (socket: DatagramSocket, bytes: Buffer, from: Address) => 
 export function createExpress({ cases, counters, memory }: UdpContext): Express {
   const { table, servers, clock } = cases;
   const { sessions, users } = table;
-  const head = new ExpressHead();
-  /** Of the request. */
-  const mac = new Uint32Array(4);
+  const keyStates = new KeyStates();
   const sight = new Sight();
 
-  const isSigned = (row: number, request: Buffer): boolean => {
-    room.useKey(sessions.keys, row * KEY_BYTES);
-    const digest = room.mac(head.macLineAt);
-    for (let i = 0; i < mac.length; i++) mac[i] = digest.getUint32(i * 4);
-    return macDifference(digest, request, head.macAt - PAD_BYTES) === 0;
+  const isSigned = (row: number): boolean => {
+    keyStates.use(sessions, row);
+    room.makeMac(REQUEST, places[MAC_LINE_AT] ?? 0);
+    return room.isMac() !== 0;
   };
   /** null: another has to answer. */
-  const replyTo = (request: Buffer, row: number): Buffer | null => {
-    const idAt = head.idAt - PAD_BYTES;
-    const idEnd = head.idEnd - PAD_BYTES;
-    if (!head.isLocate) {
-      // A node that is leaving redirects.
-      return servers.state === 'on' ? okReply(table, row, request, idAt, idEnd) : null;
-    }
-    const userRow = users.findIn(room.bytes, head.uidAt, head.uidEnd);
+  const replyTo = (isLocate: boolean, row: number): Buffer | null => {
+    // A node that is leaving redirects.
+    if (!isLocate) return servers.state === 'on' ? okReply(table, row) : null;
+    const userRow = users.findIn(room.bytes, places[UID_AT] ?? 0, places[UID_END] ?? 0);
     if (userRow < 0 || lookFrom(table, sessions.user[row] ?? 0, userRow, sight) !== 'seen') return null;
-    return userReply(table, sight, request, idAt, idEnd);
+    return userReply(table, sight);
   };
 
   return (socket, bytes, from) => {
     const { length } = bytes;
     if (length > DATAGRAM_BYTES_MAX) return false;
-    room.bytes.set(bytes, PAD_BYTES);
-    if (!head.read(room.view, PAD_BYTES + length)) return false;
-    const row = sessions.findWords(head.cookie);
-    if (row < 0 || sessions.state[row] !== SESSION_OPEN || !sessions.isWan(row, from) || !isSigned(row, bytes))
-      return false;
-    const reply = replyTo(bytes, row);
+    room.bytes.set(bytes, REQUEST);
+    const verb = room.readHead(length);
+    if (verb === NONE) return false;
+    const row = sessions.findWords(room.cookie);
+    if (row < 0 || sessions.state[row] !== SESSION_OPEN || !sessions.isWan(row, from) || !isSigned(row)) return false;
+    const reply = replyTo(verb === LOCATE, row);
     if (reply === null) return false;
     // A repeated request has the number of the one that it repeats, so one with a fresh number is none.
-    if (acceptSeq(sessions.windows, row, head.seq) !== 'fresh') return false;
-    if (head.isLocate) counters.locatesUser++;
+    if (acceptSeq(sessions.windows, row, places[SEQ] ?? 0) !== 'fresh') return false;
+    if (verb === LOCATE) counters.locatesUser++;
     else counters.heartbeats++;
     cases.heard(row);
     socket.send(reply, from);
-    memory.remember(mac, row, takenOf(sessions.windows, row), Math.floor(clock.now() / 1000), reply);
+    memory.remember(room.mac, row, takenOf(sessions.windows, row), Math.floor(clock.now() / 1000), reply);
     return true;
   };
 }

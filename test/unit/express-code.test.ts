@@ -5,9 +5,9 @@ import { readFileSync } from 'node:fs';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-it('the WebAssembly of the express lane is what its sources say', () => {
-  const compiled = execFileSync(process.execPath, [join(ROOT, 'scripts/assembly.mjs'), '--print'], {
+it.each(['sip', 'udp'])('the WebAssembly of the express lane of %s is what its sources say', (edge) => {
+  const compiled = execFileSync(process.execPath, [join(ROOT, 'scripts/assembly.mjs'), '--print', edge], {
     encoding: 'utf8',
   });
-  expect(readFileSync(join(ROOT, 'src/sip/express-code.ts'), 'utf8')).toBe(compiled);
+  expect(readFileSync(join(ROOT, 'src', edge, 'express-code.ts'), 'utf8')).toBe(compiled);
 });

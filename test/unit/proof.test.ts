@@ -11,7 +11,6 @@ import {
   proofOf,
   sessionKey,
   verifierOf,
-  writeMac,
 } from '../../src/login/proof.ts';
 
 const K = '304214cdcc8101944a81a02138c3c72b9c9f58b55b83730cfdadb67ab59a141e';
@@ -58,8 +57,6 @@ describe('macOf', () => {
             room.useKey(keys, 7);
             const digest = room.mac(PAD_BYTES + end);
             expect(Buffer.from(digest.buffer).toString('hex')).toBe(mac);
-            expect(writeMac(room.view, 3, digest)).toBe(35);
-            expect(room.bytes.toString('latin1', 3, 35)).toBe(mac.slice(0, 32));
           }
         },
       ),
