@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "load.h"
 
@@ -142,9 +143,10 @@ static void in_dialog(const struct head *head, const char *method, int cseq) {
   begin(method);
   add_text(" ");
   add(open + 1, close - open - 1);
-  snprintf(line, sizeof line, " SIP/2.0\r\nVia: SIP/2.0/UDP %.*s;rport;branch=z9hG4bKd%lx\r\nMax-Forwards: 70\r\n",
+  /* Servers know the branches of the run before for half a minute. */
+  snprintf(line, sizeof line, " SIP/2.0\r\nVia: SIP/2.0/UDP %.*s;rport;branch=z9hG4bKd%x.%lx\r\nMax-Forwards: 70\r\n",
            (int)strcspn(contact + strlen("Contact: <sip:phone@"), ">"), contact + strlen("Contact: <sip:phone@"),
-           branches++);
+           (unsigned)getpid(), branches++);
   add_text(line);
   for (int i = head->route_count; i-- > 0;) {
     add_text("Route:");
