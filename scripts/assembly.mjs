@@ -17,6 +17,7 @@ async function compiled(edge) {
     [
       ...[`src/${edge}/assembly/index.ts`, '--baseDir', root, '--outFile', 'express.wasm'],
       ...['--optimizeLevel', '3', '--noAssert', '--runtime', 'stub', '--initialMemory', '1', '--maximumMemory', '1'],
+      ...['--enable', 'simd'],
       // What stands in the sources themselves comes behind what the two sides share.
       ...(edge === 'udp' ? ['--memoryBase', '61440'] : []),
     ],

@@ -79,7 +79,7 @@ export class Arena {
   startsWith(ref: number, bytes: Uint8Array, from: number, to: number, end: number): boolean {
     const chunk = this.#chunk(ref);
     const at = offset(ref);
-    const length = chunk.readUInt32LE(at);
+    const length = this.#view(ref).getUint32(at, true);
     if (length < to - from) return false;
     const start = at + HEADER_BYTES - from;
     for (let i = from; i < to; i++) if (chunk[start + i] !== bytes[i]) return false;

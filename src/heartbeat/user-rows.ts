@@ -92,12 +92,15 @@ export class UserRows {
   /** Takes over what the directory says of him now. */
   update(row: number, { profile, stamp }: Kept): void {
     this.#texts.free(this.#text[row] ?? 0);
-    this.#text[row] = this.#texts.put(Buffer.from(encodeProfile(profile)));
+    const text = Buffer.from(encodeProfile(profile));
+    this.#text[row] = this.#texts.put(text);
+    const isOpenToAll = profile.mayBeCalledBy === 'all' && blocksAndForwardsNothing(text);
     this.#rights[row] =
       AUDIENCES.indexOf(profile.privacy) |
       (AUDIENCES.indexOf(profile.mayBeCalledBy) << 2) |
       (AUDIENCES.indexOf(profile.contactVisibleTo) << 4) |
-      (profile.mayCallOut ? 64 : 0);
+      (profile.mayCallOut ? MAY_CALL_OUT : 0) |
+      (isOpenToAll ? OPEN_TO_ALL : 0);
     this.#devicesMax[row] = Math.min(profile.devicesMax, 255);
     this.endsS[row] = stamp.endsS;
     this.#versionHigh[row] = parseInt(stamp.version.slice(0, 8), 16);
@@ -176,19 +179,18 @@ export class UserRows {
       privacy: this.privacy(row),
       mayBeCalledBy: this.mayBeCalledBy(row),
       contactVisibleTo: this.contactVisibleTo(row),
-      mayCallOut: ((this.#rights[row] ?? 0) & 64) !== 0,
+      mayCallOut: ((this.#rights[row] ?? 0) & MAY_CALL_OUT) !== 0,
       devicesMax: this.#devicesMax[row] ?? 1,
     };
   }
 
   /** Whether everybody may call him, and every call is for him: he has blocked nobody and forwards nothing. */
   isOpenToAll(row: number): boolean {
-    const isOpen = audience((this.#rights[row] ?? 0) >> 2) === 'all';
-    return isOpen && blocksAndForwardsNothing(this.#texts.get(this.#text[row] ?? 0));
+    return ((this.#rights[row] ?? 0) & OPEN_TO_ALL) !== 0;
   }
 
   mayCallOut(row: number): boolean {
-    return ((this.#rights[row] ?? 0) & 64) !== 0;
+    return ((this.#rights[row] ?? 0) & MAY_CALL_OUT) !== 0;
   }
 
   #take(): number {
@@ -217,6 +219,10 @@ export class UserRows {
     this.epoch = doubled(this.epoch);
   }
 }
+
+/** Bits of the rights, behind those of the three audiences. */
+const MAY_CALL_OUT = 64;
+const OPEN_TO_ALL = 128;
 
 const UID_LENGTH_MAX = 128;
 const scratch = Buffer.alloc(UID_LENGTH_MAX * 3);

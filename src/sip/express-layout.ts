@@ -72,6 +72,9 @@ export const MESSAGE = 16_384;
 export const MESSAGE_BYTES_MAX = 2_048;
 export const ROOM_BYTES = 64;
 
+/** The numbers of the headers in VALUES that are there, a byte each. */
+export const FOUND = 2_688;
+
 /** The To tag of an answer without state. */
 export const TAG = 2_560;
 export const TAG_BYTES = 16;

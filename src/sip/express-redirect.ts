@@ -144,6 +144,15 @@ export function readContact(text: TextPlace): ContactPlace | null {
 /** Where the field begins that ends before the separator in front of `next`. */
 function fieldAt({ bytes, at }: TextPlace, next: number, separator: number): number {
   let i = next - 1;
-  while (i > at && bytes.getUint8(i - 1) !== separator) i--;
+  while (i > at) {
+    // Separators are control characters: four bytes without one are passed over.
+    if (i - 4 >= at && hasNoControl(bytes.getInt32(i - 4))) i -= 4;
+    else if (bytes.getUint8(i - 1) === separator) break;
+    else i--;
+  }
   return i;
+}
+
+function hasNoControl(four: number): boolean {
+  return ((four - 0x20202020) & ~four & 0x80808080) === 0;
 }

@@ -17,9 +17,9 @@ import type { Flow } from './flow.ts';
 
 /** By which messages are told apart before anything of them is read. */
 const ANSWER = 0x53;
-const REGISTER = 0x52;
-const MESSAGE = 0x4d;
-const OTHERS = ['INVITE', 'OPTIONS', 'ACK'].map((method) => method.charCodeAt(0));
+const OURS = ['REGISTER', 'MESSAGE'];
+/** Where they are all sent on, there is none to be answered here. */
+const REDIRECTED = ['INVITE', 'OPTIONS', 'ACK'];
 
 /** `bytes`: one message, whole. False: nothing has been done, it is left to the others. */
 export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) => boolean {
@@ -38,13 +38,15 @@ export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) 
   const redirect = createRedirectLane(context, writer, isOurs);
 
   const answered = createAnswerLane(context.transactions);
-  // Where they are all sent on, there is none to be answered here.
-  const others = context.settings.calls === 'proxy' ? [] : OTHERS;
+  const methods = context.settings.calls === 'proxy' ? OURS : [...OURS, ...REDIRECTED];
+  const mayBegin = Uint8Array.from({ length: 256 }, (_, byte) =>
+    methods.some((method) => method.charCodeAt(0) === byte) ? 1 : 0,
+  );
 
   return (bytes, flow) => {
     const first = bytes[0] ?? 0;
     if (first === ANSWER) return answered(bytes);
-    if (first !== REGISTER && first !== MESSAGE && !others.includes(first)) return false;
+    if (mayBegin[first] === 0) return false;
     if (!head.read(bytes) || !isHost(head, head.from) || !isHost(head, head.to)) return false;
     if (head.method === 'REGISTER') return register(head, flow, clock.now());
     if (head.method === 'MESSAGE') return message(head, flow, clock.now());

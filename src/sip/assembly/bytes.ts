@@ -1,4 +1,4 @@
-/** Looking at bytes, eight at a time where that pays. */
+/** Looking at bytes, sixteen at a time where that pays. */
 import { CLASSES } from '../express-layout';
 
 /** The first byte from `at` on that can't stand in a line: a control character. There must be one. */
@@ -6,27 +6,24 @@ export function lineEnd(at: i32): i32 {
   let i = at;
   let hits = controls(i);
   while (hits === 0) {
-    i += 8;
+    i += 16;
     hits = controls(i);
   }
-  return i + ((ctz(hits) as i32) >> 3);
+  return i + ctz(hits);
 }
 
-/** The lowest bit that is set is the highest one of the first byte of eight that is below 0x20, or 0x7f. */
-function controls(at: i32): u64 {
-  const eight = load<u64>(at);
-  const likeDelete = eight ^ 0x7f7f7f7f7f7f7f7f;
-  const hits = ((eight - 0x2020202020202020) & ~eight) | ((likeDelete - 0x0101010101010101) & ~likeDelete);
-  return hits & 0x8080808080808080;
+/** A bit for each of 16 bytes, the first one lowest: whether it is below 0x20, or 0x7f. */
+function controls(at: i32): i32 {
+  const bytes = v128.load(at);
+  return i8x16.bitmask(v128.or(i8x16.lt_u(bytes, i8x16.splat(0x20)), i8x16.eq(bytes, i8x16.splat(0x7f))));
 }
 
 /** The first `byte` from `at` on; `end` where there is none before. */
 export function find(byte: u8, at: i32, end: i32): i32 {
-  const pattern = (byte as u64) * 0x0101010101010101;
-  for (let i = at; i < end; i += 8) {
-    const unlike = load<u64>(i) ^ pattern;
-    const first = (unlike - 0x0101010101010101) & ~unlike & 0x8080808080808080;
-    if (first !== 0) return min(i + ((ctz(first) as i32) >> 3), end);
+  const pattern = i8x16.splat(byte as i8);
+  for (let i = at; i < end; i += 16) {
+    const hits = i8x16.bitmask(i8x16.eq(v128.load(i), pattern));
+    if (hits !== 0) return min(i + ctz(hits), end);
   }
   return end;
 }

@@ -8,7 +8,7 @@ import {
   ENTRY_BYTES,
   FOLDS,
   FOLLOWED,
-  HEADERS_MAX,
+  FOUND,
   LINES_MAX,
   IN_CALL_ID,
   MESSAGE_BYTES_MAX,
@@ -35,9 +35,17 @@ export function isWhole(bodyAt: i32, end: i32): bool {
   return bodyAt > 0 && decimal(valueOf(CONTENT_LENGTH), endOf(CONTENT_LENGTH), MESSAGE_BYTES_MAX) === end - bodyAt;
 }
 
+/** Headers that were found in the last message, by their numbers. */
+let found: i32 = 0;
+
+function forgetLines(): void {
+  for (let i = 0; i < found; i++) store<u64>(VALUES + (load<u8>(FOUND + i) as i32) * 8, 0);
+  found = 0;
+}
+
 /** Finds the header lines from `at` on; the offset of the body, -1 where a line is out of the ordinary. */
 export function readLines(at: i32, end: i32): i32 {
-  for (let i = 0; i < HEADERS_MAX * 8; i += 8) store<u64>(VALUES + i, 0);
+  forgetLines();
   let i = at;
   let lines = 0;
   while (i < end && load<u8>(i) !== CR) {
@@ -58,6 +66,7 @@ export function readLines(at: i32, end: i32): i32 {
       if (load<i32>(value) !== 0) return -1;
       store<i32>(value, valueAt);
       store<i32>(value, i, 4);
+      store<u8>(FOUND + found++, number);
     }
     i += 2;
   }

@@ -17,9 +17,9 @@ import { LF } from './characters';
 import { endOf, valueOf } from './lines';
 import { placeOf } from './uri';
 
-/** Copies so many bytes, and up to seven more; where they end. */
+/** Copies so many bytes, and up to fifteen more; where they end. */
 function copy(to: i32, from: i32, length: i32): i32 {
-  for (let i = 0; i < length; i += 8) store<u64>(to + i, load<u64>(from + i));
+  for (let i = 0; i < length; i += 16) v128.store(to + i, v128.load(from + i));
   return to + length;
 }
 
