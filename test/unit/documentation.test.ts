@@ -20,6 +20,12 @@ function rows(text: string): string[][] {
 }
 
 describe('documentation', () => {
+  it('and all ways to start a node give its memory the same room', () => {
+    const flag = /--max-semi-space-size=\d+/.exec(page('src/main.ts').split('\n')[0] ?? '')?.[0] ?? 'none';
+    for (const name of ['scripts/start.mjs', 'bench/child.ts']) expect(page(name)).toContain(`'${flag}'`);
+    expect(page('docs/operations.md')).toContain(`ExecStart=/usr/bin/node ${flag} /opt/`);
+  });
+
   it('lists every error with its status and reason', () => {
     const listed = rows(page('docs/errors.md')).filter(([code]) => code?.startsWith('`') === true);
     const expected = Object.entries(ERRORS).map(([code, { status, reason }]) => [
