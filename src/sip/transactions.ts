@@ -136,7 +136,8 @@ export function createTransactions(timers: Timers, flowTo: (remote: Address) => 
       const key = serverKey(request, isAck ? 'INVITE' : request.method);
       const tx = running.get(key);
       tx?.handle({ type: isAck ? 'ack' : 'request' });
-      return tx !== undefined || answered.repeat(key);
+      // Of an INVITE all that runs stays.
+      return tx !== undefined || (request.method !== 'INVITE' && !isAck && answered.repeat(key));
     },
     mayKnow(method, branch, sentBy) {
       if (!branch.startsWith(BRANCH_COOKIE)) return true;
