@@ -1,10 +1,24 @@
-/** Growth of typed-array columns. Pages that were never written take no memory, so doubling costs little. */
+/** Typed-array columns and their growth. Pages that were never written take no memory, so doubling costs little. */
+import { zeros } from '../base/huge-pages.ts';
 
 type Column = Uint8Array | Uint16Array | Uint32Array;
+interface ColumnType<T extends Column> {
+  readonly BYTES_PER_ELEMENT: number;
+  new (memory: ArrayBuffer): T;
+}
 
-/** A column of twice the length with the same beginning. */
-export function doubled<T extends Column>(column: T): T {
-  const larger = new (column.constructor as new (length: number) => T)(column.length * 2);
+/** A column of so many zeros. */
+export function columnOf<T extends Column>(type: ColumnType<T>, length: number): T {
+  return new type(zeros(length * type.BYTES_PER_ELEMENT));
+}
+
+/** A longer column with the same beginning. */
+export function enlarged<T extends Column>(column: T, length: number): T {
+  const larger = columnOf(column.constructor as unknown as ColumnType<T>, length);
   larger.set(column);
   return larger;
+}
+
+export function doubled<T extends Column>(column: T): T {
+  return enlarged(column, column.length * 2);
 }

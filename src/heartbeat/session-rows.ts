@@ -5,7 +5,7 @@ import { FIREWALLS, NETWORKS, STATUSES } from '../base/model.ts';
 import { Arena } from './arena.ts';
 import type { Fields } from './fields.ts';
 import { FIELD, FIELD_BYTE } from './fields.ts';
-import { doubled } from './columns.ts';
+import { columnOf, doubled } from './columns.ts';
 import { HIGHEST, MASK_HIGH, MASK_LOW, TAKEN, WINDOW_WORDS } from './replay-window.ts';
 import { SlotIndex } from './slot-index.ts';
 
@@ -82,21 +82,21 @@ export class SessionRows {
   #free = 0;
 
   constructor(capacity: number) {
-    this.#cookie = new Uint32Array(capacity * 4);
-    this.keys = new Uint8Array(capacity * KEY_BYTES);
-    this.wans = new Uint8Array(capacity * ADDRESS_BYTES);
-    this.locals = new Uint8Array(capacity * ADDRESS_BYTES);
-    this.#text = new Uint32Array(capacity);
-    this.#firewall = new Uint8Array(capacity);
-    this.state = new Uint8Array(capacity);
-    this.status = new Uint8Array(capacity);
-    this.network = new Uint8Array(capacity);
-    this.user = new Uint32Array(capacity);
-    this.nextOfUser = new Uint32Array(capacity);
-    this.loginS = new Uint32Array(capacity);
-    this.seenS = new Uint32Array(capacity);
-    this.lifetimeS = new Uint32Array(capacity);
-    this.windows = new Uint32Array(capacity * WINDOW_WORDS);
+    this.#cookie = columnOf(Uint32Array, capacity * 4);
+    this.keys = columnOf(Uint8Array, capacity * KEY_BYTES);
+    this.wans = columnOf(Uint8Array, capacity * ADDRESS_BYTES);
+    this.locals = columnOf(Uint8Array, capacity * ADDRESS_BYTES);
+    this.#text = columnOf(Uint32Array, capacity);
+    this.#firewall = columnOf(Uint8Array, capacity);
+    this.state = columnOf(Uint8Array, capacity);
+    this.status = columnOf(Uint8Array, capacity);
+    this.network = columnOf(Uint8Array, capacity);
+    this.user = columnOf(Uint32Array, capacity);
+    this.nextOfUser = columnOf(Uint32Array, capacity);
+    this.loginS = columnOf(Uint32Array, capacity);
+    this.seenS = columnOf(Uint32Array, capacity);
+    this.lifetimeS = columnOf(Uint32Array, capacity);
+    this.windows = columnOf(Uint32Array, capacity * WINDOW_WORDS);
     this.#index = new SlotIndex(capacity, (row) => this.#cookie[row * 4] ?? 0);
   }
 

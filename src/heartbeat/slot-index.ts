@@ -4,6 +4,8 @@
  *
  *     for (let at = index.seek(hash); index.row(at) >= 0; at = index.next(at)) if (isIt(index.row(at))) …
  */
+import { columnOf } from './columns.ts';
+
 export class SlotIndex {
   readonly #hashOf: (row: number) => number;
   /** Row + 1; 0 = empty. */
@@ -14,7 +16,7 @@ export class SlotIndex {
   constructor(capacity: number, hashOf: (row: number) => number) {
     this.#hashOf = hashOf;
     const size = 2 ** Math.ceil(Math.log2(Math.max(16, capacity * 2)));
-    this.#places = new Uint32Array(size);
+    this.#places = columnOf(Uint32Array, size);
     this.#mask = size - 1;
   }
 
@@ -64,7 +66,7 @@ export class SlotIndex {
 
   #grow(): void {
     const old = this.#places;
-    this.#places = new Uint32Array(old.length * 2);
+    this.#places = columnOf(Uint32Array, old.length * 2);
     this.#mask = this.#places.length - 1;
     for (const place of old) if (place !== 0) this.#place(place - 1);
   }

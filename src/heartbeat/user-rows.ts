@@ -2,7 +2,7 @@
 import type { Audience } from '../base/model.ts';
 import { AUDIENCES } from '../base/model.ts';
 import { Arena } from './arena.ts';
-import { doubled } from './columns.ts';
+import { columnOf, doubled } from './columns.ts';
 import type { Fields } from './fields.ts';
 import { FIELD_BYTE } from './fields.ts';
 import { blocksAndForwardsNothing, decodeProfile, encodeProfile } from './profile.ts';
@@ -35,19 +35,19 @@ export class UserRows {
   #count = 0;
 
   constructor(capacity: number) {
-    this.#text = new Uint32Array(capacity);
-    this.#hash = new Uint32Array(capacity);
-    this.#rights = new Uint8Array(capacity);
-    this.#devicesMax = new Uint8Array(capacity);
-    this.#versionLow = new Uint32Array(capacity);
-    this.#versionHigh = new Uint32Array(capacity);
-    this.#secretLow = new Uint32Array(capacity);
-    this.#secretHigh = new Uint32Array(capacity);
-    this.logoutS = new Uint32Array(capacity);
-    this.endsS = new Uint32Array(capacity);
-    this.firstSession = new Uint32Array(capacity);
-    this.devices = new Uint8Array(capacity);
-    this.epoch = new Uint32Array(capacity);
+    this.#text = columnOf(Uint32Array, capacity);
+    this.#hash = columnOf(Uint32Array, capacity);
+    this.#rights = columnOf(Uint8Array, capacity);
+    this.#devicesMax = columnOf(Uint8Array, capacity);
+    this.#versionLow = columnOf(Uint32Array, capacity);
+    this.#versionHigh = columnOf(Uint32Array, capacity);
+    this.#secretLow = columnOf(Uint32Array, capacity);
+    this.#secretHigh = columnOf(Uint32Array, capacity);
+    this.logoutS = columnOf(Uint32Array, capacity);
+    this.endsS = columnOf(Uint32Array, capacity);
+    this.firstSession = columnOf(Uint32Array, capacity);
+    this.devices = columnOf(Uint8Array, capacity);
+    this.epoch = columnOf(Uint32Array, capacity);
     this.#index = new SlotIndex(capacity, (row) => this.#hash[row] ?? 0);
   }
 

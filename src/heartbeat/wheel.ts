@@ -2,6 +2,8 @@
  * A timing wheel over row numbers: one bucket a second, lists linked through two columns. A sign of life costs
  * nothing here: a row whose deadline moved is put into its new bucket when its old one comes round.
  */
+import { columnOf, enlarged } from './columns.ts';
+
 export class Wheel {
   readonly #buckets: Uint32Array;
   readonly #mask: number;
@@ -17,16 +19,16 @@ export class Wheel {
     const size = Math.min(32_768, 2 ** Math.ceil(Math.log2(spanSeconds + 2)));
     this.#buckets = new Uint32Array(size);
     this.#mask = size - 1;
-    this.#next = new Uint32Array(capacity);
-    this.#previous = new Uint32Array(capacity);
-    this.#headOf = new Uint16Array(capacity);
+    this.#next = columnOf(Uint32Array, capacity);
+    this.#previous = columnOf(Uint32Array, capacity);
+    this.#headOf = columnOf(Uint16Array, capacity);
     this.#turnedS = nowS;
   }
 
   grow(capacity: number): void {
-    this.#next = enlarged(this.#next, new Uint32Array(capacity));
-    this.#previous = enlarged(this.#previous, new Uint32Array(capacity));
-    this.#headOf = enlarged(this.#headOf, new Uint16Array(capacity));
+    this.#next = enlarged(this.#next, capacity);
+    this.#previous = enlarged(this.#previous, capacity);
+    this.#headOf = enlarged(this.#headOf, capacity);
   }
 
   /** A deadline beyond the wheel's span stands in its last bucket and is looked at early. */
@@ -80,9 +82,4 @@ export class Wheel {
       }
     }
   }
-}
-
-function enlarged<T extends Uint16Array | Uint32Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
 }
