@@ -23,9 +23,6 @@ const IOVECS_AT = BATCH * HEADER_BYTES;
 const NAMES_AT = IOVECS_AT + BATCH * IOVEC_BYTES;
 const DATA_AT = NAMES_AT + BATCH * NAME_STRIDE;
 
-/** Views on longer datagrams are not kept. */
-const VIEWED_BYTES_MAX = 1_500;
-
 /** Little-endian words of ::ffff:0:0. */
 const MAPPED = 0xffff0000 | 0;
 
@@ -60,19 +57,12 @@ export function createArena(calls: BatchCalls): Arena {
   }
   const words = new Int32Array(memory, 0, NAMES_AT / 4);
   const headers = new Uint8Array(memory, 0, IOVECS_AT);
-  const places = Array.from({ length: BATCH }, (_, slot) =>
-    bytes.subarray(DATA_AT + slot * DATA_STRIDE, DATA_AT + (slot + 1) * DATA_STRIDE),
-  );
-  const views = places.map((place) => viewsOf(place));
+  const views = Array.from({ length: BATCH }, (_, slot) => viewsOf(bytes, DATA_AT + slot * DATA_STRIDE));
   return {
     headers: (first) => (first === 0 ? headers : headers.subarray(first * HEADER_BYTES)),
     dataAt: (slot) => DATA_AT + slot * DATA_STRIDE,
     bytes,
-    received: (slot) => {
-      const length = words[slot * 16 + 14] ?? 0;
-      if (length > VIEWED_BYTES_MAX) return places[slot]?.subarray(0, length) ?? bytes;
-      return views[slot]?.(length) ?? bytes;
-    },
+    received: (slot) => views[slot]?.(words[slot * 16 + 14] ?? 0) ?? bytes,
     length: (slot) => words[IOVECS_AT / 4 + slot * 4 + 2] ?? 0,
     setLength: (slot, length) => {
       words[IOVECS_AT / 4 + slot * 4 + 2] = length;

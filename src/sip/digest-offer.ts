@@ -1,4 +1,5 @@
 /** Which Digest algorithms a challenge offers (docs/decisions/0006). */
+import { bytesOf, standsAt } from '../base/bytes.ts';
 import type { DigestAlgorithm } from '../login/digest.ts';
 import { DIGEST_ALGORITHMS } from '../login/digest.ts';
 
@@ -21,17 +22,27 @@ const GIVING_UP: readonly RegExp[] = [
   /^sipsak /,
   /^SIPp/,
 ];
-/** How they begin. */
-const FIRST_LETTERS = Buffer.from('bsS');
+const FIRST_WORDS = ['baresip ', 'sipsak ', 'SIPp'].map(bytesOf);
 
 export function offeredTo(userAgent: string, offer: DigestOffer): readonly DigestAlgorithm[] {
   return offer === 'both' && GIVING_UP.some((pattern) => pattern.test(userAgent)) ? OFFERS.md5 : OFFERS[offer];
 }
 
-/** The same of the User-Agent that stands in `at`–`end`. Most are told by their first letter. */
-export function offeredToAgent(bytes: Buffer, at: number, end: number, offer: DigestOffer): readonly DigestAlgorithm[] {
-  const isSuspect = at < end && FIRST_LETTERS.includes(bytes[at] ?? 0);
-  return isSuspect ? offeredTo(bytes.toString('latin1', at, end), offer) : OFFERS[offer];
+/** The same of the User-Agent that stands in `at`–`end`, of which no text is made where its first word says enough. */
+export function offeredToAgent(
+  bytes: DataView,
+  at: number,
+  end: number,
+  offer: DigestOffer,
+): readonly DigestAlgorithm[] {
+  for (const word of FIRST_WORDS) {
+    if (at + word.length <= end && standsAt(bytes, at, word)) return offeredTo(textOf(bytes, at, end), offer);
+  }
+  return OFFERS[offer];
+}
+
+function textOf({ buffer, byteOffset }: DataView, at: number, end: number): string {
+  return Buffer.from(buffer, byteOffset + at, end - at).toString('latin1');
 }
 
 export function isTaken(algorithm: DigestAlgorithm, offer: DigestOffer): boolean {

@@ -34,7 +34,7 @@ export function createChallengeLane(context: SipContext, writer: ExpressWriter):
     source.host = host;
     context.nonces.write(nonce.view, 0, source, nowMs);
     writer.begin(UNAUTHORIZED, flow);
-    const texts = around(offeredToAgent(head.bytes, head.at(USER_AGENT), head.end(USER_AGENT), digest));
+    const texts = around(offeredToAgent(head.view, head.at(USER_AGENT), head.end(USER_AGENT), digest));
     for (let i = 0; i < texts.length; i++) {
       if (i > 0) writer.put(nonce);
       writer.put(texts[i] ?? nonce);

@@ -44,8 +44,11 @@ export function createRefreshLane(
   const routes = new Map<Transport, Bytes>();
   /** The transports are open when the first request comes, and stay where they are. */
   const serviceRoute = (flow: Flow): Bytes => {
-    const known = routes.get(flow.transport) ?? bytesOf(`\r\nService-Route: <${ownUri(context, flow, ';lr')}>\r\n`);
-    if (!routes.has(flow.transport)) routes.set(flow.transport, known);
+    let known = routes.get(flow.transport);
+    if (known === undefined) {
+      known = bytesOf(`\r\nService-Route: <${ownUri(context, flow, ';lr')}>\r\n`);
+      routes.set(flow.transport, known);
+    }
     return known;
   };
 

@@ -10,7 +10,7 @@ import { reader } from './express-reader.ts';
 import type { Flow } from './flow.ts';
 
 const { bytes, view } = reader;
-const answerUpTo = viewsOf(bytes, ANSWER);
+const answerOf = viewsOf(bytes, ANSWER);
 
 /** What stands in SOURCE_HOST; mostly the same host comes again. */
 let source = '';
@@ -52,7 +52,7 @@ export class ExpressWriter {
   /** Ends the head of an answer without body; its bytes, good until the next one is begun. */
   end(): Buffer {
     this.put(END);
-    return answerUpTo(this.#at);
+    return answerOf(this.#at - ANSWER);
   }
 
   /** The same, and sends it. */

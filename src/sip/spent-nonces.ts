@@ -80,7 +80,7 @@ class Half extends Map<string, UsedNonce> {
 
   /** False: it has nobody of this hash. */
   mayHave(hash: number): boolean {
-    return ((this.#marks[(hash % MARKS) >>> 5] ?? 0) & (1 << (hash & 31))) !== 0;
+    return this.size > 0 && ((this.#marks[(hash % MARKS) >>> 5] ?? 0) & (1 << (hash & 31))) !== 0;
   }
 }
 

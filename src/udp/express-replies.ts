@@ -21,7 +21,7 @@ import { DATAGRAM_BYTES_MAX } from './message.ts';
 const TEXTS_BYTES_MAX = 8 * 1024;
 
 const { bytes, view, places } = room;
-const replyUpTo = viewsOf(bytes, REPLY);
+const replyOf = viewsOf(bytes, REPLY);
 /** Where the next byte goes. */
 let at = REPLY;
 
@@ -97,7 +97,7 @@ const NETWORK_TEXTS = NETWORKS.map(bytesOf);
 function signed(): Buffer {
   const end = room.writeLineEnd(at);
   room.makeMac(REPLY, end);
-  return replyUpTo(room.writeMacLine(end));
+  return replyOf(room.writeMacLine(end) - REPLY);
 }
 
 function put({ view: from, length }: Bytes): void {
