@@ -47,10 +47,20 @@ export const DIGEST_COUNT = 54;
 /** Of the method in the CSeq of an answer. */
 export const METHOD_LENGTH = 55;
 
-/** The classes of the 256 characters (syntax.ts), a byte each. */
-export const CLASSES = 2_048;
-/** Which of them a Call-ID may have, a byte each. */
-export const IN_CALL_ID = 2_304;
+export const PLACES_END = 2_048;
+
+/** Sets of ASCII characters, 16 bytes each: bit h of byte l says whether the character h * 16 + l is in it. */
+export const SET_BYTES = 16;
+/** Classes of syntax.ts. */
+export const TOKENS = 2_048;
+export const DIGITS = 2_064;
+export const PLAIN_USERS = 2_080;
+/** What a Call-ID may have. */
+export const CALL_IDS = 2_096;
+
+/** The host of a URI that was read last. */
+export const LAST_HOST = 2_304;
+export const LAST_HOST_BYTES_MAX = 64;
 
 /** Names by length and first letter: where the first entry stands, 16 bits each; 0: there is none. */
 export const BUCKETS = 4_096;

@@ -8,7 +8,7 @@ import { CODE } from './express-code.ts';
 import * as layout from './express-layout.ts';
 import { bucketOf, HEADER_NUMBERS, KNOWN_NAMES } from './header-names.ts';
 import { CALL_ID_WORD } from './required-headers.ts';
-import { classesOf } from './syntax.ts';
+import { classesOf, DIGIT, PLAIN_USER, TOKEN } from './syntax.ts';
 
 /** What assembly/ exports. What they find stands in `places` and `values`, until the next call of the same. */
 interface Exports {
@@ -37,15 +37,15 @@ export const reader = {
   bytes,
   view: viewOn(bytes),
   /** Numbered as express-layout.ts says. */
-  places: new Int32Array(memory.buffer, layout.PLACES, (layout.CLASSES - layout.PLACES) / 4),
+  places: new Int32Array(memory.buffer, layout.PLACES, (layout.PLACES_END - layout.PLACES) / 4),
   /** Two a header, by its number. */
   values: new Int32Array(memory.buffer, layout.VALUES, layout.HEADERS_MAX * 2),
 } as const;
 
-for (let byte = 0; byte < 256; byte++) {
-  bytes[layout.CLASSES + byte] = classesOf(byte);
-  bytes[layout.IN_CALL_ID + byte] = CALL_ID_WORD.test(String.fromCharCode(byte)) ? 1 : 0;
-}
+writeSet(layout.TOKENS, (byte) => (classesOf(byte) & TOKEN) !== 0);
+writeSet(layout.DIGITS, (byte) => (classesOf(byte) & DIGIT) !== 0);
+writeSet(layout.PLAIN_USERS, (byte) => (classesOf(byte) & PLAIN_USER) !== 0);
+writeSet(layout.CALL_IDS, (byte) => CALL_ID_WORD.test(String.fromCharCode(byte)));
 writeNames();
 
 /** Puts the message where it is read; false where it is longer than ordinary ones are. */
@@ -55,6 +55,16 @@ export function putMessage(message: Uint8Array): boolean {
   // Ends every line.
   bytes[layout.MESSAGE + message.length] = 0;
   return true;
+}
+
+/** A set of characters, as express-layout.ts has them. */
+function writeSet(at: number, has: (byte: number) => boolean): void {
+  for (let byte = 0; byte < 256; byte++) {
+    if (!has(byte)) continue;
+    if (byte >= 128) throw new Error('a set is of ASCII characters');
+    const place = at + (byte & 15);
+    bytes.writeUInt8(bytes.readUInt8(place) | (1 << (byte >> 4)), place);
+  }
 }
 
 /** The names of the known headers, as express-layout.ts has them. */

@@ -1,8 +1,8 @@
 /** Answers of the ordinary kind to requests of our own. */
-import { BRANCH_AT, BRANCH_END, FROM_PLACE, MESSAGE, METHOD_LENGTH, TO_PLACE } from '../express-layout';
+import { BRANCH_AT, BRANCH_END, DIGITS, FROM_PLACE, MESSAGE, METHOD_LENGTH, TO_PLACE, TOKENS } from '../express-layout';
 import { CSEQ, FROM, TO, VIA } from '../header-numbers';
 import { decimal, ipv4End, lineEnd, skip, standsAt } from './bytes';
-import { DIGIT, EQUALS, SEMICOLON, SPACE, TOKEN } from './characters';
+import { EQUALS, SEMICOLON, SPACE } from './characters';
 import { endOf, hasCallId, isWhole, readLines, readPerson, valueOf, viaPortEnd } from './lines';
 import { setPlace } from './uri';
 
@@ -32,7 +32,7 @@ export function readAnswer(length: i32): i32 {
 function readCSeq(): bool {
   const at = valueOf(CSEQ);
   const end = endOf(CSEQ);
-  const digitsEnd = skip(at, end, DIGIT);
+  const digitsEnd = skip(at, end, DIGITS);
   if (decimal(at, digitsEnd, CSEQ_MAX) < 0 || load<u8>(digitsEnd) !== SPACE) return false;
   const length = end - digitsEnd - 1;
   setPlace(METHOD_LENGTH, length);
@@ -53,7 +53,7 @@ function readVia(): bool {
     // `branch=`, `rport`, `received=`
     if (branchAt === 0 && standsAt(i, 7, 0x3d68636e617262)) {
       branchAt = i + 7;
-      i = skip(branchAt, end, TOKEN);
+      i = skip(branchAt, end, TOKENS);
       if (i === branchAt) return false;
       setPlace(BRANCH_END, i);
     } else if (!hasRport && standsAt(i, 5, 0x74726f7072)) {
@@ -61,7 +61,7 @@ function readVia(): bool {
       i += 5;
       if (load<u8>(i) !== EQUALS) continue;
       const portAt = i + 1;
-      i = skip(portAt, end, DIGIT);
+      i = skip(portAt, end, DIGITS);
       if (i === portAt) return false;
     } else if (!hasReceived && standsAt(i, 8, 0x6465766965636572) && load<u8>(i, 8) === EQUALS) {
       hasReceived = true;

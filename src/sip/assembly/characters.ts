@@ -15,9 +15,4 @@ export const EQUALS: u8 = 0x3d;
 export const GREATER: u8 = 0x3e;
 export const AT_SIGN: u8 = 0x40;
 
-// As in syntax.ts.
-export const TOKEN: u8 = 1;
-export const DIGIT: u8 = 4;
-export const PLAIN_USER: u8 = 128;
-
 export const SIP_COLON: u64 = 0x3a706973;

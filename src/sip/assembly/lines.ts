@@ -5,21 +5,24 @@
  */
 import {
   BUCKETS,
+  CALL_IDS,
   ENTRY_BYTES,
   FOLDS,
   FOLLOWED,
   FOUND,
   LINES_MAX,
-  IN_CALL_ID,
   MESSAGE_BYTES_MAX,
   NUMBER,
   TAG_AT,
   TAG_END,
+  TOKENS,
   VALUES,
+  VIA_HOST_AT,
+  VIA_HOST_END,
 } from '../express-layout';
 import { CALL_ID, CONTENT_LENGTH } from '../header-numbers';
 import { decimal, find, ipv4End, lineEnd, quotedEnd, skip, standsAt } from './bytes';
-import { COLON, CR, GREATER, LESS, LF, QUOTE, SPACE, TAB, TOKEN } from './characters';
+import { COLON, CR, GREATER, LESS, LF, QUOTE, SPACE, TAB } from './characters';
 import { readUri, setPlace, skipPort } from './uri';
 
 export function valueOf(header: i32): i32 {
@@ -84,7 +87,7 @@ function headerNumber(at: i32, end: i32): i32 {
       entry = load<i32>(entry, FOLLOWED) !== 0 ? entry + ENTRY_BYTES : 0;
     }
   }
-  return skip(at, end, TOKEN) === end ? 0 : -1;
+  return skip(at, end, TOKENS) === end ? 0 : -1;
 }
 
 function isName(at: i32, length: i32, entry: i32): bool {
@@ -96,19 +99,23 @@ function isName(at: i32, length: i32, entry: i32): bool {
 export function hasCallId(): bool {
   const at = valueOf(CALL_ID);
   const end = endOf(CALL_ID);
-  let i = at;
-  while (i < end && load<u8>(IN_CALL_ID + (load<u8>(i) as i32)) !== 0) i++;
-  return at !== 0 && at < end && i === end;
+  return at !== 0 && at < end && skip(at, end, CALL_IDS) === end;
 }
 
-/** Where the port ends, or else the host, in a Via that begins with `SIP/2.0/UDP ` and an IPv4 address; -1 in all others. */
+/**
+ * Where the port ends, or else the host, in a Via that begins with `SIP/2.0/UDP ` and an IPv4 address; -1 in all others.
+ * The host is set as VIA_HOST.
+ */
 export function viaPortEnd(at: i32, end: i32): i32 {
   // `SIP/2.0/`
   if (at === 0 || !standsAt(at, 8, 0x2f302e322f504953)) return -1;
   const transport = load<u32>(at, 8);
   // `UDP `, `TCP ` or `TLS `, in upper case as the answer has it.
   if (transport !== 0x20504455 && transport !== 0x20504354 && transport !== 0x20534c54) return -1;
-  return skipPort(ipv4End(at + 12, end), end);
+  const hostEnd = ipv4End(at + 12, end);
+  setPlace(VIA_HOST_AT, at + 12);
+  setPlace(VIA_HOST_END, hostEnd);
+  return skipPort(hostEnd, end);
 }
 
 /** `"Name" <sip:user@host>;tag=token`; name and tag may be missing. */
@@ -132,7 +139,7 @@ export function readPerson(header: i32, into: i32): bool {
   // `;tag=`
   if (!standsAt(i, 5, 0x3d6761743b)) return false;
   const tagAt = i + 5;
-  const tagEnd = skip(tagAt, end, TOKEN);
+  const tagEnd = skip(tagAt, end, TOKENS);
   setPlace(into + TAG_AT, tagAt);
   setPlace(into + TAG_END, tagEnd);
   return tagEnd === end && tagAt < end;

@@ -7,10 +7,11 @@ import {
   DIGEST_COUNT,
   DIGEST_PARAMS,
   DIGEST_PARAMS_MAX,
+  TOKENS,
 } from '../express-layout';
 import { CONTACT } from '../header-numbers';
 import { find, quotedEnd, skip, standsAt } from './bytes';
-import { COMMA, EQUALS, GREATER, LESS, QUOTE, SEMICOLON, SPACE, TOKEN } from './characters';
+import { COMMA, EQUALS, GREATER, LESS, QUOTE, SEMICOLON, SPACE } from './characters';
 import { endOf, valueOf } from './lines';
 import { placeOf, setPlace } from './uri';
 
@@ -41,7 +42,7 @@ export function readContact(): bool {
   while (i < end) {
     if (load<u8>(i) !== SEMICOLON) return false;
     const nameAt = i + 1;
-    const nameEnd = skip(nameAt, end, TOKEN);
+    const nameEnd = skip(nameAt, end, TOKENS);
     const name = contactParam(nameAt, nameEnd - nameAt);
     if (name < 0 || placeOf(CONTACT_PARAMS + name * 2) !== 0 || load<u8>(nameEnd) !== EQUALS) return false;
     i = readValue(nameEnd + 1, end, CONTACT_PARAMS + name * 2);
@@ -55,7 +56,7 @@ function readValue(at: i32, end: i32, place: i32): i32 {
   const isQuoted = load<u8>(at) === QUOTE;
   const from = isQuoted ? at + 1 : at;
   if (from > end) return -1;
-  const to = isQuoted ? quotedEnd(from, end) : skip(from, end, TOKEN);
+  const to = isQuoted ? quotedEnd(from, end) : skip(from, end, TOKENS);
   setPlace(place, from);
   setPlace(place + 1, to);
   if (!isQuoted) return to;
@@ -96,7 +97,7 @@ export function readDigest(at: i32, end: i32): bool {
   let i = at + 7;
   while (i < end) {
     while (load<u8>(i) === SPACE) i++;
-    const nameEnd = skip(i, end, TOKEN);
+    const nameEnd = skip(i, end, TOKENS);
     const name = digestParam(i, nameEnd - i);
     if (name < 0 || placeOf(DIGEST_PARAMS + name * 2) !== 0 || load<u8>(nameEnd) !== EQUALS) return false;
     i = readValue(nameEnd + 1, end, DIGEST_PARAMS + name * 2);

@@ -8,16 +8,15 @@ import {
   MESSAGE,
   RPORT_END,
   TO_PLACE,
+  TOKENS,
   URI,
   URI_AT,
   URI_END,
-  VIA_HOST_AT,
-  VIA_HOST_END,
   VIA_PORT_END,
 } from '../express-layout';
 import { CSEQ, FROM, MAX_FORWARDS, TO, VIA } from '../header-numbers';
-import { decimal, ipv4End, skip, standsAt } from './bytes';
-import { SEMICOLON, SPACE, TOKEN } from './characters';
+import { decimal, skip, standsAt } from './bytes';
+import { SEMICOLON, SPACE } from './characters';
 import { endOf, hasCallId, isWhole, readLines, readPerson, valueOf, viaPortEnd } from './lines';
 import { placeOf, readUri, setPlace } from './uri';
 
@@ -82,8 +81,6 @@ function readVia(): bool {
   const end = endOf(VIA);
   let i = viaPortEnd(at, end);
   if (i < 0) return false;
-  setPlace(VIA_HOST_AT, at + 12);
-  setPlace(VIA_HOST_END, ipv4End(at + 12, end));
   setPlace(VIA_PORT_END, i);
   let rportEnd = 0;
   let branchAt = 0;
@@ -94,7 +91,7 @@ function readVia(): bool {
       i = rportEnd = nameAt + 5;
     } else if (branchAt === 0 && standsAt(nameAt, 7, 0x3d68636e617262)) {
       branchAt = nameAt + 7;
-      i = skip(branchAt, end, TOKEN);
+      i = skip(branchAt, end, TOKENS);
       if (i === branchAt) return false;
       setPlace(BRANCH_END, i);
     } else return false;

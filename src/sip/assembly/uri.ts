@@ -1,7 +1,17 @@
 /** URIs of the ordinary kind. */
-import { HOST_AT, HOST_END, PLACES, USER_AT, USER_END } from '../express-layout';
+import {
+  DIGITS,
+  HOST_AT,
+  HOST_END,
+  LAST_HOST,
+  LAST_HOST_BYTES_MAX,
+  PLACES,
+  PLAIN_USERS,
+  USER_AT,
+  USER_END,
+} from '../express-layout';
 import { decimal, ipv4End, skip, standsAt } from './bytes';
-import { AT_SIGN, COLON, DIGIT, DOT, HYPHEN, PLAIN_USER, SIP_COLON, ZERO } from './characters';
+import { AT_SIGN, COLON, DOT, HYPHEN, SIP_COLON, ZERO } from './characters';
 
 const HOST_BYTES_MAX = 255;
 
@@ -18,7 +28,7 @@ export function readUri(at: i32, end: i32, into: i32): i32 {
   setPlace(into + HOST_AT, 0);
   if (!standsAt(at, 4, SIP_COLON)) return -1;
   let i = at + 4;
-  const userEnd = skip(i, end, PLAIN_USER);
+  const userEnd = skip(i, end, PLAIN_USERS);
   if (userEnd < end && load<u8>(userEnd) === AT_SIGN) {
     if (userEnd === i) return -1;
     setPlace(into + USER_AT, i);
@@ -35,8 +45,30 @@ export function readUri(at: i32, end: i32, into: i32): i32 {
   return skipPort(behind, end);
 }
 
-/** The offset behind the IPv4 address, or name in lower case, that begins at `at`; -1 where neither does. */
+/** Of LAST_HOST; 0: there is none. */
+let lastLength: i32 = 0;
+
+/** The offset behind the host that begins at `at`; -1 where none does. Nearly all of them are the same one. */
 function hostEnd(at: i32, end: i32): i32 {
+  const last = at + lastLength;
+  if (isLastHost(at) && (last === end || (last < end && !isHostByte(load<u8>(last))))) return last;
+  const behind = newHostEnd(at, end);
+  if (behind > at && behind - at <= LAST_HOST_BYTES_MAX) {
+    lastLength = behind - at;
+    memory.copy(LAST_HOST, at, lastLength);
+  }
+  return behind;
+}
+
+function isLastHost(at: i32): bool {
+  let i = 0;
+  for (; i + 8 <= lastLength; i += 8) if (load<u64>(at + i) !== load<u64>(LAST_HOST + i)) return false;
+  const rest = lastLength - i;
+  return lastLength > 0 && (rest === 0 || standsAt(at + i, rest, load<u64>(LAST_HOST + i)));
+}
+
+/** The same for an IPv4 address or a name in lower case. */
+function newHostEnd(at: i32, end: i32): i32 {
   const addressEnd = ipv4End(at, end);
   if (addressEnd === end || (addressEnd > 0 && !isHostByte(load<u8>(addressEnd)))) return addressEnd;
   let labelAt = at;
@@ -60,6 +92,6 @@ function isHostByte(byte: u8): bool {
 /** The offset behind `:port` where it stands at `at`, else `at`; -1 where it is none or has a leading zero, or `at` is -1. */
 export function skipPort(at: i32, end: i32): i32 {
   if (at < 0 || at >= end || load<u8>(at) !== COLON) return at;
-  const portEnd = skip(at + 1, end, DIGIT);
+  const portEnd = skip(at + 1, end, DIGITS);
   return load<u8>(at + 1) === ZERO || decimal(at + 1, portEnd, 65_535) < 0 ? -1 : portEnd;
 }
