@@ -38,6 +38,12 @@ export class Fields {
     for (field++; field < FIELDS_MAX; field++) this.starts[field] = this.ends[field] = to;
   }
 
+  /** No field has anything. */
+  clear(): void {
+    this.starts.fill(0);
+    this.ends.fill(0);
+  }
+
   isEmpty(field: number): boolean {
     return this.starts[field] === this.ends[field];
   }

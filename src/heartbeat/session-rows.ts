@@ -236,7 +236,12 @@ export class SessionRows {
   }
 
   firewall(row: number): Firewall {
-    return FIREWALLS[this.#firewall[row] ?? 0] ?? 'strong';
+    return FIREWALLS[this.firewallNumber(row)] ?? 'strong';
+  }
+
+  /** Its place in FIREWALLS. */
+  firewallNumber(row: number): number {
+    return this.#firewall[row] ?? 0;
   }
 
   setFirewall(row: number, firewall: Firewall): void {

@@ -7,6 +7,7 @@ import type { Fields } from './fields.ts';
 import { FIELD_BYTE } from './fields.ts';
 import { blocksAndForwardsNothing, decodeProfile, encodeProfile } from './profile.ts';
 import type { Kept, Profile, Stamp } from './profile.ts';
+import type { TextPlace } from './session-rows.ts';
 import { SlotIndex } from './slot-index.ts';
 
 export class UserRows {
@@ -143,6 +144,14 @@ export class UserRows {
   /** Cuts the stored text of a row into its fields, numbered as above. */
   cut(row: number, fields: Fields): void {
     fields.cut(this.#texts, this.#text[row] ?? 0);
+  }
+
+  /** Where the same stands as bytes, each field with FIELD_BYTE in front of the next; valid until the text changes. */
+  findText(row: number, place: TextPlace): void {
+    const ref = this.#text[row] ?? 0;
+    place.bytes = this.#texts.viewOf(ref);
+    place.at = this.#texts.startOf(ref);
+    place.end = place.at + this.#texts.lengthOf(ref);
   }
 
   /** Who may see his addresses. */

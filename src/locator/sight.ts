@@ -15,7 +15,7 @@ export class Sight {
   seesAddresses = false;
   seesTelephones = false;
   mayCall = false;
-  /** Of the user's stored text. */
+  /** Of the user's stored text; after lookFrom() only where one of his lists had to be looked into. */
   readonly texts = new Fields();
 }
 
@@ -36,7 +36,8 @@ export function look(table: OnlineTable, asker: string, target: string, sight: S
 export function lookFrom(table: OnlineTable, askerRow: number, userRow: number, sight: Sight): Look {
   const { users } = table;
   const { texts } = sight;
-  users.cut(userRow, texts);
+  if (users.isOpenToAll(userRow) && !users.isForBuddies(userRow)) texts.clear();
+  else users.cut(userRow, texts);
   // A name costs more than all else here, and is only needed where lists of names are looked into.
   const needsName = !texts.isEmpty(BLOCKED) || (!texts.isEmpty(BUDDIES) && users.isForBuddies(userRow));
   return see(table, needsName ? users.uid(askerRow) : '', userRow, askerRow === userRow, sight);

@@ -43,3 +43,31 @@ export const LOCATE = 2;
 /** In each of the two, behind the message, is room for the padding of a hash, and to look beyond the end. */
 export const REQUEST = 1_024;
 export const REPLY = 4_096;
+
+/**
+ * Of the user who is looked for: his record and that of his device, as they are stored (what is told of him stands in the
+ * first of it), and addresses as text.
+ */
+export const USER_TEXT = 20_480;
+export const USER_BYTES_MAX = 5_120;
+export const DEVICE_TEXT = 28_672;
+export const DEVICE_BYTES_MAX = 8_192;
+export const WAN_TEXT = 40_960;
+export const LOCAL_TEXT = 41_088;
+
+/** Pieces of replies, numbered from here: up to 31 bytes each, and how many behind them. */
+export const PIECES = 45_056;
+export const PIECE_BYTES = 32;
+export const USER_IS = 0;
+export const ID_IS = 1;
+export const ALIAS_IS = 2;
+export const NOTE_IS = 3;
+export const WAN_IS = 4;
+export const LOCAL_IS = 5;
+export const TELEPHONE_IS = 6;
+export const DEVICE_IS = 7;
+export const SIP_IS = 8;
+/** By the numbers of statuses, networks and firewalls. */
+export const STATUS_IS = 16;
+export const NETWORK_IS = 32;
+export const FIREWALL_IS = 48;

@@ -5,6 +5,7 @@
 import { viewOn } from '../base/bytes.ts';
 import type { HashBlocks } from '../base/hashes.ts';
 import { sha256BlocksIn } from '../base/hashes.ts';
+import { FIREWALLS, NETWORKS, STATUSES } from '../base/model.ts';
 import { instantiate } from '../base/web-assembly.ts';
 import { CODE } from './express-code.ts';
 import * as layout from './express-layout.ts';
@@ -23,6 +24,14 @@ interface Exports {
   /** Each writes from an offset on; where it ends. */
   readonly writeOk: () => number;
   readonly writeAddress: (at: number, host: number, port: number) => number;
+  readonly writeUser: (
+    status: number,
+    network: number,
+    firewall: number,
+    wanEnd: number,
+    localEnd: number,
+    seesTelephones: number,
+  ) => number;
   readonly writeLineEnd: (at: number) => number;
   readonly writeMacLine: (at: number) => number;
   readonly hashBlocks: (from: number, length: number) => void;
@@ -82,4 +91,24 @@ for (let byte = 0; byte < 256; byte++) {
   const inUid = byte > 32 && byte < 127 && byte !== ':'.charCodeAt(0) ? layout.IN_UID : 0;
   const inId = /[A-Za-z0-9._-]/.test(String.fromCharCode(byte)) ? layout.IN_ID : 0;
   bytes[layout.CLASSES + byte] = inUid | inId;
+}
+
+const PIECE_TEXTS: readonly (readonly [number, string])[] = [
+  [layout.USER_IS, 'User '],
+  [layout.ID_IS, '\r\nid: '],
+  [layout.ALIAS_IS, '\r\nalias: '],
+  [layout.NOTE_IS, '\r\nnote: '],
+  [layout.WAN_IS, '\r\nwan: '],
+  [layout.LOCAL_IS, '\r\nlocal: '],
+  [layout.TELEPHONE_IS, '\r\ntelephone: '],
+  [layout.DEVICE_IS, '\r\ndevice: '],
+  [layout.SIP_IS, '\r\nsip: '],
+  ...STATUSES.map((status, i) => [layout.STATUS_IS + i, `\r\nstatus: ${status}`] as const),
+  ...NETWORKS.map((network, i) => [layout.NETWORK_IS + i, `\r\nnetwork: ${network}`] as const),
+  ...FIREWALLS.map((firewall, i) => [layout.FIREWALL_IS + i, `\r\nfirewall: ${firewall}`] as const),
+];
+for (const [number, text] of PIECE_TEXTS) {
+  const at = layout.PIECES + number * layout.PIECE_BYTES;
+  bytes.write(text, at, 'latin1');
+  bytes[at + layout.PIECE_BYTES - 1] = text.length;
 }
