@@ -2,7 +2,7 @@
  * The replies to signed requests of the last 32 s, so that a repeated request gets the same reply again and nothing
  * is executed twice (PROTOCOL.md, "repeat").
  *
- * A log of bytes in chunks, and a table from the mac to the place in the log. The log grows while its oldest chunk
+ * A log of bytes in chunks, and chains through it of the replies whose macs begin alike, the youngest first. The log grows while its oldest chunk
  * still holds young replies, up to a bound; then the oldest chunk is overwritten. What was lost is safe: the replay
  * window refuses the repeated request silently.
  */
@@ -27,12 +27,17 @@ export interface ReplyMemory {
   find(mac: Uint32Array, session: number, lastRequest: number, nowS: number): Buffer | 'make anew' | null;
 }
 
-/** An entry: mac (4 words), session, request, second, length of the reply + 1 (0: to be made anew); then the reply. */
-const HEAD_WORDS = 8;
+/**
+ * An entry: mac (4 words), session, request, second, length of the reply + 1 (0: to be made anew), the next older entry of
+ * its chain (2 words, as in the table of chains); then the reply.
+ */
+const HEAD_WORDS = 10;
+const OLDER = 8;
 const CHUNK_BYTES = 1024 * 1024;
 const CHUNK_WORDS = CHUNK_BYTES / 4;
-/** A mac may stand in one of 8 places of the table. */
-const WAYS = 8;
+/** Of the log there is a chain for as many bytes, of which one is looked for no further than this. */
+const BYTES_A_CHAIN = 128;
+const STEPS_MAX = 32;
 
 interface Chunk {
   readonly index: number;
@@ -45,20 +50,12 @@ interface Chunk {
   youngestS: number;
 }
 
-/**
- * A set of the table: of each of its places a second word of the mac, so that nearly always the log is read for a repeat
- * only; then the use of the chunk (0: never taken); then chunk × CHUNK_WORDS + word of the entry.
- */
-const SET_WORDS = 3 * WAYS;
-const USES = WAYS;
-const ENTRIES = 2 * WAYS;
-
-/** `bytesMax`: bound of the log, in steps of 1 MiB and at least one; the table takes a fifth of it in addition. */
+/** `bytesMax`: bound of the log, in steps of 1 MiB and at least one; the chains take a sixteenth of it in addition. */
 export function createReplyMemory(bytesMax: number): ReplyMemory {
   const log = createLog(Math.max(1, Math.floor(bytesMax / CHUNK_BYTES)));
-  const sets = 2 ** Math.ceil(Math.log2(Math.max(bytesMax, CHUNK_BYTES) / 64 / WAYS));
-  const table = new Uint32Array(sets * SET_WORDS);
-  const setOf = (mac: Uint32Array): number => ((mac[0] ?? 0) & (sets - 1)) * SET_WORDS;
+  /** Of each chain its youngest entry: chunk × CHUNK_WORDS + word, and the use of that chunk (0: there is none). */
+  const chains = new Uint32Array(2 * 2 ** Math.ceil(Math.log2(Math.max(bytesMax, CHUNK_BYTES) / BYTES_A_CHAIN)));
+  const chainOf = (mac: Uint32Array): number => ((mac[0] ?? 0) << 1) & (chains.length - 1);
 
   return {
     remember(mac, session, request, nowS, reply) {
@@ -79,25 +76,24 @@ export function createReplyMemory(bytesMax: number): ReplyMemory {
       chunk.filledWords = at + wordsNeeded;
       chunk.youngestS = nowS;
 
-      const first = setOf(mac);
-      let victim = first;
-      // A place whose chunk was overwritten since has an older use than all others.
-      for (let place = first; place < first + WAYS; place++) {
-        if ((table[place + USES] ?? 0) < (table[victim + USES] ?? 0)) victim = place;
-      }
-      table[victim] = mac[1] ?? 0;
-      table[victim + USES] = chunk.use;
-      table[victim + ENTRIES] = chunk.index * CHUNK_WORDS + at;
+      const chain = chainOf(mac);
+      words[at + OLDER] = chains[chain] ?? 0;
+      words[at + OLDER + 1] = chains[chain + 1] ?? 0;
+      chains[chain] = chunk.index * CHUNK_WORDS + at;
+      chains[chain + 1] = chunk.use;
     },
     find(mac, session, lastRequest, nowS) {
-      const first = setOf(mac);
-      for (let place = first; place < first + WAYS; place++) {
-        if (table[place] !== mac[1]) continue;
-        const entry = table[place + ENTRIES] ?? 0;
-        const chunk = log.chunks[Math.floor(entry / CHUNK_WORDS)];
-        if (chunk === undefined || chunk.use !== table[place + USES]) continue;
+      const chain = chainOf(mac);
+      let place = chains[chain] ?? 0;
+      let use = chains[chain + 1] ?? 0;
+      for (let step = 0; step < STEPS_MAX; step++) {
+        const chunk = log.chunks[Math.floor(place / CHUNK_WORDS)];
+        // Overwritten since, and so was whatever is older.
+        if (chunk?.use !== use) return null;
         const { words } = chunk;
-        const at = entry % CHUNK_WORDS;
+        const at = place % CHUNK_WORDS;
+        place = words[at + OLDER] ?? 0;
+        use = words[at + OLDER + 1] ?? 0;
         if (words[at] !== mac[0] || words[at + 1] !== mac[1] || words[at + 2] !== mac[2] || words[at + 3] !== mac[3]) {
           continue;
         }

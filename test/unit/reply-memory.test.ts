@@ -55,7 +55,7 @@ test('what was kept is its own copy', () => {
 
 test('up to its bound everything young is there', () => {
   const memory = createReplyMemory(4 * MIB);
-  const count = Math.floor((4 * MIB) / 128) - 100;
+  const count = Math.floor((4 * MIB) / (40 + 96)) - 100;
   for (let n = 0; n < count; n++) memory.remember(macOf(n), n, 1, T, reply(n, 96));
   let lost = 0;
   for (let n = 0; n < count; n++) if (memory.find(macOf(n), n, 1, T) === null) lost++;
