@@ -356,6 +356,51 @@ describe('the express lane', () => {
     expect(express(bytesOf({ ...call, method: 'OPTIONS', cseqStep: 1 }, known), one.flowFrom(5060))).toBe(false);
   });
 
+  const asked: Message = { ...ORDINARY, method: 'OPTIONS', uri: 'sip:alice@vserver', digest: 'none' };
+
+  it.each<readonly [string, Partial<Message>]>([
+    ['the branch', { via: `SIP/2.0/UDP ${HOST}:5060;rport;branch=z9hG4bK-a#b` }],
+    ['a tag', { from: '<sip:USER@vserver>;tag=a#b' }],
+    ['the name of a header', { extra: ['X-a#b: c'] }],
+    ['a Call-ID', { callId: 'call-1#b@10.0.0.7' }],
+    ['a user', { from: '<sip:a#b@vserver>;tag=a' }],
+    ['a host', { from: '<sip:USER@vserver#>;tag=a' }],
+    ['a port', { to: '<sip:USER@vserver:50#0>' }],
+  ])('reads every character of %s as the handlers would', async (_name, change) => {
+    const { fast, slow } = await both();
+    const bytes = bytesOf({ ...asked, ...change }, { nonce: '', cseq: 1, count: 0 });
+    const at = bytes.indexOf('#');
+    for (let byte = 0; byte < 256; byte++) {
+      bytes[at] = byte;
+      tell(fast, slow, bytes);
+      expect(fast.sent, `character ${byte}`).toEqual(slow.sent);
+    }
+    expect(fast.sent.length).toBeGreaterThan(10);
+  });
+
+  it('reads a host as the handlers would, whatever came before it', async () => {
+    const { fast, slow } = await both();
+    const names = [
+      'vserver',
+      'vserve',
+      'vserver1',
+      'vserver.com',
+      'vserver.',
+      'vserver-',
+      'xserver',
+      'long.vserver.com',
+    ];
+    const hosts = [...names, '10.0.0.1', '10.0.0.10', '10.0.0', '10.0.0.1a', '10.0.0.1.', '10.0.0.256', ''];
+    for (const one of hosts) {
+      for (const other of hosts) {
+        const change = { from: `<sip:USER@${one}>;tag=a`, to: `<sip:USER@${other}>` };
+        tell(fast, slow, bytesOf({ ...asked, ...change }, { nonce: '', cseq: 1, count: 0 }));
+        expect(fast.sent, `${one} and ${other}`).toEqual(slow.sent);
+      }
+    }
+    expect(fast.sent.length).toBeGreaterThan(10);
+  });
+
   const left: readonly (readonly [string, Partial<Message>])[] = [
     ['another contact', { contact: ['<sip:USER@10.0.0.8:5060>'] }],
     ['another Call-ID', { callId: 'other' }],
@@ -379,6 +424,18 @@ describe('the express lane', () => {
     expect(state(one)).toEqual(before);
   });
 });
+
+/** Two nodes, at which alice is registered. */
+async function both(): Promise<{ fast: Node; slow: Node }> {
+  const [fast, slow] = [await registered(), await registered()];
+  return { fast: fast.one, slow: slow.one };
+}
+
+/** The same request for the lane of the one and for the handlers of the other. */
+function tell(fast: Node, slow: Node, bytes: Buffer): void {
+  fast.sip.handlers.onMessage(Buffer.from(bytes), fast.flowFrom(5060));
+  slow.sip.handlers.onMessage(Buffer.concat([Buffer.from('\r\n'), bytes]), slow.flowFrom(5060));
+}
 
 async function registered() {
   const one = await node();
