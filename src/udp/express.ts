@@ -22,7 +22,7 @@ const { places } = room;
 export type Express = (socket: DatagramSocket, bytes: Buffer, from: Address) => boolean;
 
 export function createExpress({ cases, counters, memory }: UdpContext): Express {
-  const { table, servers, clock } = cases;
+  const { table, servers } = cases;
   const { sessions, users } = table;
   const keyStates = new KeyStates();
   const sight = new Sight();
@@ -57,7 +57,8 @@ export function createExpress({ cases, counters, memory }: UdpContext): Express 
     else counters.heartbeats++;
     cases.heard(row);
     socket.send(reply, from);
-    memory.remember(room.mac, row, takenOf(sessions.windows, row), Math.floor(clock.now() / 1000), reply);
+    // It was heard of just now.
+    memory.remember(room.mac, row, takenOf(sessions.windows, row), sessions.seenS[row] ?? 0, reply);
     return true;
   };
 }
