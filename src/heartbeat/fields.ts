@@ -40,8 +40,8 @@ export class Fields {
 
   /** No field has anything. */
   clear(): void {
-    this.starts.fill(0);
-    this.ends.fill(0);
+    // Calls of fill() take longer.
+    for (let field = 0; field < FIELDS_MAX; field++) this.starts[field] = this.ends[field] = 0;
   }
 
   isEmpty(field: number): boolean {
