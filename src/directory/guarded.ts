@@ -93,6 +93,7 @@ function guardedMessages(inner: MessageStore, guard: <T>(operation: () => Promis
   return {
     add: (message, sinceMs) => guard(() => inner.add(message, sinceMs)),
     list: (to, after, sinceMs) => guard(() => inner.list(to, after, sinceMs)),
+    recipientsAmong: (uids) => guard(() => inner.recipientsAmong(uids)),
     remove: (to, number) => guard(() => inner.remove(to, number)),
     recent: (after) => guard(() => inner.recent(after)),
     removeBefore: (sentAt) => guard(() => inner.removeBefore(sentAt)),

@@ -30,6 +30,8 @@ export interface MessageStore {
   add(message: Message, sinceMs: number): Promise<StoredMessage | 'repeated' | 'full' | 'unknown'>;
   /** Those for him behind the number `after`, in the order in which they came; at most MESSAGES_PAGE. */
   list(to: string, after: number, sinceMs: number): Promise<readonly StoredMessage[]>;
+  /** For whom of these, RECIPIENTS_MAX at most, something is there. */
+  recipientsAmong(uids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Whether it was there. */
   remove(to: string, number: number): Promise<boolean>;
   /** For whom something was stored behind the number `after`, by whatever node; at most RECENT_PAGE. */
@@ -43,3 +45,4 @@ export const MESSAGES_MAX = 1_000;
 export const MESSAGES_PAGE = 20;
 export const MESSAGES_PAGE_OLD = 500;
 export const RECENT_PAGE = 500;
+export const RECIPIENTS_MAX = 512;

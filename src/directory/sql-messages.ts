@@ -1,8 +1,7 @@
 /** Messages that wait for their recipients, in SQL. */
 import { isUid } from '../base/model.ts';
-import { coalesced } from './coalesce.ts';
 import type { Message, MessageStore, StoredMessage } from './message-store.ts';
-import { MESSAGES_MAX, MESSAGES_PAGE, MESSAGES_PAGE_OLD, RECENT_PAGE } from './message-store.ts';
+import { MESSAGES_MAX, MESSAGES_PAGE, MESSAGES_PAGE_OLD, RECENT_PAGE, RECIPIENTS_MAX } from './message-store.ts';
 import type { SqlDriver, SqlRow, SqlValue } from './sql-driver.ts';
 import { insertSql } from './sql-users.ts';
 
@@ -16,26 +15,10 @@ const RECENT = `SELECT number, recipient FROM messages WHERE number > ? ORDER BY
 const OLD = `SELECT number FROM messages WHERE sent_at < ? ORDER BY sent_at LIMIT ${MESSAGES_PAGE_OLD}`;
 /** Sizes of the lists in `IN (…)`; few, so that few statements are prepared. */
 const REMOVAL_SIZES = [8, 64, MESSAGES_PAGE_OLD];
-const RECIPIENT_SIZES = [4, 16, 64];
-const RECIPIENTS_MAX = 64;
+const RECIPIENT_SIZES = [8, 64, RECIPIENTS_MAX];
 
 export function sqlMessages(driver: SqlDriver): MessageStore {
   const { forUpdate } = driver.dialect;
-  const recipientsAmong = async (uids: readonly string[]): Promise<ReadonlySet<unknown>> => {
-    const sql = (marks: string): string => `SELECT DISTINCT recipient FROM messages WHERE recipient IN (${marks})`;
-    const rows = await driver.query(...inList(sql, uids, RECIPIENT_SIZES));
-    return new Set(rows.map((row) => row['recipient']));
-  };
-  /** Asked at each login, and mostly of nothing: so many logins share one query. */
-  const hasAny = coalesced<string, boolean>({
-    itemsMax: RECIPIENTS_MAX,
-    batchesMax: 1,
-    single: async (uid) => (await recipientsAmong([uid])).has(uid),
-    async batch(uids) {
-      const recipients = await recipientsAmong(uids);
-      return uids.map((uid) => recipients.has(uid));
-    },
-  });
   return {
     async add(message, sinceMs) {
       const { to, from, id, contentType, body, sentAt } = message;
@@ -54,8 +37,14 @@ export function sqlMessages(driver: SqlDriver): MessageStore {
       });
     },
     async list(to, after, sinceMs) {
-      if (!isUid(to) || (after === 0 && !(await hasAny(to)))) return [];
+      if (!isUid(to)) return [];
       return (await driver.query(LIST, [to, after, sinceMs])).map(readMessage);
+    },
+    async recipientsAmong(uids) {
+      if (uids.length === 0) return new Set();
+      const sql = (marks: string): string => `SELECT DISTINCT recipient FROM messages WHERE recipient IN (${marks})`;
+      const rows = await driver.query(...inList(sql, uids, RECIPIENT_SIZES));
+      return new Set(rows.map((row) => String(row['recipient'])));
     },
     async remove(to, number) {
       if (!isUid(to)) return false;

@@ -7,10 +7,11 @@ import type { Message, MessageStore, StoredMessage } from '../directory/message-
 import { isUnavailable } from '../base/errors.ts';
 import type { OnlineTable } from '../heartbeat/online.ts';
 import type { DeviceAnswer } from './delivery.ts';
+import { createNewcomers } from './newcomers.ts';
 
 /** Messages are kept so long: 7 days. */
 export const KEPT_MS = 7 * 24 * 60 * 60 * 1000;
-/** Mailboxes that are emptied at the same time: each of them asks the directory, those of many logins together. */
+/** Mailboxes that are emptied at the same time: each of them asks the directory. */
 const EMPTYING_MAX = 128;
 /** The answer to what the user asked for should be there first. */
 const SETTLE_MS = 100;
@@ -34,6 +35,8 @@ interface Mailbox {
 export interface Mailboxes {
   /** Something may wait for him, so that what is new has to wait behind it. */
   has(uid: string): boolean;
+  /** The user has logged in: what waits for him is brought. */
+  arrived(uid: string): void;
   /** Something may wait, and it makes sense to try: it is new, or the user has shown himself. */
   wake(uid: string): void;
   /** Something was stored that no device has answered: to be tried when he is heard of again. */
@@ -67,11 +70,11 @@ export function createMailboxes(store: MessageStore, deps: MailboxDeps): Mailbox
     box.retryAtMs = clock.now() + box.retryPauseMs;
     box.retryPauseMs = Math.min(box.retryPauseMs * 2, RETRY_MS_MAX);
   };
-  const start = (uid: string, box: Mailbox): void => {
+  const start = (uid: string, box: Mailbox, afterMs = SETTLE_MS): void => {
     if (box.state !== 'waiting' || direct.has(uid) || !box.isWanted) return;
     box.isWanted = false;
     box.state = 'queued';
-    timers.after(SETTLE_MS, () => {
+    timers.after(afterMs, () => {
       enqueue(uid);
     });
   };
@@ -95,24 +98,31 @@ export function createMailboxes(store: MessageStore, deps: MailboxDeps): Mailbox
     settle(uid, box);
   };
   const enqueue = createQueue(EMPTYING_MAX, run);
-  const wake = (uid: string): void => {
+  const wake = (uid: string, afterMs = SETTLE_MS): void => {
     const box = boxes.ofOnline(uid);
     if (box === undefined) return;
     box.mayHold = true;
     // What is queued has not been read yet.
     if (box.state !== 'queued') box.isWanted = true;
-    start(uid, box);
+    start(uid, box, afterMs);
   };
+  const hold = (uid: string): void => {
+    const box = boxes.ofOnline(uid);
+    if (box === undefined) return;
+    box.mayHold = true;
+    inVain(box);
+  };
+  // Who was asked about has been here for some time.
+  const onWaiting = (uid: string): void => {
+    wake(uid, 0);
+  };
+  const newcomers = createNewcomers({ store, timers, log, settleMs: SETTLE_MS, onWaiting, onDoubt: hold });
 
   return {
-    has: (uid) => boxes.find(uid)?.mayHold === true,
+    has: (uid) => boxes.find(uid)?.mayHold === true || newcomers.has(uid),
+    arrived: newcomers.add.bind(newcomers),
     wake,
-    hold(uid) {
-      const box = boxes.ofOnline(uid);
-      if (box === undefined) return;
-      box.mayHold = true;
-      inVain(box);
-    },
+    hold,
     heard(row) {
       const box = boxes.atRow(table.sessions.user[row] ?? 0);
       if (box?.mayHold !== true || box.state !== 'waiting' || clock.now() < box.retryAtMs) return;

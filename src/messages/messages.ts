@@ -145,7 +145,7 @@ export function createMessages(deps: MessagesDeps): Messages {
         passOne(draft, { sent: resolve, failed: reject });
       }),
     arrived(uid) {
-      boxes?.wake(uid);
+      boxes?.arrived(uid);
     },
     heard(row) {
       boxes?.heard(row);

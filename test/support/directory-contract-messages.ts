@@ -2,7 +2,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Directory } from '../../src/directory/directory.ts';
 import type { Message, MessageStore, StoredMessage } from '../../src/directory/message-store.ts';
-import { MESSAGES_MAX, MESSAGES_PAGE, MESSAGES_PAGE_OLD, RECENT_PAGE } from '../../src/directory/message-store.ts';
+import {
+  MESSAGES_MAX,
+  MESSAGES_PAGE,
+  MESSAGES_PAGE_OLD,
+  RECENT_PAGE,
+  RECIPIENTS_MAX,
+} from '../../src/directory/message-store.ts';
 import type { OpenDirectory } from './directory-contract.ts';
 import { make } from './directory-samples.ts';
 
@@ -48,6 +54,16 @@ export function messageContract(name: string, open: () => Promise<OpenDirectory>
       const numbers = stored.map(({ number }) => number);
       expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
       expect(await idsFor('msg1', numbers[0])).toEqual(['b', 'B']);
+    });
+
+    it('tells for whom of many something waits', async () => {
+      for (const uid of ['for1', 'FOR1', 'for2']) await make(get(), uid);
+      await add(messageOf('for1', 'a'));
+      await add(messageOf('for1', 'b'));
+      const many = Array.from({ length: RECIPIENTS_MAX - 3 }, (_, i) => `nobody${i}`);
+      expect(await store().recipientsAmong(['for2', 'for1', ...many, 'FOR1'])).toEqual(new Set(['for1']));
+      expect(await store().recipientsAmong(['for2'])).toEqual(new Set());
+      expect(await store().recipientsAmong([])).toEqual(new Set());
     });
 
     it('keeps a body of 64 KiB and an empty one whole', async () => {

@@ -152,6 +152,8 @@ export function fakeDirectory(): FakeDirectory {
         enter('listMessages', () =>
           stored.filter((one) => one.to === to && one.number > after && one.sentAt >= sinceMs).slice(0, MESSAGES_PAGE),
         ),
+      recipientsAmong: (uids) =>
+        enter('recipientsAmong', () => new Set(uids.filter((uid) => stored.some(({ to }) => to === uid)))),
       remove: (to, number) =>
         enter('removeMessage', () => {
           const at = stored.findIndex((one) => one.to === to && one.number === number);
