@@ -123,10 +123,10 @@ export class OnlineTable {
   /** Ends an open session. Its row answers repeats for LINGER_S seconds more; the user goes with his last device. */
   close(row: number, nowS: number): Closed {
     const { users, sessions } = this;
-    const userRow = sessions.user[row] ?? 0;
+    const userRow = sessions.user(row);
     const uid = users.uid(userRow);
     this.#unlink(row, userRow);
-    sessions.state[row] = SESSION_CLOSED;
+    sessions.setState(row, SESSION_CLOSED);
     this.#wheel.remove(row);
     this.#wheel.add(row, nowS + LINGER_S);
     this.#open--;
@@ -139,12 +139,12 @@ export class OnlineTable {
   turn(nowS: number, onSilent: (row: number) => void): void {
     const { sessions } = this;
     this.#wheel.turn(nowS, (row) => {
-      const closed = sessions.state[row] === SESSION_CLOSED;
+      const closed = sessions.state(row) === SESSION_CLOSED;
       if (closed) {
         sessions.remove(row);
         return 0;
       }
-      const endS = endOfLifeS(this.#seenS(row), sessions.lifetimeS[row] ?? 0);
+      const endS = endOfLifeS(this.#seenS(row), sessions.lifetimeS(row));
       if (endS > nowS) return endS;
       onSilent(row);
       return 0;
@@ -153,13 +153,13 @@ export class OnlineTable {
 
   /** A sign of life. */
   touch(row: number, nowS: number): void {
-    this.sessions.seenS[row] = nowS;
+    this.sessions.setSeenS(row, nowS);
   }
 
   /** A sign of life that also says how long the session lives from now on (a SIP registration). */
   renew(row: number, lifetimeS: number, nowS: number): void {
-    const shorter = lifetimeS < (this.sessions.lifetimeS[row] ?? 0);
-    this.sessions.lifetimeS[row] = lifetimeS;
+    const shorter = lifetimeS < this.sessions.lifetimeS(row);
+    this.sessions.setLifetimeS(row, lifetimeS);
     this.touch(row, nowS);
     // A longer life is noticed when the old deadline comes round; a shorter one would be noticed too late.
     if (!shorter) return;
@@ -168,7 +168,7 @@ export class OnlineTable {
   }
 
   isOpen(row: number): boolean {
-    return row >= 0 && this.sessions.state[row] === SESSION_OPEN;
+    return row >= 0 && this.sessions.state(row) === SESSION_OPEN;
   }
 
   /** The open session with this cookie, or -1. */
@@ -178,7 +178,7 @@ export class OnlineTable {
   }
 
   uidOf(row: number): string {
-    return this.users.uid(this.sessions.user[row] ?? 0);
+    return this.users.uid(this.sessions.user(row));
   }
 
   /** Takes over what the device says; answers how far that changed what others may see of the user. */
@@ -198,10 +198,10 @@ export class OnlineTable {
     }
     if (update.status === undefined) return change;
     const status = STATUSES.indexOf(update.status);
-    if (status === sessions.status[row]) return change;
-    const userRow = sessions.user[row] ?? 0;
+    if (status === sessions.status(row)) return change;
+    const userRow = sessions.user(row);
     const before = this.isHidden(userRow);
-    sessions.status[row] = status;
+    sessions.setStatus(row, status);
     return this.isHidden(userRow) === before ? 'status' : 'visibility';
   }
 
@@ -215,7 +215,7 @@ export class OnlineTable {
   isHidden(userRow: number): boolean {
     const { sessions } = this;
     for (let place = this.users.firstSession[userRow] ?? 0; place !== 0; place = sessions.nextOfUser[place - 1] ?? 0) {
-      if (sessions.status[place - 1] !== INVISIBLE) return false;
+      if (sessions.status(place - 1) !== INVISIBLE) return false;
     }
     return true;
   }
@@ -248,7 +248,7 @@ export class OnlineTable {
       device: text.device,
       contact: text.contact,
       registration: text.registration,
-      status: STATUSES[sessions.status[row] ?? 0] ?? 'online',
+      status: STATUSES[sessions.status(row)] ?? 'online',
       network: NETWORKS[sessions.network[row] ?? 0] ?? 'lan',
       firewall: sessions.firewall(row),
       wan: sessions.wan(row),
@@ -270,7 +270,7 @@ export class OnlineTable {
     const { users, sessions } = this;
     for (let row = 0; row < sessions.used; row++) {
       if (!this.isOpen(row)) continue;
-      const userRow = sessions.user[row] ?? 0;
+      const userRow = sessions.user(row);
       const logoutS = users.logoutS[userRow] ?? 0;
       yield {
         profile: users.profile(userRow),
@@ -281,7 +281,7 @@ export class OnlineTable {
           ...this.device(row),
           cookie: sessions.cookie(row),
           key: sessions.key(row),
-          lifetimeS: sessions.lifetimeS[row] ?? 0,
+          lifetimeS: sessions.lifetimeS(row),
         },
         loginS: sessions.loginS[row] ?? 0,
         seenS: this.#seenS(row),
@@ -295,7 +295,7 @@ export class OnlineTable {
     const { sessions } = this;
     const row = this.open(saved, saved.session, nowS);
     sessions.loginS[row] = saved.loginS;
-    sessions.seenS[row] = saved.seenS;
+    sessions.setSeenS(row, saved.seenS);
     sessions.setWindow(row, ...saved.window);
     return row;
   }
@@ -306,7 +306,7 @@ export class OnlineTable {
   }
 
   #seenS(row: number): number {
-    return this.sessions.seenS[row] ?? 0;
+    return this.sessions.seenS(row);
   }
 
   #unlink(row: number, userRow: number): void {

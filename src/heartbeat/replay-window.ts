@@ -5,16 +5,15 @@
  */
 export const WINDOW = 64;
 
-/** Of a row: its words, at these offsets. */
+/** Of a session: its words, at these offsets. */
 export const WINDOW_WORDS = 4;
 export const HIGHEST = 0;
 export const MASK_LOW = 1;
 export const MASK_HIGH = 2;
 export const TAKEN = 3;
 
-/** Takes `seq` (32 bits) into the window of that row, unless it was used before or is older than the window. */
-export function acceptSeq(windows: Uint32Array, row: number, seq: number): 'fresh' | 'used' | 'too old' {
-  const at = row * WINDOW_WORDS;
+/** Takes `seq` (32 bits) into the window that stands at `at`, unless it was used before or is older than the window. */
+export function acceptSeq(windows: Uint32Array, at: number, seq: number): 'fresh' | 'used' | 'too old' {
   const top = windows[at + HIGHEST] ?? 0;
   const low = windows[at + MASK_LOW] ?? 0;
   const high = windows[at + MASK_HIGH] ?? 0;
@@ -46,7 +45,7 @@ export function acceptSeq(windows: Uint32Array, row: number, seq: number): 'fres
   return 'fresh';
 }
 
-/** How many numbers that row has taken. */
-export function takenOf(windows: Uint32Array, row: number): number {
-  return windows[row * WINDOW_WORDS + TAKEN] ?? 0;
+/** How many numbers that window has taken. */
+export function takenOf(windows: Uint32Array, at: number): number {
+  return windows[at + TAKEN] ?? 0;
 }

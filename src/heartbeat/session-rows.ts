@@ -56,48 +56,50 @@ export class TextPlace {
   end = 0;
 }
 
+/**
+ * What the requests of a session look at stands side by side: of a million sessions each comes from far away, and every
+ * line of memory that is fetched takes longer than the work on it. Offsets in words, and behind ADDRESS in bytes.
+ */
+const COOKIE = 0;
+const KEY = COOKIE + COOKIE_BYTES / 4;
+const WINDOW = KEY + KEY_BYTES / 4;
+const SEEN_S = WINDOW + WINDOW_WORDS;
+const LIFETIME_S = SEEN_S + 1;
+const USER = LIFETIME_S + 1;
+const ROW_WORDS = 24;
+const ROW_BYTES = 4 * ROW_WORDS;
+const WAN_BYTE = 4 * (USER + 1);
+const STATE_BYTE = WAN_BYTE + ADDRESS_BYTES;
+const STATUS_BYTE = STATE_BYTE + 1;
+
 export class SessionRows {
   readonly #texts = new Arena();
   readonly #index: SlotIndex;
-  #cookie: Uint32Array;
+  /** ROW_WORDS a row, as above: windowAt() tells where a window begins. */
+  words: Uint32Array;
+  /** The same: keyAt() and wanAt() tell where these begin, an address as readAddress() takes it. */
+  bytes: Uint8Array;
   #text: Uint32Array;
   #firewall: Uint8Array;
-  /** KEY_BYTES a row. */
-  keys: Uint8Array;
-  /** ADDRESS_BYTES a row, as readAddress() takes them. */
-  wans: Uint8Array;
+  /** ADDRESS_BYTES a row. */
   locals: Uint8Array;
-  state: Uint8Array;
-  status: Uint8Array;
   network: Uint8Array;
-  user: Uint32Array;
   /** Session row + 1 of the user's next device; in a free row the next free row + 1. */
   nextOfUser: Uint32Array;
   loginS: Uint32Array;
-  seenS: Uint32Array;
-  lifetimeS: Uint32Array;
-  /** WINDOW_WORDS a row: the replay window of a native client (replay-window.ts); of a telephone see registered(). */
-  windows: Uint32Array;
   #used = 0;
   #free = 0;
 
   constructor(capacity: number) {
-    this.#cookie = columnOf(Uint32Array, capacity * 4);
-    this.keys = columnOf(Uint8Array, capacity * KEY_BYTES);
-    this.wans = columnOf(Uint8Array, capacity * ADDRESS_BYTES);
+    this.words = columnOf(Uint32Array, capacity * ROW_WORDS);
+    this.bytes = new Uint8Array(this.words.buffer);
     this.locals = columnOf(Uint8Array, capacity * ADDRESS_BYTES);
     this.#text = columnOf(Uint32Array, capacity);
     this.#firewall = columnOf(Uint8Array, capacity);
-    this.state = columnOf(Uint8Array, capacity);
-    this.status = columnOf(Uint8Array, capacity);
     this.network = columnOf(Uint8Array, capacity);
-    this.user = columnOf(Uint32Array, capacity);
     this.nextOfUser = columnOf(Uint32Array, capacity);
     this.loginS = columnOf(Uint32Array, capacity);
-    this.seenS = columnOf(Uint32Array, capacity);
-    this.lifetimeS = columnOf(Uint32Array, capacity);
-    this.windows = columnOf(Uint32Array, capacity * WINDOW_WORDS);
-    this.#index = new SlotIndex(capacity, (row) => this.#cookie[row * 4] ?? 0);
+    this.#index = new SlotIndex(capacity, (row) => this.words[row * ROW_WORDS + COOKIE] ?? 0);
   }
 
   get capacity(): number {
@@ -123,31 +125,31 @@ export class SessionRows {
     for (let at = this.#index.seek(a ?? 0); ; at = this.#index.next(at)) {
       const row = this.#index.row(at);
       if (row < 0) return -1;
-      const i = row * 4;
-      const cookies = this.#cookie;
-      if (cookies[i] === a && cookies[i + 1] === b && cookies[i + 2] === c && cookies[i + 3] === d) return row;
+      const i = row * ROW_WORDS + COOKIE;
+      const { words: kept } = this;
+      if (kept[i] === a && kept[i + 1] === b && kept[i + 2] === c && kept[i + 3] === d) return row;
     }
   }
 
   add(session: NewSession, userRow: number, nowS: number): number {
     const row = this.#take();
-    for (let i = 0; i < 4; i++) {
-      this.#cookie[row * 4 + i] = parseInt(session.cookie.slice(i * 8, i * 8 + 8), 16);
-    }
-    this.keys.set(session.key, row * KEY_BYTES);
+    const at = row * ROW_WORDS;
+    for (let i = 0; i < 4; i++) this.words[at + COOKIE + i] = parseInt(session.cookie.slice(i * 8, i * 8 + 8), 16);
+    this.words[at + USER] = userRow;
+    this.bytes.set(session.key, this.keyAt(row));
+    this.setWindow(row, 0, 0, 0);
+    this.words[this.windowAt(row) + TAKEN] = 0;
     this.setWan(row, session.wan);
     this.setLocal(row, session.local);
     this.#text[row] = 0;
     this.setText(row, session);
     this.setFirewall(row, session.firewall);
-    this.state[row] = SESSION_OPEN;
-    this.status[row] = STATUSES.indexOf(session.status);
+    this.setState(row, SESSION_OPEN);
+    this.setStatus(row, STATUSES.indexOf(session.status));
     this.network[row] = NETWORKS.indexOf(session.network);
-    this.user[row] = userRow;
-    this.loginS[row] = this.seenS[row] = nowS;
-    this.lifetimeS[row] = session.lifetimeS;
-    this.setWindow(row, 0, 0, 0);
-    this.windows[row * WINDOW_WORDS + TAKEN] = 0;
+    this.loginS[row] = nowS;
+    this.setSeenS(row, nowS);
+    this.setLifetimeS(row, session.lifetimeS);
     this.#index.add(row);
     return row;
   }
@@ -158,10 +160,56 @@ export class SessionRows {
   }
 
   setWindow(row: number, highest: number, maskLow: number, maskHigh: number): void {
-    const at = row * WINDOW_WORDS;
-    this.windows[at + HIGHEST] = highest;
-    this.windows[at + MASK_LOW] = maskLow;
-    this.windows[at + MASK_HIGH] = maskHigh;
+    const at = this.windowAt(row);
+    this.words[at + HIGHEST] = highest;
+    this.words[at + MASK_LOW] = maskLow;
+    this.words[at + MASK_HIGH] = maskHigh;
+  }
+
+  /** Where the replay window of a native client begins (replay-window.ts); of a telephone see registered(). */
+  windowAt(row: number): number {
+    return row * ROW_WORDS + WINDOW;
+  }
+
+  /** One of SESSION_FREE, _OPEN and _CLOSED. */
+  state(row: number): number {
+    return this.bytes[row * ROW_BYTES + STATE_BYTE] ?? SESSION_FREE;
+  }
+
+  setState(row: number, state: number): void {
+    this.bytes[row * ROW_BYTES + STATE_BYTE] = state;
+  }
+
+  /** Its number in STATUSES. */
+  status(row: number): number {
+    return this.bytes[row * ROW_BYTES + STATUS_BYTE] ?? 0;
+  }
+
+  setStatus(row: number, status: number): void {
+    this.bytes[row * ROW_BYTES + STATUS_BYTE] = status;
+  }
+
+  /** Row of the user. */
+  user(row: number): number {
+    return this.words[row * ROW_WORDS + USER] ?? 0;
+  }
+
+  /** The second of the last sign of life. */
+  seenS(row: number): number {
+    return this.words[row * ROW_WORDS + SEEN_S] ?? 0;
+  }
+
+  setSeenS(row: number, seenS: number): void {
+    this.words[row * ROW_WORDS + SEEN_S] = seenS;
+  }
+
+  /** Seconds of silence after which the session ends. */
+  lifetimeS(row: number): number {
+    return this.words[row * ROW_WORDS + LIFETIME_S] ?? 0;
+  }
+
+  setLifetimeS(row: number, lifetimeS: number): void {
+    this.words[row * ROW_WORDS + LIFETIME_S] = lifetimeS;
   }
 
   /**
@@ -174,56 +222,64 @@ export class SessionRows {
 
   /** Another use of that nonce. */
   counted(row: number, nonceCount: number): void {
-    const at = row * WINDOW_WORDS + MASK_HIGH;
-    this.windows[at] = Math.max(nonceCount, this.windows[at] ?? 0);
+    const at = this.windowAt(row) + MASK_HIGH;
+    this.words[at] = Math.max(nonceCount, this.words[at] ?? 0);
   }
 
   cseq(row: number): number {
-    return this.windows[row * WINDOW_WORDS + HIGHEST] ?? 0;
+    return this.words[this.windowAt(row) + HIGHEST] ?? 0;
   }
 
   nonceMs(row: number): number {
-    return this.windows[row * WINDOW_WORDS + MASK_LOW] ?? 0;
+    return this.words[this.windowAt(row) + MASK_LOW] ?? 0;
   }
 
   nonceCount(row: number): number {
-    return this.windows[row * WINDOW_WORDS + MASK_HIGH] ?? 0;
+    return this.words[this.windowAt(row) + MASK_HIGH] ?? 0;
   }
 
   remove(row: number): void {
     this.#index.remove(row);
     this.#texts.free(this.#text[row] ?? 0);
     this.#text[row] = 0;
-    this.keys.fill(0, row * KEY_BYTES, (row + 1) * KEY_BYTES);
-    this.state[row] = SESSION_FREE;
+    this.bytes.fill(0, this.keyAt(row), this.keyAt(row) + KEY_BYTES);
+    this.setState(row, SESSION_FREE);
     this.nextOfUser[row] = this.#free;
     this.#free = row + 1;
   }
 
   cookie(row: number): string {
-    for (let i = 0; i < 4; i++) cookieBytes.writeUInt32BE(this.#cookie[row * 4 + i] ?? 0, i * 4);
+    for (let i = 0; i < 4; i++) cookieBytes.writeUInt32BE(this.words[row * ROW_WORDS + COOKIE + i] ?? 0, i * 4);
     return cookieBytes.toString('hex');
   }
 
   /** A view on the 32 bytes, valid until the next session is opened or closed. */
   key(row: number): Uint8Array {
-    return this.keys.subarray(row * KEY_BYTES, (row + 1) * KEY_BYTES);
+    return this.bytes.subarray(this.keyAt(row), this.keyAt(row) + KEY_BYTES);
+  }
+
+  keyAt(row: number): number {
+    return row * ROW_BYTES + 4 * KEY;
+  }
+
+  wanAt(row: number): number {
+    return row * ROW_BYTES + WAN_BYTE;
   }
 
   /** Port 0: known over HTTP only. */
   wan(row: number): Address {
-    return readAddress(this.wans, row * ADDRESS_BYTES) ?? { host: '0.0.0.0', port: 0 };
+    return readAddress(this.bytes, this.wanAt(row)) ?? { host: '0.0.0.0', port: 0 };
   }
 
   isWan(row: number, address: Address): boolean {
     writeAddress(scratch, 0, address);
-    const at = row * ADDRESS_BYTES;
-    for (let i = ADDRESS_BYTES - 1; i >= 0; i--) if (this.wans[at + i] !== scratch[i]) return false;
+    const at = this.wanAt(row);
+    for (let i = ADDRESS_BYTES - 1; i >= 0; i--) if (this.bytes[at + i] !== scratch[i]) return false;
     return true;
   }
 
   setWan(row: number, address: Address): void {
-    writeAddress(this.wans, row * ADDRESS_BYTES, address);
+    writeAddress(this.bytes, this.wanAt(row), address);
   }
 
   local(row: number): Address | null {
@@ -293,21 +349,14 @@ export class SessionRows {
   }
 
   #grow(): void {
-    this.#cookie = doubled(this.#cookie);
-    this.keys = doubled(this.keys);
-    this.wans = doubled(this.wans);
+    this.words = doubled(this.words);
+    this.bytes = new Uint8Array(this.words.buffer);
     this.locals = doubled(this.locals);
     this.#text = doubled(this.#text);
     this.#firewall = doubled(this.#firewall);
-    this.state = doubled(this.state);
-    this.status = doubled(this.status);
     this.network = doubled(this.network);
-    this.user = doubled(this.user);
     this.nextOfUser = doubled(this.nextOfUser);
     this.loginS = doubled(this.loginS);
-    this.seenS = doubled(this.seenS);
-    this.lifetimeS = doubled(this.lifetimeS);
-    this.windows = doubled(this.windows);
   }
 }
 

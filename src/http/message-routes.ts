@@ -77,7 +77,7 @@ export function messageRoutes(app: FastifyInstance, { uses, random }: HttpDeps, 
     },
     async (request) => {
       const row = gates.session(request);
-      const { uid, mayCallOut } = table.users.profile(table.sessions.user[row] ?? 0);
+      const { uid, mayCallOut } = table.users.profile(table.sessions.user(row));
       const { to, body, type = DEFAULT_CONTENT_TYPE, id = newMessageId(random) } = request.body;
       const sent = await messages.send({ from: uid, mayCallOut, to, id, contentType: type, body });
       return { id, outcome: requireSent(sent) };

@@ -53,11 +53,11 @@ function see(table: OnlineTable, asker: string, userRow: number, self: boolean, 
   let seenS = -1;
   for (let place = users.firstSession[userRow] ?? 0; place !== 0; place = sessions.nextOfUser[place - 1] ?? 0) {
     const row = place - 1;
-    if (!self && sessions.status[row] === INVISIBLE) continue;
+    if (!self && sessions.status(row) === INVISIBLE) continue;
     sight.devices++;
     // Of two heard in the same second the one that logged in last stands first in the list.
-    if ((sessions.seenS[row] ?? 0) > seenS) {
-      seenS = sessions.seenS[row] ?? 0;
+    if (sessions.seenS(row) > seenS) {
+      seenS = sessions.seenS(row);
       sight.sessionRow = row;
     }
   }

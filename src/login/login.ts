@@ -123,7 +123,7 @@ async function loginInTurn(deps: LoginDeps, request: LoginRequest): Promise<Logi
         Math.floor(deps.clock.now() / 1000),
       );
       // Another device changed its status while this was written, and its own write has lost against this one.
-      const userRow = deps.table.sessions.user[row] ?? 0;
+      const userRow = deps.table.sessions.user(row);
       if (deps.table.isHidden(userRow) !== hidden) deps.ends.visibilityChanged(userRow);
       return { kind: 'welcome', row, cookie: session.cookie, key: verdict.key.toString('hex') };
     }

@@ -20,6 +20,6 @@ export function heard(deps: PresenceDeps, row: number, update: DeviceUpdate | un
 /** This is said of the device. A change of visibility is written to the directory by and by. */
 export function said({ table, ends, onPresence }: PresenceDeps, row: number, update: DeviceUpdate): void {
   const change = table.update(row, update);
-  if (change === 'visibility') ends.visibilityChanged(table.sessions.user[row] ?? 0);
+  if (change === 'visibility') ends.visibilityChanged(table.sessions.user(row));
   if (change !== 'none') onPresence(table.uidOf(row));
 }

@@ -67,10 +67,10 @@ export class SessionEnds {
   end(row: number, reason: EndReason): void {
     const table = this.#table;
     const { sessions } = table;
-    const userRow = sessions.user[row] ?? 0;
+    const userRow = sessions.user(row);
     const before = present(table, userRow, this.#servers.me);
     const nowMs = this.#clock.now();
-    const endMs = reason === 'silence' ? (sessions.seenS[row] ?? 0) * 1000 : nowMs;
+    const endMs = reason === 'silence' ? sessions.seenS(row) * 1000 : nowMs;
     const { uid, last } = table.close(row, Math.floor(nowMs / 1000));
     this.#onEnd(row, reason, uid);
     if (WITHOUT_LOGOUT.has(reason)) return;

@@ -124,7 +124,7 @@ export function createMailboxes(store: MessageStore, deps: MailboxDeps): Mailbox
     wake,
     hold,
     heard(row) {
-      const box = boxes.atRow(table.sessions.user[row] ?? 0);
+      const box = boxes.atRow(table.sessions.user(row));
       if (box?.mayHold !== true || box.state !== 'waiting' || clock.now() < box.retryAtMs) return;
       const uid = table.uidOf(row);
       // Else it is that of a user who had this row before.

@@ -93,7 +93,7 @@ export function contactValue({ text, registration }: Binding, remainingS: number
 
 /** Seconds until the session ends if nothing more is heard; 0 at least. */
 export function remainingS({ sessions }: OnlineTable, row: number, nowS: number): number {
-  return Math.max(0, (sessions.seenS[row] ?? 0) + (sessions.lifetimeS[row] ?? 0) - nowS);
+  return Math.max(0, sessions.seenS(row) + sessions.lifetimeS(row) - nowS);
 }
 
 export interface Ha1 {

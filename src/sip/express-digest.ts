@@ -83,8 +83,9 @@ export class ExpressDigest {
   }
 
   /** Section 3.4.1 for a request of this method, with the HA1 that the session keeps as its key (see ha1Of). */
-  isGood({ keys }: SessionRows, row: number, method = 'REGISTER'): boolean {
-    const keyAt = row * KEY_BYTES;
+  isGood(sessions: SessionRows, row: number, method = 'REGISTER'): boolean {
+    const { bytes: keys } = sessions;
+    const keyAt = sessions.keyAt(row);
     let isMd5Key = true;
     for (let i = MD5_KEY_BYTES; i < KEY_BYTES; i++) if (keys[keyAt + i] !== 0) isMd5Key = false;
     if (isMd5Key !== this.isMd5) return false;

@@ -75,7 +75,7 @@ export function createMessageLane(context: SipContext, writer: ExpressWriter, is
     proof.use(row, nowMs);
     const draft = {
       from: text(from.userAt, from.userEnd),
-      mayCallOut: users.mayCallOut(table.sessions.user[row] ?? 0),
+      mayCallOut: users.mayCallOut(table.sessions.user(row)),
       to: text(uri.userAt, uri.userEnd),
       id: messageIdOf(text(head.at(CALL_ID), head.end(CALL_ID)), head.cseq, text(from.tagAt, from.tagEnd)),
       ...content,

@@ -55,7 +55,7 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
     const userRow = users.findIn(bytes, uri.userAt, uri.userEnd);
     if (userRow < 0 || users.devices[userRow] !== 1 || !users.isOpenToAll(userRow)) return -1;
     const row = (users.firstSession[userRow] ?? 0) - 1;
-    return sessions.status[row] === INVISIBLE ? -1 : row;
+    return sessions.status(row) === INVISIBLE ? -1 : row;
   };
 
   /** Whether the caller sends from where he says he is, and the callee is seen where his contact says (isDirect and isPublic). */

@@ -57,7 +57,7 @@ export function createSpentNonces(): SpentNonces {
     newest,
     newestOf(table, row, nowMs) {
       turn(nowMs);
-      const hash = table.users.hash(table.sessions.user[row] ?? 0);
+      const hash = table.users.hash(table.sessions.user(row));
       return current.mayHave(hash) || former.mayHave(hash) ? newest(table.uidOf(row), nowMs) : undefined;
     },
     use,

@@ -30,8 +30,8 @@ const stored = new TextPlace();
  * `Ok` with the address of the session of `row`, whose key is in use, to the request that was read. The bytes are good
  * until the next reply.
  */
-export function okReply(table: OnlineTable, row: number): Buffer {
-  return signed(writeAddress(room.writeOk(), table.sessions.wans, row * ADDRESS_BYTES, NOWHERE));
+export function okReply({ sessions }: OnlineTable, row: number): Buffer {
+  return signed(writeAddress(room.writeOk(), sessions.bytes, sessions.wanAt(row), NOWHERE));
 }
 
 /**
@@ -46,13 +46,12 @@ export function userReply({ users, sessions }: OnlineTable, sight: Sight): Buffe
   putStored(DEVICE_TEXT, stored.end);
   users.findText(userRow, stored);
   putStored(USER_TEXT, Math.min(stored.end, stored.at + USER_BYTES_MAX));
-  const address = sessionRow * ADDRESS_BYTES;
   const end = room.writeUser(
-    sessions.status[sessionRow] ?? 0,
+    sessions.status(sessionRow),
     sessions.network[sessionRow] ?? 0,
     sessions.firewallNumber(sessionRow),
-    seesAddresses ? writeAddress(WAN_TEXT, sessions.wans, address, NOWHERE) : 0,
-    seesAddresses ? writeAddress(LOCAL_TEXT, sessions.locals, address, '') : 0,
+    seesAddresses ? writeAddress(WAN_TEXT, sessions.bytes, sessions.wanAt(sessionRow), NOWHERE) : 0,
+    seesAddresses ? writeAddress(LOCAL_TEXT, sessions.locals, sessionRow * ADDRESS_BYTES, '') : 0,
     sight.seesTelephones ? 1 : 0,
   );
   return end + MAC_LINE_BYTES <= REPLY + DATAGRAM_BYTES_MAX ? signed(end) : null;

@@ -37,7 +37,7 @@ export function createExpress({ cases, counters, memory }: UdpContext): Express 
     // A node that is leaving redirects.
     if (!isLocate) return servers.state === 'on' ? okReply(table, row) : null;
     const userRow = users.findIn(room.bytes, places[UID_AT] ?? 0, places[UID_END] ?? 0);
-    if (userRow < 0 || lookFrom(table, sessions.user[row] ?? 0, userRow, sight) !== 'seen') return null;
+    if (userRow < 0 || lookFrom(table, sessions.user(row), userRow, sight) !== 'seen') return null;
     return userReply(table, sight);
   };
 
@@ -48,17 +48,18 @@ export function createExpress({ cases, counters, memory }: UdpContext): Express 
     const verb = room.readHead(length);
     if (verb === NONE) return false;
     const row = sessions.findWords(room.cookie);
-    if (row < 0 || sessions.state[row] !== SESSION_OPEN || !sessions.isWan(row, from) || !isSigned(row)) return false;
+    if (row < 0 || sessions.state(row) !== SESSION_OPEN || !sessions.isWan(row, from) || !isSigned(row)) return false;
     const reply = replyTo(verb === LOCATE, row);
     if (reply === null) return false;
     // A repeated request has the number of the one that it repeats, so one with a fresh number is none.
-    if (acceptSeq(sessions.windows, row, places[SEQ] ?? 0) !== 'fresh') return false;
+    const windowAt = sessions.windowAt(row);
+    if (acceptSeq(sessions.words, windowAt, places[SEQ] ?? 0) !== 'fresh') return false;
     if (verb === LOCATE) counters.locatesUser++;
     else counters.heartbeats++;
     cases.heard(row);
     socket.send(reply, from);
     // It was heard of just now.
-    memory.remember(room.mac, row, takenOf(sessions.windows, row), sessions.seenS[row] ?? 0, reply);
+    memory.remember(room.mac, row, takenOf(sessions.words, windowAt), sessions.seenS(row), reply);
     return true;
   };
 }

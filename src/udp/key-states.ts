@@ -2,8 +2,8 @@
  * The states of HMAC's two hashes after the block of the key, of sessions that were heard of lately: who starts from them
  * saves two of five to nine blocks a mac, and 64 bytes for each of all sessions would be too many.
  */
+import { zeros } from '../base/huge-pages.ts';
 import type { SessionRows } from '../heartbeat/session-rows.ts';
-import { KEY_BYTES } from '../heartbeat/session-rows.ts';
 import { room } from './express-room.ts';
 
 /** As many sessions as have rows of their own here; 80 bytes each, once they are heard of. */
@@ -14,7 +14,7 @@ const WORDS = STATE_WORDS + COOKIE_WORDS;
 
 export class KeyStates {
   /** Of each place: the states, and the cookie of the session whose key it is. */
-  readonly #kept = new Uint32Array(PLACES * WORDS);
+  readonly #kept = new Uint32Array(zeros(PLACES * WORDS * 4));
 
   /** The macs from now on are made by the key of that session, whose cookie stands in the room. */
   use(sessions: SessionRows, row: number): void {
@@ -27,7 +27,7 @@ export class KeyStates {
       for (let i = 0; i < STATE_WORDS; i++) keyStates[i] = kept[at + i] ?? 0;
       return;
     }
-    room.useKey(sessions.keys, row * KEY_BYTES);
+    room.useKey(sessions.bytes, sessions.keyAt(row));
     for (let i = 0; i < STATE_WORDS; i++) kept[at + i] = keyStates[i] ?? 0;
     for (let i = 0; i < COOKIE_WORDS; i++) kept[cookieAt + i] = cookie[i] ?? 0;
   }

@@ -13,7 +13,7 @@ export async function messageReply(
   row: number,
 ): Promise<ReplyText> {
   const { sessions, users } = cases.table;
-  const { uid, mayCallOut } = users.profile(sessions.user[row] ?? 0);
+  const { uid, mayCallOut } = users.profile(sessions.user(row));
   const sent = await cases.messages.send({
     ...{ from: uid, mayCallOut, to: argument },
     id: msg ?? newMessageId(random),

@@ -7,7 +7,7 @@ import type { DatagramSocket } from '../base/ports.ts';
 import type { DeviceUpdate } from '../heartbeat/online.ts';
 import { acceptSeq, takenOf } from '../heartbeat/replay-window.ts';
 import type { SessionRows } from '../heartbeat/session-rows.ts';
-import { KEY_BYTES, SESSION_OPEN } from '../heartbeat/session-rows.ts';
+import { SESSION_OPEN } from '../heartbeat/session-rows.ts';
 import { equalSecrets, isMacAt, macOf } from '../login/proof.ts';
 import type { UdpContext } from './context.ts';
 import { encodeSigned } from './encode.ts';
@@ -68,17 +68,17 @@ export function onSigned(
   readHex32(bytes, request.macAt, macWords);
   asked.isVerified = sessions.isWan(row, from);
   const nowS = Math.floor(context.cases.clock.now() / 1000);
-  const repeated = context.memory.find(asked.mac, row, takenOf(sessions.windows, row), nowS);
+  const repeated = context.memory.find(asked.mac, row, takenOf(sessions.words, sessions.windowAt(row)), nowS);
   if (repeated !== null) context.counters.repeats++;
   if (repeated instanceof Buffer) {
     if (asked.isVerified) socket.send(repeated, from);
     else sendUnverified(asked, repeated);
-  } else if (sessions.state[row] !== SESSION_OPEN) {
+  } else if (sessions.state(row) !== SESSION_OPEN) {
     context.refuseUnknown(asked, false);
   } else if (repeated !== null) {
     carryOut(context, request, bytes, row, asked, nowS);
-  } else if (acceptSeq(sessions.windows, row, request.seq) === 'fresh') {
-    asked.number = takenOf(sessions.windows, row);
+  } else if (acceptSeq(sessions.words, sessions.windowAt(row), request.seq) === 'fresh') {
+    asked.number = takenOf(sessions.words, sessions.windowAt(row));
     carryOut(context, request, bytes, row, asked, nowS);
   } else context.counters.datagramsDropped++;
 }
@@ -94,7 +94,7 @@ function rowOf(sessions: SessionRows, { cookieAt }: Request, bytes: Buffer): num
 }
 
 function isMacGood(sessions: SessionRows, row: number, { macAt, macLineAt, bodyAt }: Request, bytes: Buffer): boolean {
-  return macAt >= 0 && isMacAt(sessions.keys, row * KEY_BYTES, bytes, macLineAt, bodyAt, macAt);
+  return macAt >= 0 && isMacAt(sessions.bytes, sessions.keyAt(row), bytes, macLineAt, bodyAt, macAt);
 }
 
 function carryOut(context: UdpContext, request: Request, bytes: Buffer, row: number, asked: Asked, nowS: number): void {

@@ -19,7 +19,7 @@ export function watchReply({ table, presence }: Cases, row: number, argument: st
   const watcher = table.uidOf(row);
   const uids = uidsOf(argument);
   if (uids === null) return errorReply(new VserverError('BAD_REQUEST'));
-  const buddies = uids.length > 0 ? uids : table.users.profile(table.sessions.user[row] ?? 0).buddies;
+  const buddies = uids.length > 0 ? uids : table.users.profile(table.sessions.user(row)).buddies;
   const watched = watchedOf(presence, watcher, row);
   for (const presentity of buddies) {
     const known = watched.get(presentity);

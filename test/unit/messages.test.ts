@@ -172,7 +172,7 @@ describe('to somebody who is offline', () => {
     await f.time.advance(15_000);
     f.ends.end(row, 'logout');
     const next = await online('mobile', ALICE);
-    expect(f.table.sessions.user[next]).toBe(f.table.sessions.user[row]);
+    expect(f.table.sessions.user(next)).toBe(f.table.sessions.user(row));
     await settled();
     const lists = (): number => f.directory.calls.filter((call) => call === 'listMessages').length;
     const before = lists();

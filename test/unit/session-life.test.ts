@@ -230,7 +230,7 @@ describe('a restart of the node', () => {
 
     const after = flows({ directory: before.directory });
     await after.time.advance(50_000 + 41_000);
-    expect(before.table.sessions.seenS[gone]).toBeLessThan(after.nowS() - 90);
+    expect(before.table.sessions.seenS(gone)).toBeLessThan(after.nowS() - 90);
     const deps = restoring(after);
     expect(await restoreSnapshot(file, deps)).toEqual({ taken: 1, left: 2 });
     const again = after.table.findOpen(cookie);
@@ -240,7 +240,7 @@ describe('a restart of the node', () => {
     expect(() => statSync(file)).toThrow();
     // Nobody else will write the logout of the one who fell silent meanwhile.
     expect(after.table.count).toBe(1);
-    const logoutAt = (before.table.sessions.seenS[gone] ?? 0) * 1000;
+    const logoutAt = before.table.sessions.seenS(gone) * 1000;
     expect(after.later).toMatchObject([{ uid: 'gone', location: { server: null, logoutAt }, expectedEpoch: 1 }]);
   });
 

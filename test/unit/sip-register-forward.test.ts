@@ -92,7 +92,7 @@ describe('a REGISTER of a user whom another node has', () => {
     const calls = here.directory.calls.length;
     second.register({ headers: { Expires: '120' } });
     await settle();
-    expect([second.status, there.table.sessions.lifetimeS[row]]).toEqual([200, 120]);
+    expect([second.status, there.table.sessions.lifetimeS(row)]).toEqual([200, 120]);
     second.register({ headers: { Expires: '0' } });
     await settle();
     expect(second.contacts()).toEqual([first.contact(';expires=300')]);

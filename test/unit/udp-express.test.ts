@@ -147,7 +147,7 @@ async function node(devices: readonly Device[]) {
   const state = () => ({
     sent: sent.map((reply) => (reply.includes('\nprobe: ') ? reply.replace(/(?:probe|mac): [0-9a-f]+/g, '') : reply)),
     saved: [...one.table.saved()],
-    windows: [...one.table.sessions.windows],
+    windows: Array.from({ length: one.table.sessions.used }, (_, row) => one.table.sessions.window(row)),
     // The others count what they locate inside.
     counters: { ...one.counters, locatesUser: 0 },
   });
