@@ -141,9 +141,9 @@ export function loginKey(nonce: string, count: number, uid: string): string {
 }
 
 /** Before the directory is asked: as many as it can answer at once are being registered. */
-function refuseNow({ intake, counters }: SipContext, inbound: Inbound): void {
+function refuseNow({ intake, counters, cases }: SipContext, inbound: Inbound): void {
   counters.loginsFailed++;
-  answer(inbound, 503, [['Retry-After', String(intake.appointment(inbound.cameMs))]]);
+  answer(inbound, 503, [['Retry-After', String(intake.appointment(cases.clock.now()))]]);
 }
 
 /** Of a user whom another node has, as far as is known here, and whose credentials are good. */

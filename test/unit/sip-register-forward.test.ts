@@ -182,6 +182,18 @@ describe('where the owner does not answer', () => {
     expect([second.status, second.last.header('Retry-After')]).toEqual([503, '1']);
   });
 
+  it('and too many were told to come before it, it comes behind them: that it came earlier sets no clock back', async () => {
+    const { here, second } = await registered();
+    const { intake } = here.sip.context;
+    while (!intake.isFull) intake.enter(() => undefined, here.clock.now());
+    here.network.copies = ({ to: at }) => (at.host === THERE.host ? 0 : 1);
+    second.register();
+    await here.time.advance(1_999);
+    for (let i = 0; i < 40_000; i++) intake.appointment(here.clock.now());
+    await here.time.advance(1);
+    expect([second.status, second.last.header('Retry-After')]).toEqual([503, '5']);
+  });
+
   it('because too many log in there, it says so at once, and is not taken for dead', async () => {
     const { here, there, second } = await pair();
     const { intake } = there.sip.context;
