@@ -22,7 +22,7 @@ export interface LoginLine {
 
 /** `begin` logs in whose turn it is, and leaves the intake when that is done. False: it has done nothing. */
 export function createLoginLine(context: SipContext, begin: ExpressLane): LoginLine {
-  const { intake, waiting, cases } = context;
+  const { intake, waiting, cases, log } = context;
   const queue = createByteQueue(WAITING_MAX, BYTES_MAX);
   const keys: string[] = [];
   const flows: (Flow | undefined)[] = [];
@@ -32,20 +32,27 @@ export function createLoginLine(context: SipContext, begin: ExpressLane): LoginL
   const leave = (): void => {
     intake.leave(cases.clock.now());
   };
+  const deal = (bytes: Buffer, flow: Flow, atMs: number): void => {
+    let hasBegun = false;
+    try {
+      hasBegun = head.read(bytes) && begin(head, flow, atMs);
+      if (!hasBegun) onRegister(context, new KeptInbound(Buffer.from(bytes), flow, atMs));
+    } catch (error) {
+      // What is wrong with this one is nothing to the one whose leaving has made it its turn.
+      log.error({ err: error }, 'a REGISTER that waited could not be dealt with');
+    }
+    // One after the other also where all that wait come to this.
+    if (!hasBegun) queueMicrotask(leave);
+  };
   const turn = (): void => {
     const slot = queue.firstSlot;
     const flow = flows[slot];
     if (flow === undefined) throw new Error('nobody waits');
     const bytes = queue.first();
-    waiting.delete(keys[slot] ?? '');
-    const atMs = cameMs[slot] ?? 0;
-    if (!head.read(bytes) || !begin(head, flow, atMs)) {
-      // One after the other also where all that wait come to this.
-      queueMicrotask(leave);
-      onRegister(context, new KeptInbound(Buffer.from(bytes), flow, atMs));
-    }
     queue.drop();
     flows[slot] = undefined;
+    waiting.delete(keys[slot] ?? '');
+    deal(bytes, flow, cameMs[slot] ?? 0);
   };
 
   return {

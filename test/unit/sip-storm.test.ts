@@ -1,5 +1,5 @@
 /** More phones at once than the directory can take in, as after a crash. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createIntake } from '../../src/login/intake.ts';
 import { settle } from '../support/clock.ts';
 import { SIP_NONCE_VALID_MS } from '../../src/sip/spent-nonces.ts';
@@ -133,6 +133,25 @@ describe('a request that has waited', () => {
     alice.register();
     await node.time.advance(SIP_NONCE_VALID_MS + 1_000);
     await goOn(node);
+    expect(alice.status).toBe(200);
+  });
+
+  it("and can't be dealt with takes nobody with it: neither who leaves, nor who comes next", async () => {
+    const node = await busyNode();
+    for (const uid of ['alice', 'carl']) node.directory.put({ uid });
+    const [alice, carl] = [await phone(node.network, 'alice'), await phone(node.network, 'carl')];
+    for (const one of [alice, carl]) one.register();
+    const find = vi.spyOn(node.sip.context.relays, 'find').mockImplementationOnce(() => {
+      throw new Error('broken');
+    });
+    await goOn(node);
+    expect(find).toHaveBeenCalled();
+    expect(carl.status).toBe(200);
+    expect(node.table.users.find('first')).toBeGreaterThanOrEqual(0);
+    expect(node.sip.context.intake.hasLine).toBe(false);
+    expect(node.logged).toHaveLength(1);
+    alice.repeat();
+    await settle();
     expect(alice.status).toBe(200);
   });
 
