@@ -18,7 +18,7 @@ export function createByteQueue(itemsMax: number, bytesMax: number): ByteQueue {
   /** Behind the bytes of the newest one. */
   let end = 0;
 
-  /** Where so many bytes fit in one piece; -1 where they don't. Between two that are full stands a free byte. */
+  /** Where so many bytes fit in one piece; -1 where they don't. Where they go round, a free byte stays in front of the oldest one: all that is used is never one whole round. */
   const placeFor = ({ starts }: Room, length: number): number => {
     if (count === 0) return length <= bytesMax ? 0 : -1;
     const oldest = starts[first] ?? 0;

@@ -26,7 +26,7 @@ export function zeros(bytes: number): ArrayBuffer {
 }
 
 function askForHugePages(memory: ArrayBuffer): void {
-  advice ??= findAdvice();
+  if (advice === undefined) advice = findAdvice();
   if (advice === null) return;
   const start = Number(advice.addressOf(memory));
   const from = Math.ceil(start / HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES;

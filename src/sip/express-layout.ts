@@ -77,10 +77,9 @@ export const NUMBER = 48;
 export const FOLLOWED = 52;
 export const ENTRIES_END = 16_384;
 
-/** The request; what stands in the room behind it may be looked at. */
+/** The request. What stands behind it, of longer ones before, may be looked at, but never counts. */
 export const MESSAGE = 16_384;
 export const MESSAGE_BYTES_MAX = 2_048;
-export const ROOM_BYTES = 64;
 
 /** The numbers of the headers in VALUES that are there, a byte each. */
 export const FOUND = 2_688;

@@ -108,6 +108,7 @@ const PIECE_TEXTS: readonly (readonly [number, string])[] = [
   ...FIREWALLS.map((firewall, i) => [layout.FIREWALL_IS + i, `\r\nfirewall: ${firewall}`] as const),
 ];
 for (const [number, text] of PIECE_TEXTS) {
+  if (text.length >= layout.PIECE_BYTES) throw new Error(`no room for ${text}`);
   const at = layout.PIECES + number * layout.PIECE_BYTES;
   bytes.write(text, at, 'latin1');
   bytes[at + layout.PIECE_BYTES - 1] = text.length;

@@ -63,7 +63,7 @@ function readValue(at: i32, end: i32, place: i32): i32 {
   return to < end && load<u8>(to) === QUOTE ? to + 1 : -1;
 }
 
-/** Of which parameter of a Digest answer this is the name, in the order of NAMES in express-digest.ts; -1: none of them. */
+/** Of which parameter of a Digest answer this is the name, numbered as in express-digest.ts; -1: none of them. */
 function digestParam(at: i32, length: i32): i32 {
   switch (length) {
     case 8:
