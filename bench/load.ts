@@ -37,6 +37,17 @@ export async function load(
   };
 }
 
+/** Runs of as many requests each as one run; in `rounds` of them, if it takes several of them to do a thing once. */
+export function joined(parts: readonly Loaded[], rounds = parts.length): Loaded {
+  const each = (rate: (one: Loaded) => number): number => rounds / parts.reduce((sum, one) => sum + 1 / rate(one), 0);
+  return {
+    perCpuSecond: each((one) => one.perCpuSecond),
+    perSecond: each((one) => one.perSecond),
+    lost: parts.reduce((sum, { lost }) => sum + lost, 0),
+    samples: parts.flatMap(({ samples }) => samples),
+  };
+}
+
 export function lostNote(loads: readonly Loaded[]): string {
   return `${loads.reduce((sum, { lost }) => sum + lost, 0)} datagrams lost`;
 }

@@ -5,7 +5,7 @@ import { openGenerator } from '../generator.ts';
 import type { Generator, Load } from '../generator.ts';
 import { latencyRow, rateOf } from '../latency.ts';
 import { startKamailio } from '../kamailio.ts';
-import { load, lostNote } from '../load.ts';
+import { joined, load, lostNote } from '../load.ts';
 import type { Loaded } from '../load.ts';
 import { alternate, format, median } from '../report.ts';
 import type { Row } from '../report.ts';
@@ -194,13 +194,7 @@ async function challengeAndRegister(side: Side, count: number): Promise<Loaded> 
   const parts: Loaded[] = [];
   const rounds = Math.ceil(count / side.users);
   for (let round = 0; round < rounds; round++) parts.push(...(await challengeAndRegisterOnce(side)));
-  const each = (rate: (one: Loaded) => number): number => rounds / parts.reduce((sum, one) => sum + 1 / rate(one), 0);
-  return {
-    perCpuSecond: each((one) => one.perCpuSecond),
-    perSecond: each((one) => one.perSecond),
-    lost: parts.reduce((sum, { lost }) => sum + lost, 0),
-    samples: parts.flatMap(({ samples }) => samples),
-  };
+  return joined(parts, rounds);
 }
 
 async function challengeAndRegisterOnce(side: Side): Promise<[Loaded, Loaded]> {
