@@ -1,8 +1,5 @@
-#!/usr/bin/env -S node --max-semi-space-size=64
-/**
- * The command line `vserver`. Room for what is young (V8 takes that from its command line only): when all telephones of a node
- * log in at once, what waits for the directory outlives the usual 16 MB (docs/performance.md, A storm of registrations).
- */
+#!/usr/bin/env node
+/** The command line `vserver`. */
 import { MessageChannel } from 'node:worker_threads';
 import { run } from './cli/program.ts';
 

@@ -28,11 +28,10 @@ export function runFilePath(data: string): string {
 
 /**
  * null where there is none, or one that no node has written; that of another user too, since the admin token goes where it
- * says. Root believes all.
+ * says. Root believes all. `me`: the number of who asks; 0 where users have none.
  */
-export function readRunFile(data: string): RunFile | null {
+export function readRunFile(data: string, me = process.getuid?.() ?? 0): RunFile | null {
   try {
-    const me = process.getuid?.() ?? 0;
     if (me !== 0 && statSync(runFilePath(data)).uid !== me) return null;
     const run = JSON.parse(readFileSync(runFilePath(data), 'utf8')) as Partial<RunFile> | null;
     const isWhole = typeof run?.pid === 'number' && run.http !== undefined && run.local !== undefined;

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { isRunning, startOfProcess } from '../../src/base/process.ts';
 import { findNode } from '../../src/cli/node-api.ts';
 import { loadConfig } from '../../src/config.ts';
+import { readRunFile } from '../../src/run-file.ts';
 
 let data: string;
 beforeEach(() => {
@@ -62,4 +63,11 @@ it('is not what no node has written', () => {
     writeFileSync(join(data, 'node.json'), text);
     expect(findNode(loadConfig({ VSERVER_DATA: data }))).toBeNull();
   }
+});
+
+it('is believed of no other user than oneself, but by root', () => {
+  found(process.pid, null);
+  const me = process.getuid?.() ?? 0;
+  const [another, root] = [me + 1, 0];
+  expect([me, another, root].map((who) => readRunFile(data, who)?.pid)).toEqual([process.pid, undefined, process.pid]);
 });
