@@ -43,8 +43,6 @@ export async function startChild(
   const node = [
     process.execPath,
     ...profile,
-    // As the first line of src/main.ts says.
-    ...(name === 'vserver' ? ['--max-semi-space-size=64'] : []),
     ...(options.node ?? []),
     '--import',
     'tsx',

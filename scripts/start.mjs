@@ -6,9 +6,9 @@ import { build, ensureDependencies, fail, root } from './setup.mjs';
 ensureDependencies();
 build();
 
-// As the first line of src/main.ts says.
-const node = ['--max-semi-space-size=64', join(root, 'dist', 'main.js')];
-const child = spawn(process.execPath, [...node, 'start', ...process.argv.slice(2)], { stdio: 'inherit' });
+const child = spawn(process.execPath, [join(root, 'dist', 'main.js'), 'start', ...process.argv.slice(2)], {
+  stdio: 'inherit',
+});
 // At a terminal Ctrl-C reaches both processes: the node ends by itself, and this one waits for it.
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));

@@ -17,7 +17,7 @@ const WATCHERS = 10;
 /** PUBLISHes under way: ten times as many NOTIFYs are, which have to find room in the server's socket. */
 const WINDOW = 32;
 /** Of all users, a run: a single one takes a second, a good part of which may be one collection of garbage. */
-const ROUNDS = 4;
+const ROUNDS = 2;
 /** No watcher is told twice within it (RFC 3856 6.10). */
 const PAUSE_MS = 5_500;
 

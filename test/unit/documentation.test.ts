@@ -20,12 +20,6 @@ function rows(text: string): string[][] {
 }
 
 describe('documentation', () => {
-  it('and npm start give the memory of a node the same room, as the benchmark does', () => {
-    const flag = /--max-semi-space-size=\d+/.exec(page('scripts/start.mjs'))?.[0] ?? 'none';
-    expect(page('bench/child.ts')).toContain(`'${flag}'`);
-    expect(page('docs/operations.md')).toContain(`ExecStart=/usr/bin/node ${flag} /opt/`);
-  });
-
   it('lists every error with its status and reason', () => {
     const listed = rows(page('docs/errors.md')).filter(([code]) => code?.startsWith('`') === true);
     const expected = Object.entries(ERRORS).map(([code, { status, reason }]) => [
