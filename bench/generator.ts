@@ -2,7 +2,7 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -63,29 +63,47 @@ export function openGenerator(folder: string): Generator {
 
 async function runNative(program: string, file: string, load: Load): Promise<LoadResult> {
   const { sampleEvery = SAMPLE_EVERY, ack = false, rate } = load;
-  await writeFile(file, prepared(load.datagrams));
-  const args = [
-    file,
-    load.port,
-    load.sourcePort,
-    WINDOW,
-    load.prefix,
-    sampleEvery,
-    ...(ack ? ['ack'] : []),
-    ...(rate === undefined ? [] : [rate]),
-  ].map(String);
-  const { stdout } = await promisify(execFile)(...pinned(CORE, [program, ...args]), { maxBuffer: 256 * 1024 * 1024 });
-  const result = JSON.parse(stdout) as Omit<LoadResult, 'samples'> & { samples: string[] };
-  return { ...result, samples: result.samples.map((hex) => Buffer.from(hex, 'hex')) };
+  const mode = [...(ack ? ['ack'] : []), ...(rate === undefined ? [] : [rate])];
+  const args = [load.port, load.sourcePort, WINDOW, load.prefix, sampleEvery, ...mode];
+  return runProgram({ program, file, core: CORE }, load.datagrams, args);
 }
 
-/** As the native programs read them. */
-export function prepared(datagrams: readonly Buffer[]): Buffer {
-  return Buffer.concat(datagrams.flatMap((bytes) => [lengthOf(bytes), bytes]));
+/** One of bench/native; `file` is for what goes in, and with `.samples` behind it for the replies that it keeps. */
+export interface NativeProgram {
+  readonly program: string;
+  readonly file: string;
+  readonly core: string;
 }
+
+/** A run with these datagrams; some programs say more of it. */
+export async function runProgram<More>(
+  { program, file, core }: NativeProgram,
+  datagrams: readonly Buffer[],
+  args: readonly (string | number)[],
+): Promise<LoadResult & More> {
+  const samplesFile = `${file}.samples`;
+  await writeFile(file, Buffer.concat(datagrams.flatMap((bytes) => [lengthOf(bytes), bytes])));
+  const command = pinned(core, [program, file, samplesFile, ...args.map(String)]);
+  const { stdout } = await promisify(execFile)(...command);
+  const samples = cut(await readFile(samplesFile));
+  return { ...(JSON.parse(stdout) as Omit<LoadResult, 'samples'> & More), samples };
+}
+
+/** The datagrams that stand one behind the other, each behind its length. */
+function cut(bytes: Buffer): Buffer[] {
+  const datagrams: Buffer[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const end = at + LENGTH_BYTES + bytes.readUInt16LE(at);
+    datagrams.push(bytes.subarray(at + LENGTH_BYTES, end));
+    at = end;
+  }
+  return datagrams;
+}
+
+const LENGTH_BYTES = 2;
 
 function lengthOf(bytes: Buffer): Buffer {
-  const length = Buffer.alloc(2);
+  const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt16LE(bytes.length);
   return length;
 }

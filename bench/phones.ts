@@ -1,12 +1,10 @@
 /** Telephones that are registered at a server, all of them at one socket of bench/native/phones.c, and what they ask for. */
-import { execFile, spawnSync } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { pinned, startChild } from './child.ts';
+import { startChild } from './child.ts';
 import { REALM } from './client.ts';
-import { prepared } from './generator.ts';
+import { runProgram } from './generator.ts';
 import type { LoadResult } from './generator.ts';
 import type { KamailioRole } from './kamailio.ts';
 import { startKamailio } from './kamailio.ts';
@@ -126,14 +124,11 @@ export async function send(phones: Phones, what: PhoneLoad): Promise<Loaded> {
 
 async function runPhones({ program, file, server, port }: Phones, load: PhoneLoad): Promise<LoadResult> {
   const { requests, brings, window = WINDOW, sampleEvery = SAMPLE_EVERY } = load;
-  await writeFile(file, prepared(requests));
-  const args = [file, server.port, port, window, brings, sampleEvery].map(String);
-  const command = pinned(PHONES_CORE, [program, ...args]);
-  const { stdout } = await promisify(execFile)(...command, { maxBuffer: 256 * 1024 * 1024 });
-  const result = JSON.parse(stdout) as Omit<LoadResult, 'samples'> & { brought: number; samples: string[] };
+  const args = [server.port, port, window, brings, sampleEvery];
+  const result = await runProgram<{ readonly brought: number }>({ program, file, core: PHONES_CORE }, requests, args);
   const expected = requests.length * brings;
   if (result.brought < expected) throw new Error(`${result.brought} of ${expected} requests reached the phones`);
-  return { ...result, samples: result.samples.map((hex) => Buffer.from(hex, 'hex')) };
+  return result;
 }
 
 async function registerAll(phones: Phones): Promise<void> {

@@ -8,7 +8,7 @@ const HELP = `npm run bench -- [options]
 
   --only NAME,…   some of the subjects, by how their names begin: heartbeat, locate, latency-heartbeat, login-sqlite,
                   login-mariadb, login-openldap, storm-mariadb, config, sip-register, sip-challenge, sip-options, sip-invite,
-                  latency-register, sip-call, sip-message, sip-publish, memory-subscriptions, import-sqlite,
+                  latency-register, sip200k-…, sip-call, sip-message, sip-publish, memory-subscriptions, import-sqlite,
                   import-mariadb, import-openldap, memory, memory-plain, memory-sip, heartbeat-million
   --reps N        runs that count, beside one that warms up (5)
   --quick         little of everything, to see that it works; the figures mean nothing

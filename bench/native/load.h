@@ -49,7 +49,7 @@ static int open_socket(int port, int source_port) {
   return fd;
 }
 
-/* Replies that the caller wants to see: kept until the end, since printing would hold up the load. */
+/* Replies that the caller wants to see: kept until the end, since writing them would hold up the load. */
 static struct iovec *samples;
 static long sample_count, sample_room;
 
@@ -62,18 +62,16 @@ static void keep(const void *reply, size_t length) {
   memcpy(samples[sample_count++].iov_base, reply, length);
 }
 
-static void print_samples(void) {
-  printf("\"samples\":[");
+/* As the datagrams stand in their file. */
+static void write_samples(const char *path) {
+  FILE *file = fopen(path, "wb");
+  if (!file) fail(path);
   for (long i = 0; i < sample_count; i++) {
-    const uint8_t *bytes = samples[i].iov_base;
-    printf(i ? ",\"" : "\"");
-    for (size_t k = 0; k < samples[i].iov_len; k++) {
-      putchar("0123456789abcdef"[bytes[k] >> 4]);
-      putchar("0123456789abcdef"[bytes[k] & 15]);
-    }
-    printf("\"");
+    size_t length = samples[i].iov_len;
+    uint8_t head[2] = {length & 255, length >> 8};
+    if (fwrite(head, 1, 2, file) != 2 || fwrite(samples[i].iov_base, 1, length, file) != length) fail(path);
   }
-  printf("]");
+  if (fclose(file)) fail(path);
 }
 
 #endif

@@ -2,12 +2,13 @@
  * Sends prepared datagrams to a UDP server on loopback, a window of them in flight, and counts the replies.
  * Many datagrams a system call, so that one core of it keeps a server on another core busy.
  *
- *   loadgen FILE PORT SOURCE_PORT WINDOW PREFIX SAMPLE_EVERY [ack | RATE]
+ *   loadgen FILE SAMPLES PORT SOURCE_PORT WINDOW PREFIX SAMPLE_EVERY [ack | RATE]
  *
  * With a RATE so many are sent a second, whatever comes back, and the time from each to its reply is told. The reply
  * says by its branch (hexadecimal) or the end of its id (base 36) which datagram it belongs to.
  *
- * FILE: each datagram as two bytes of length (little-endian) and its bytes. One line of JSON comes out.
+ * FILE: each datagram as two bytes of length (little-endian) and its bytes. SAMPLES: the file for one reply in
+ * SAMPLE_EVERY, written in the same way. One line of JSON comes out.
  * With `ack` the datagrams are SIP INVITEs, and each final response is acknowledged (RFC 3261 17.1.1.3).
  */
 #define _GNU_SOURCE
@@ -104,23 +105,23 @@ static void print_latencies(long count) {
     if (times[i] < 0) times[i] = SILENCE_S;
   }
   qsort(times, count, sizeof *times, compare_times);
-  printf(",\"latencyUs\":{");
+  printf("\"latencyUs\":{");
   for (int i = 0; i < 4; i++) {
     long at = POINTS[i].share * (count - 1);
     printf("%s\"%s\":%.1f", i ? "," : "", POINTS[i].name, times[at] * 1e6);
   }
-  printf("}");
+  printf("},");
 }
 
 int main(int argc, char **argv) {
-  if (argc < 7) return fprintf(stderr, "loadgen FILE PORT SOURCE_PORT WINDOW PREFIX SAMPLE_EVERY [ack | RATE]\n"), 2;
-  double rate = argc > 7 ? atof(argv[7]) : 0;
-  int is_acking = argc > 7 && !rate;
+  if (argc < 8) return fprintf(stderr, "loadgen FILE SAMPLES PORT SOURCE_PORT WINDOW PREFIX SAMPLE_EVERY [ack | RATE]\n"), 2;
+  double rate = argc > 8 ? atof(argv[8]) : 0;
+  int is_acking = argc > 8 && !rate;
   long count, sent = 0, received = 0, good = 0, lost = 0;
   struct iovec *datagrams = read_datagrams(argv[1], &count);
-  int fd = open_socket(atoi(argv[2]), atoi(argv[3]));
-  long window = atol(argv[4]), in_flight = 0, sample_every = atol(argv[6]);
-  const char *prefix = argv[5];
+  int fd = open_socket(atoi(argv[3]), atoi(argv[4]));
+  long window = atol(argv[5]), in_flight = 0, sample_every = atol(argv[7]);
+  const char *prefix = argv[6];
   size_t prefix_length = strlen(prefix);
   static struct mmsghdr out[BATCH], in[BATCH];
   static struct iovec places[BATCH];
@@ -175,10 +176,10 @@ int main(int argc, char **argv) {
     if (is_acking) send_all(fd, out, n);
     in_flight = in_flight > n ? in_flight - n : 0;
   }
+  write_samples(argv[2]);
   printf("{");
-  print_samples();
   if (rate) print_latencies(count);
-  printf(",\"sent\":%ld,\"received\":%ld,\"good\":%ld,\"lost\":%ld,\"seconds\":%.6f}\n", sent, received, good, lost,
+  printf("\"sent\":%ld,\"received\":%ld,\"good\":%ld,\"lost\":%ld,\"seconds\":%.6f}\n", sent, received, good, lost,
          last - start);
   return 0;
 }

@@ -2,14 +2,15 @@
  * Telephones on loopback, all of them at one UDP socket: sends prepared SIP requests, a window of them under way, and
  * answers what comes for the phones. Many datagrams a system call, and never asleep (as loadgen.c).
  *
- *   phones FILE PORT SOURCE_PORT WINDOW BROUGHT SAMPLE_EVERY
+ *   phones FILE SAMPLES PORT SOURCE_PORT WINDOW BROUGHT SAMPLE_EVERY
  *
  * FILE: each request as two bytes of length (little-endian) and its bytes. BROUGHT: how many requests each of them
  * brings to the phones; it is over when it has its final answer and they have come, so that nobody runs ahead.
  *
  * An INVITE that comes is answered 180 and 200. The 200 to an INVITE that was sent gets an ACK and a BYE by its
  * Record-Route and Contact (RFC 3261 12.2.1.1), and the call has its final answer with that of the BYE.
- * One line of JSON comes out. One final answer in SAMPLE_EVERY is kept; of answers that are no 2xx all are, up to 16.
+ * One line of JSON comes out. SAMPLES: the file for one final answer in SAMPLE_EVERY, and of answers that are
+ * no 2xx for all, up to 16; as FILE.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -186,12 +187,12 @@ static void take_request(const char *message, size_t length) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 7) return 2;
-  long count, sent = 0, window = atol(argv[4]), brings = atol(argv[5]);
+  if (argc != 8) return 2;
+  long count, sent = 0, window = atol(argv[5]), brings = atol(argv[6]);
   struct iovec *requests = read_datagrams(argv[1], &count);
-  int fd = open_socket(atoi(argv[2]), atoi(argv[3]));
-  sample_every = atol(argv[6]);
-  snprintf(contact, sizeof contact, "Contact: <sip:phone@127.0.0.1:%d>\r\n", atoi(argv[3]));
+  int fd = open_socket(atoi(argv[3]), atoi(argv[4]));
+  sample_every = atol(argv[7]);
+  snprintf(contact, sizeof contact, "Contact: <sip:phone@127.0.0.1:%d>\r\n", atoi(argv[4]));
   static char messages[BATCH][BYTES];
   struct mmsghdr in[BATCH];
   struct iovec places[BATCH];
@@ -224,9 +225,8 @@ int main(int argc, char **argv) {
     }
   }
   flush(fd);
-  printf("{");
-  print_samples();
-  printf(",\"received\":%ld,\"good\":%ld,\"lost\":%ld,\"brought\":%ld,\"seconds\":%.6f}\n", answered, good,
+  write_samples(argv[2]);
+  printf("{\"received\":%ld,\"good\":%ld,\"lost\":%ld,\"brought\":%ld,\"seconds\":%.6f}\n", answered, good,
          count - answered, brought, last - start);
   return 0;
 }
