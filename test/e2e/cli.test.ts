@@ -11,7 +11,7 @@ import type { Place, Running } from './support-cli.ts';
 
 const SAMPLE = 'ldif/sample.ldif';
 
-beforeAll(ensureBuilt, 60_000);
+beforeAll(ensureBuilt);
 
 describe('with a node that runs', () => {
   const place = newPlace();

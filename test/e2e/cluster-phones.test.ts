@@ -44,7 +44,7 @@ beforeEach(async () => {
   await vi.waitFor(async () => {
     for (const one of nodes) expect(await one.admin('drain')).toMatchObject({ elsewhere: 1 });
   }, POLL);
-}, 60_000);
+});
 afterEach(async () => {
   await endPrograms();
   await Promise.all(nodes.map((one) => one.end()));

@@ -40,7 +40,7 @@ beforeAll(async () => {
 }, 120_000);
 afterEach(async () => {
   // Those on a node that was killed can't say goodbye.
-  await Promise.allSettled(open.splice(0).map((one) => Promise.race([one.close(), pause(3_000)])));
+  await Promise.allSettled(open.splice(0).map((one) => Promise.race([one.close(), pause(10_000)])));
 });
 afterAll(async () => {
   await Promise.all(nodes.map((one) => one.end()));
@@ -49,7 +49,7 @@ afterAll(async () => {
   await directory.stop();
   removeFolders();
   vi.unstubAllGlobals();
-}, 60_000);
+});
 
 async function opened(watcher: Promise<Watcher>): Promise<Watcher> {
   const one = await watcher;
@@ -113,7 +113,7 @@ it('nats-server is killed and comes back: what happened meanwhile is seen', asyn
   expect(phone.sees(CLIENT)).toBe('online');
   await nats.start();
   await sees(phone, CLIENT, 'busy');
-}, 60_000);
+});
 
 it('kill -9 of the node that has the user: offline, until he logs in at the third', async () => {
   const phone = await opened(sipJs(node(0), PHONE, [THIRD]));

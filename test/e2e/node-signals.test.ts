@@ -14,7 +14,7 @@ const PATIENCE = { timeout: 30_000 };
 let place: Place;
 /** What the test opened. */
 const closers: (() => Promise<void>)[] = [];
-beforeAll(ensureBuilt, 60_000);
+beforeAll(ensureBuilt);
 beforeEach(() => {
   place = newPlace();
 });

@@ -103,25 +103,21 @@ describe('with everybody online', () => {
     await vi.waitFor(() => {
       expect(node.core.table.count).toBe(MAKERS.length);
     }, POLL);
-  }, 60_000);
+  });
   afterAll(async () => {
     await Promise.all([...clients.values()].map((client) => client.close()));
     await endPrograms();
     await stopNodes();
   });
 
-  it.each(PAIRS)(
-    '%s to %s',
-    async (from, to) => {
-      const uid = MAKERS.find(([name]) => name === to)?.[1] ?? '';
-      const text = `from ${from} to ${to}`;
-      await clients.get(from)?.send(uid, text);
-      await vi.waitFor(() => {
-        expect(clients.get(to)?.shown(text)).toBe(1);
-      }, POLL);
-    },
-    30_000,
-  );
+  it.each(PAIRS)('%s to %s', async (from, to) => {
+    const uid = MAKERS.find(([name]) => name === to)?.[1] ?? '';
+    const text = `from ${from} to ${to}`;
+    await clients.get(from)?.send(uid, text);
+    await vi.waitFor(() => {
+      expect(clients.get(to)?.shown(text)).toBe(1);
+    }, POLL);
+  });
 });
 
 describe('to somebody who is offline', () => {
@@ -130,37 +126,31 @@ describe('to somebody who is offline', () => {
     await stopNodes();
   });
 
-  it.each(MAKERS)(
-    '%s shows it once, after a restart of the node',
-    async (_name, uid, start) => {
-      const sender = uid === '10017676' ? '10043939' : '10017676';
-      const first = await startNode(SETTINGS);
-      const client = await native(first, sender, []);
-      await client.send(uid, 'the first');
-      await client.send(uid, 'the second');
-      await client.close();
-      await first.stop(false);
+  it.each(MAKERS)('%s shows it once, after a restart of the node', async (_name, uid, start) => {
+    const sender = uid === '10017676' ? '10043939' : '10017676';
+    const first = await startNode(SETTINGS);
+    const client = await native(first, sender, []);
+    await client.send(uid, 'the first');
+    await client.send(uid, 'the second');
+    await client.close();
+    await first.stop(false);
 
-      const second = await startNode({ ...SETTINGS, VSERVER_DATA: first.config.data });
-      const recipient = await start(second, uid, UIDS);
-      await vi.waitFor(() => {
-        expect([recipient.shown('the first'), recipient.shown('the second')]).toEqual([1, 1]);
-      }, POLL);
-      const left = (): Promise<readonly unknown[]> => second.core.messages.waiting(uid, 0);
-      await vi.waitFor(async () => {
-        expect(await left()).toEqual([]);
-      }, POLL);
-      // Again, by the same phone and by another one: there is nothing left to show.
-      await recipient.close();
-      const again = await native(second, uid, []);
-      await again.send(sender, 'thank you');
-      expect([again.shown('the first'), recipient.shown('the first'), recipient.shown('the second')]).toEqual([
-        0, 1, 1,
-      ]);
-      await again.close();
-    },
-    60_000,
-  );
+    const second = await startNode({ ...SETTINGS, VSERVER_DATA: first.config.data });
+    const recipient = await start(second, uid, UIDS);
+    await vi.waitFor(() => {
+      expect([recipient.shown('the first'), recipient.shown('the second')]).toEqual([1, 1]);
+    }, POLL);
+    const left = (): Promise<readonly unknown[]> => second.core.messages.waiting(uid, 0);
+    await vi.waitFor(async () => {
+      expect(await left()).toEqual([]);
+    }, POLL);
+    // Again, by the same phone and by another one: there is nothing left to show.
+    await recipient.close();
+    const again = await native(second, uid, []);
+    await again.send(sender, 'thank you');
+    expect([again.shown('the first'), recipient.shown('the first'), recipient.shown('the second')]).toEqual([0, 1, 1]);
+    await again.close();
+  });
 
   it('is read over HTTP by a browser, and gone when it says so', async () => {
     const node = await startNode(SETTINGS);

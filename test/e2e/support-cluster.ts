@@ -16,7 +16,7 @@ export const PHONES = Number(process.env['CLUSTER_CLIENTS'] ?? '60');
 /** The phones and the nodes share one small machine. */
 export const HEARTBEAT_MS = Math.max(1_000, 2 * PHONES);
 /** A reply that takes longer is none. */
-const REPLY_MS = PHONES > 500 ? 2_000 : 700;
+const REPLY_MS = 2_000;
 const START_MS_MAX = 60_000;
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -64,7 +64,7 @@ beforeAll(async () => {
   directory = await open(provider.url, replicas.map(root));
   const [first, second] = replicas;
   eyes = { provider: await open(provider.url), replicas: [await open(first.url), await open(second.url)] };
-}, 60_000);
+});
 afterAll(async () => {
   cable.mend();
   await Promise.all([directory, eyes.provider, ...eyes.replicas].map((one) => one.close()));

@@ -26,7 +26,7 @@ beforeAll(async () => {
   one = await open(url);
   two = await open(url.replace(String(first.port), String(second.port)));
   await one.migrate();
-}, 60_000);
+});
 afterAll(async () => {
   await Promise.all([one.close(), two.close()]);
   await galera.stop();

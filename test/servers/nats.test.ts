@@ -8,6 +8,9 @@ import type { NatsServer } from '../support/nats.ts';
 import { startNats } from '../support/nats.ts';
 import { silentLog } from '../support/silent-log.ts';
 
+/** Of who answers at once. */
+const PATIENCE_MS = 20_000;
+
 let nats: NatsServer;
 const open: Bus[] = [];
 const heard: unknown[] = [];
@@ -39,10 +42,9 @@ test('messages reach all others, questions get answers, and who is not there is 
   const [a, b, c] = [node('a'), node('b.example:1 >*'), node('c')];
   await areUp(a, b, c);
   await expect.poll(() => b.ask('c', 'double', { of: 2 }, 1_000)).toMatchObject({ body: { is: 4 } });
-  expect(await a.ask('b.example:1 >*', 'double', { of: 21 }, 1_000)).toMatchObject({ body: { is: 42 } });
-  const askedAt = systemClock.now();
-  expect(await a.ask('gone', 'double', { of: 1 }, 30_000)).toBe('nobody');
-  expect(systemClock.now() - askedAt).toBeLessThan(10_000);
+  expect(await a.ask('b.example:1 >*', 'double', { of: 21 }, PATIENCE_MS)).toMatchObject({ body: { is: 42 } });
+  // That comes from NATS: who waits for an answer in vain hears 'silence'.
+  expect(await a.ask('gone', 'double', { of: 1 }, PATIENCE_MS)).toBe('nobody');
   a.tellAll('news', { n: 1 });
   await expect.poll(() => heard).toHaveLength(2);
 });

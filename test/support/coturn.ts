@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createSocket } from 'node:dgram';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from './programs.ts';
 
 const INSTALL = 'apt-get install coturn';
 const CLIENT_MS_MAX = 60_000;
@@ -61,15 +62,6 @@ async function runClient(args: readonly string[]): Promise<{ isRelayed: boolean;
   return { isRelayed: code === 0 && /tot_send_msgs=2, tot_recv_msgs=2/.test(output), output };
 }
 
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4').bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, 'close');
-  return port;
-}
-
 /** Asks until it answers a STUN Binding request (RFC 8489 section 5). */
 async function isBound(port: number): Promise<void> {
   const socket = createSocket('udp4').bind(0, '127.0.0.1');
@@ -78,7 +70,7 @@ async function isBound(port: number): Promise<void> {
   const answered = once(socket, 'message').then(() => true);
   const soon = (): Promise<false> => new Promise((resolve) => setTimeout(resolve, 20, false));
   let isAnswered = false;
-  for (let tries = 0; tries < 500 && !isAnswered; tries++) {
+  for (let tries = 0; tries < 3_000 && !isAnswered; tries++) {
     socket.send(request, port, '127.0.0.1');
     isAnswered = await Promise.race([answered, soon()]);
   }

@@ -4,8 +4,9 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { freePort, installMariadb, runMariadb } from './mariadb.ts';
+import { installMariadb, runMariadb } from './mariadb.ts';
 import type { Mariadb } from './mariadb.ts';
+import { freePort } from './programs.ts';
 
 const PROVIDER = ['/usr/lib/galera/libgalera_smm.so', '/usr/lib64/galera-4/libgalera_smm.so'];
 
@@ -25,20 +26,23 @@ export async function startGalera(): Promise<Galera> {
     await writeFile(join(place, 'wsrep_sst_copied'), transfer(join(folder, 'position')), { mode: 0o755 });
   }
   const talk = [await freePort(), await freePort()] as const;
-  const first = options(provider, talk[0], ['--wsrep-cluster-address=gcomm://', '--wsrep-new-cluster']);
+  const first = options(provider, talk[0], await freePort(), [
+    '--wsrep-cluster-address=gcomm://',
+    '--wsrep-new-cluster',
+  ]);
   // Both begin with the same data, so that nothing is to be brought over but what came afterwards.
   await installMariadb(join(places[0], 'data'));
   const only = await runMariadb(places[0], await freePort(), first);
   await only.shutDown();
   await cp(join(places[0], 'data'), join(places[1], 'data'), { recursive: true });
   await rm(join(places[1], 'data', 'galera.cache'), { force: true });
-  const joins = options(provider, talk[1], [`--wsrep-cluster-address=gcomm://127.0.0.1:${talk[0]}`]);
+  const joins = options(provider, talk[1], await freePort(), [`--wsrep-cluster-address=gcomm://127.0.0.1:${talk[0]}`]);
   const members = [
     await runMariadb(places[0], await freePort(), first),
     await runMariadb(places[1], await freePort(), joins),
   ] as const;
   for (let tries = 1; (await wsrepStatus(members[1], 'wsrep_ready')) !== 'ON'; tries++) {
-    if (tries > 500) throw new Error('the second member of the cluster does not get ready');
+    if (tries > 3_000) throw new Error('the second member of the cluster does not get ready');
     await wait(20);
   }
   return {
@@ -55,10 +59,11 @@ export async function wsrepStatus(member: Mariadb, name: string): Promise<string
   return String(row?.['Value']);
 }
 
-function options(provider: string, port: number, more: readonly string[]): string[] {
+function options(provider: string, port: number, transferPort: number, more: readonly string[]): string[] {
   const talk = `gmcast.listen_addr=tcp://127.0.0.1:${port};base_port=${port};gcache.size=8M;pc.announce_timeout=PT0.1S`;
+  // On a busy machine a member may be silent for seconds and not be dead.
   const patience =
-    'evs.keepalive_period=PT0.2S;evs.suspect_timeout=PT1S;evs.inactive_timeout=PT2S;evs.inactive_check_period=PT0.2S';
+    'evs.keepalive_period=PT0.2S;evs.suspect_timeout=PT5S;evs.inactive_timeout=PT10S;evs.inactive_check_period=PT0.2S';
   return [
     '--binlog-format=ROW',
     '--innodb-autoinc-lock-mode=2',
@@ -68,7 +73,7 @@ function options(provider: string, port: number, more: readonly string[]): strin
     '--wsrep-cluster-name=vserver',
     '--wsrep-node-address=127.0.0.1',
     '--wsrep-sst-method=copied',
-    `--wsrep-provider-options=${talk};ist.recv_addr=127.0.0.1:${port + 1};${patience}`,
+    `--wsrep-provider-options=${talk};ist.recv_addr=127.0.0.1:${transferPort};${patience}`,
     ...more,
   ];
 }

@@ -7,12 +7,11 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { createConnection } from 'mysql2/promise';
+import { freePort } from './programs.ts';
 
 export interface Mariadb {
   readonly port: number;
@@ -33,7 +32,7 @@ export interface Mariadb {
 }
 
 const PACKAGES = 'mariadb-server-core mariadb-client-core';
-const READY_MS_MAX = 30_000;
+const READY_MS_MAX = 60_000;
 
 export async function startMariadb(): Promise<Mariadb> {
   const folder = await mkdtemp(join(tmpdir(), 'vserver-mariadb-'));
@@ -135,13 +134,4 @@ function findProgram(name: string): string {
   const found = folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
   if (found === undefined) throw new Error(`${name} is missing: apt-get install ${PACKAGES}`);
   return found;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -2,8 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createConnection, createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { freePort, listens } from './programs.ts';
 
 export interface NatsServer {
   readonly url: string;
@@ -19,10 +18,9 @@ export async function startNats(): Promise<NatsServer> {
   let running: ChildProcess | null = null;
   const start = async (): Promise<void> => {
     const child = spawn('nats-server', ['--addr', '127.0.0.1', '--port', String(port)], { stdio: 'ignore' });
-    const failed = once(child, 'error').then(([error]: unknown[]) => {
+    await listens(child, port).catch((error: unknown) => {
       throw new Error('nats-server does not start: apt-get install nats-server', { cause: error });
     });
-    await Promise.race([isListening(port), failed]);
     running = child;
   };
   const kill = async (signal: NodeJS.Signals): Promise<void> => {
@@ -34,27 +32,4 @@ export async function startNats(): Promise<NatsServer> {
   };
   await start();
   return { url: `nats://127.0.0.1:${port}`, kill, start, stop: () => kill('SIGTERM') };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-async function isListening(port: number): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
-    const socket = createConnection(port, '127.0.0.1');
-    const isOpen = await once(socket, 'connect').then(
-      () => true,
-      () => false,
-    );
-    socket.destroy();
-    if (isOpen) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error(`nats-server does not listen on ${port}`);
 }

@@ -9,8 +9,8 @@ import { awaitEnd, freePort, run, temporaryHome } from './programs.ts';
 
 const HOST = '127.0.0.1';
 /** One that does not end by itself is killed. */
-const END_MS_MAX = 10_000;
-const CONSOLE_TRIES = 200;
+const END_MS_MAX = 30_000;
+const CONSOLE_TRIES = 1_200;
 
 export type PhoneTransport = 'udp' | 'tcp';
 

@@ -1,15 +1,21 @@
 /** Programs that others wrote, run headless in temporary homes; what a test leaves running is killed. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createSocket } from 'node:dgram';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const HOST = '127.0.0.1';
-const RUN_MS_MAX = 30_000;
+/** A machine under load is slow. */
+const RUN_MS_MAX = 100_000;
+const LISTENS_MS_MAX = 60_000;
+/** Below those that systems pick for sockets without one (32,768 and more): nobody takes one by chance. */
+const PORT_MIN = 10_000;
+/** Each process of the tests has ports of its own. */
+const SHARES = 100;
+const PORTS_A_SHARE = 220;
 
 export interface Program {
   readonly child: ChildProcess;
@@ -77,11 +83,51 @@ export async function runTool(command: string, args: readonly string[], home = t
   return { status: program.child.exitCode, output: program.output() };
 }
 
+let portsGiven = Math.floor(Math.random() * PORTS_A_SHARE);
+
+/** A port of loopback, free for UDP and TCP, that stays so: a server that ends can be started there again. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, HOST);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (let tries = 0; tries < PORTS_A_SHARE; tries++) {
+    const port = PORT_MIN + (process.pid % SHARES) * PORTS_A_SHARE + (portsGiven++ % PORTS_A_SHARE);
+    const isFree = await Promise.all([isFreeOfTcp(port), isFreeOfUdp(port)]);
+    if (isFree.every(Boolean)) return port;
+  }
+  throw new Error('no port is free');
+}
+
+function isFreeOfTcp(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer().once('error', () => resolve(false));
+    server.listen(port, HOST, () => server.close(() => resolve(true)));
+  });
+}
+
+function isFreeOfUdp(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createSocket('udp4').once('error', () => resolve(false));
+    socket.bind(port, HOST, () => socket.close(() => resolve(true)));
+  });
+}
+
+/** Waits until `child` listens on this TCP port; rejects where it ends before, or can not be started. */
+export async function listens(child: ChildProcess, port: number): Promise<void> {
+  const failures: Error[] = [];
+  child.once('error', (error) => failures.push(error));
+  const sinceMs = performance.now();
+  while (!(await isConnected(port))) {
+    if (failures[0] !== undefined) throw failures[0];
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${child.spawnfile} ended at once`);
+    if (performance.now() - sinceMs > LISTENS_MS_MAX) throw new Error(`${child.spawnfile} does not listen on ${port}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function isConnected(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, HOST, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
 }

@@ -200,6 +200,11 @@ function actions({ variables }: Writing, checks: Checks, kept: Places): string {
 
 const PLACES: Places = { body: 'search_in="body"', message: 'search_in="msg"' };
 
+/** Any number of this provisional response, and none, before what follows. */
+export function mayHear(status: number): Step {
+  return () => `<recv response="${status}" optional="true" />`;
+}
+
 /** To the request that came last. */
 export function responds(status: number, { headers = [], body = [] }: Ask = {}): Step {
   return ({ heard, isHeardFirst }) =>
@@ -229,10 +234,15 @@ export function respondsToInvite(status: number): Step {
     ]);
 }
 
-export function pauses(ms: number): Step {
-  return () => `<pause milliseconds="${ms}" />`;
+/** Makes an empty file, for the test to see how far the agent is. */
+export function marks(file: string): Step {
+  return () => `<nop><action><exec command="touch ${file}" /></action></nop>`;
 }
 
+/**
+ * Nothing is lost on loopback, so agents are patient: SIPp takes an answer that comes twice for that to its next request.
+ */
+const RETRANSMIT_MS = 10_000;
 const OWN_TAG = 'tag-[pid]';
 export const OWN_URI = 'sip:agent@[local_ip]:[local_port];transport=[transport]';
 
@@ -276,7 +286,7 @@ function response(status: number, isRepeated: boolean, lines: readonly string[])
 }
 
 function send(isRepeated: boolean, lines: readonly string[]): string {
-  return `<send${isRepeated ? ' retrans="500"' : ''}><![CDATA[\n${lines.join('\n')}\n]]></send>`;
+  return `<send${isRepeated ? ` retrans="${RETRANSMIT_MS}"` : ''}><![CDATA[\n${lines.join('\n')}\n]]></send>`;
 }
 
 function escaped(text: string): string {

@@ -8,7 +8,7 @@ import type { Step } from './sipp-steps.ts';
 
 const HOST = '127.0.0.1';
 /** For the whole scenario. */
-const TIMEOUT_S = 25;
+const TIMEOUT_S = 90;
 
 /** Names that SIPp has for them; `udp-anywhere`: from a port of its own, from which it can go to others than the node. */
 const SOCKETS = { udp: 'u1', tcp: 't1', 'udp-anywhere': 'un' } as const;

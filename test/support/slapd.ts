@@ -2,12 +2,10 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort, listens } from './programs.ts';
 
 const LDIF = fileURLToPath(new URL('../../ldif', import.meta.url));
 export const SUFFIX = 'dc=netbbq,dc=com';
@@ -70,10 +68,7 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
 
   const start = async (): Promise<void> => {
     child = spawn(binary, ['-d', '0', ...config, '-h', urls], { stdio: 'ignore' });
-    for (let tries = 0; !(await answers(port)); tries++) {
-      if (tries > 500 || child.exitCode !== null) throw new Error('slapd does not start');
-      await wait(10);
-    }
+    await listens(child, port);
   };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     const running = child;
@@ -189,25 +184,4 @@ function makeCertificate(folder: string): string {
   const files = ['-keyout', key, '-out', certificate, '-subj', '/CN=localhost', '-addext', names];
   execFileSync('openssl', [...args, ...files], { stdio: 'ignore' });
   return certificate;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }
