@@ -4,7 +4,7 @@ import type { SipContext } from './context.ts';
 import type { Flow } from './flow.ts';
 import { makeCancel } from './forward-message.ts';
 import { SipRequest } from './message.ts';
-import type { SipResponse } from './message.ts';
+import type { AnyResponse } from './message.ts';
 import { parseMessage } from './message.ts';
 import { T1 } from './transaction.ts';
 import type { EndReason, Transaction, TransactionUser } from './transaction.ts';
@@ -15,9 +15,9 @@ export const TIMER_C_MS = 181_000;
 
 export interface BranchUser {
   /** 101–199. */
-  onProvisional(response: SipResponse): void;
+  onProvisional(response: AnyResponse): void;
   /** A final response; of an INVITE each 2xx. null: none came (408), or the flow is closed (503). */
-  onFinal(status: number, response: SipResponse | null): void;
+  onFinal(status: number, response: AnyResponse | null): void;
 }
 
 export interface Branch {
@@ -69,7 +69,7 @@ class OpenBranch implements Branch, TransactionUser {
     else this.#cancelled = 'wanted';
   }
 
-  onResponse(response: SipResponse): void {
+  onResponse(response: AnyResponse): void {
     const { status } = response;
     if (status >= 200) {
       this.#end(status, response);
@@ -78,15 +78,16 @@ class OpenBranch implements Branch, TransactionUser {
     if (this.#state === 'over') return;
     this.#state = 'proceeding';
     if (this.#isInvite && this.#cancelled === 'no' && status > 100) this.#waitForC();
-    if (this.#cancelled === 'wanted') this.#sendCancel();
+    // First: it may be good only until something else is sent.
     if (status > 100) this.#user.onProvisional(response);
+    if (this.#cancelled === 'wanted') this.#sendCancel();
   }
 
   onEnd(reason: EndReason): void {
     if (this.#state !== 'over') this.#end(reason === 'timeout' ? 408 : 503, null);
   }
 
-  #end(status: number, response: SipResponse | null): void {
+  #end(status: number, response: AnyResponse | null): void {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#state = 'over';

@@ -44,8 +44,13 @@ export const CONTACT_PARAMS_MAX = 4;
 export const DIGEST_PARAMS = 36;
 export const DIGEST_PARAMS_MAX = 9;
 export const DIGEST_COUNT = 54;
-/** Of the method in the CSeq of an answer. */
-export const METHOD_LENGTH = 55;
+/** Of the method in the CSeq of an answer: its number. */
+export const METHOD = 55;
+/** Where the first line ends, without its CR and LF, and where the body begins. */
+export const FIRST_LINE_END = 56;
+export const BODY_AT = 57;
+/** Header lines there are. */
+export const LINES_COUNT = 58;
 
 export const PLACES_END = 2_048;
 
@@ -75,7 +80,14 @@ export const NAME_BYTES_MAX = 24;
 export const FOLDS = 24;
 export const NUMBER = 48;
 export const FOLLOWED = 52;
-export const ENTRIES_END = 16_384;
+export const ENTRIES_END = 12_288;
+
+/** Of each header line its number and where it begins, 32 bits each. */
+export const LINES = 12_288;
+export const LINE_BYTES = 8;
+
+/** By the number of a header in what a line of it is left out where a message is sent on: bits, a byte each. */
+export const DROPS = 14_336;
 
 /** The request. What stands behind it, of longer ones before, may be looked at, but never counts. */
 export const MESSAGE = 16_384;
@@ -87,6 +99,8 @@ export const FOUND = 2_688;
 /** The To tag of an answer without state. */
 export const TAG = 2_560;
 export const TAG_BYTES = 16;
+/** What decides where a request goes, as a hash: of the same length. */
+export const LOOP = 2_592;
 /** Where the request came from; no host is longer. */
 export const SOURCE_HOST = 2_624;
 export const HOST_BYTES_MAX = 64;

@@ -4,6 +4,7 @@
  */
 import { viewOn } from '../base/bytes.ts';
 import { instantiate } from '../base/web-assembly.ts';
+import { DROPS } from './dropped-headers.ts';
 import { CODE } from './express-code.ts';
 import * as layout from './express-layout.ts';
 import { bucketOf, HEADER_NUMBERS, KNOWN_NAMES } from './header-names.ts';
@@ -25,6 +26,15 @@ interface Exports {
   readonly writeCopied: (at: number, port: number, hostLength: number) => number;
   /** Writes the tag of the answer to the request. */
   readonly writeTag: () => void;
+  /** Writes the hash by which a loop is known, at LOOP. */
+  readonly writeLoop: () => void;
+  /** Writes the line of the first Via of a request, from offset `at` on; where it ends. */
+  readonly writeVia: (at: number, port: number, hostLength: number) => number;
+  /**
+   * Writes the header lines of the message that ends at `end`, without those that dropped-headers.ts says for one of these
+   * bits, Content-Length and the body; where that ends.
+   */
+  readonly writeKept: (at: number, end: number, drops: number) => number;
 }
 
 const { memory, ...functions } = instantiate(CODE) as Exports;
@@ -47,6 +57,7 @@ writeSet(layout.DIGITS, (byte) => (classesOf(byte) & DIGIT) !== 0);
 writeSet(layout.PLAIN_USERS, (byte) => (classesOf(byte) & PLAIN_USER) !== 0);
 writeSet(layout.CALL_IDS, (byte) => CALL_ID_WORD.test(String.fromCharCode(byte)));
 writeNames();
+bytes.set(DROPS, layout.DROPS);
 
 /** Puts the message where it is read; false where it is longer than ordinary ones are. */
 export function putMessage(message: Uint8Array): boolean {

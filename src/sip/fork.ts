@@ -12,7 +12,7 @@ import type { Inbound, SipContext } from './context.ts';
 import { answer, hold, ownUri } from './context.ts';
 import type { Flow } from './flow.ts';
 import { forwardRequest, relayResponse } from './forward-message.ts';
-import type { SipResponse } from './message.ts';
+import type { AnyResponse } from './message.ts';
 import type { Target } from './outgoing.ts';
 import { viaOf } from './outgoing.ts';
 import type { ExtraHeader } from './response.ts';
@@ -61,13 +61,14 @@ class Attempt implements BranchUser {
     this.#fork = fork;
   }
 
-  onProvisional(response: SipResponse): void {
+  onProvisional(response: AnyResponse): void {
     this.#fork.onProvisional(response);
   }
 
-  onFinal(status: number, response: SipResponse | null): void {
+  onFinal(status: number, response: AnyResponse | null): void {
     this.isOver = true;
-    this.#fork.onFinal({ status, response });
+    if (response !== null && status < 300) this.#fork.onSuccess(response);
+    else this.#fork.onFailure({ status, response: response?.whole ?? null });
   }
 }
 
@@ -180,30 +181,28 @@ class Fork implements TransactionUser {
     return `<${ownUri(this.#context, flow, ';lr', tokens.make(flow, this.#call.request.callId))}>`;
   }
 
-  #relay(response: SipResponse, more = ''): void {
+  #relay(response: AnyResponse, more = ''): void {
     this.#transaction.respond(response.status, relayResponse(this.#vias, response, more));
   }
 
-  onProvisional(response: SipResponse): void {
+  onProvisional(response: AnyResponse): void {
     this.#rings = true;
     if (!this.#isOver) this.#relay(response);
   }
 
-  onFinal(final: Final): void {
-    const { status, response } = final;
-    const isSuccess = response !== null && status < 300;
-    if (this.#isOver) {
-      // Of two phones that were answered at once, both calls reach the caller (16.7 step 5).
-      if (isSuccess && this.#isInvite) this.#relay(response);
-      return;
-    }
-    if (isSuccess) {
-      this.#end();
-      this.#relay(response);
-      return;
-    }
+  onSuccess(response: AnyResponse): void {
+    // Of two phones that were answered at once, both calls reach the caller (16.7 step 5).
+    if (this.#isOver && !this.#isInvite) return;
+    // First: it may be good only until something else is sent.
+    const bytes = relayResponse(this.#vias, response);
+    if (!this.#isOver) this.#end();
+    this.#transaction.respond(response.status, bytes);
+  }
+
+  onFailure(final: Final): void {
+    if (this.#isOver) return;
     this.#finals.push(final);
-    if (status >= 600) this.#dropGroups();
+    if (final.status >= 600) this.#dropGroups();
     this.#settle();
   }
 

@@ -1,20 +1,9 @@
 /** Messages as a proxy sends them on (RFC 3261 16.6 steps 1–8, 16.7 steps 3–9): what it has no part in stays as it is. */
-import {
-  AUTHORIZATION,
-  CALL_ID,
-  CONTENT_LENGTH,
-  FROM,
-  MAX_FORWARDS,
-  P_ASSERTED_IDENTITY,
-  P_PREFERRED_IDENTITY,
-  PROXY_AUTHORIZATION,
-  ROUTE,
-  TO,
-  VIA,
-} from './header-names.ts';
+import { CREDENTIALS, DROPS, IN_REQUEST, IN_RESPONSE } from './dropped-headers.ts';
+import { CALL_ID, FROM, ROUTE, TO } from './header-names.ts';
 import type { SipHead } from './head.ts';
 import { HEADERS_MAX } from './head.ts';
-import type { SipRequest, SipResponse } from './message.ts';
+import type { AnyResponse, SipRequest } from './message.ts';
 import { MESSAGE_BYTES_MAX } from './message.ts';
 import { encodeUtf8 } from './syntax.ts';
 import { formatVia } from './via.ts';
@@ -36,7 +25,6 @@ export interface Hop {
 }
 
 const MAX_FORWARDS_USUAL = 70;
-/** Between nodes: who the caller is (redirect/tickets.ts). Never sent on as it came. */
 export const TICKET_HEADER = 'VS-Ticket';
 /** Via, Max-Forwards, Content-Length and a ticket. */
 const OWN_LINES = 4;
@@ -56,42 +44,30 @@ export function forwardRequest(request: SipRequest, hop: Hop, realm: string | nu
   head += hop.more ?? '';
   const ours = realm === null ? null : `realm="${realm}"`;
   head += linesWithout(request, (number, at, end) => {
-    if (number === VIA || number === ROUTE || number === MAX_FORWARDS || number === CONTENT_LENGTH) return true;
-    if (isClaim(number)) return true;
-    if (number === AUTHORIZATION || number === PROXY_AUTHORIZATION)
-      return ours !== null && request.text.slice(at, end).includes(ours);
-    return number === 0 && isTicket(request.text, at);
+    const drop = DROPS[number] ?? 0;
+    return drop === CREDENTIALS
+      ? ours !== null && request.text.slice(at, end).includes(ours)
+      : (drop & IN_REQUEST) !== 0;
   });
   const bytes = joined(head, request.body);
   return bytes.length > MESSAGE_BYTES_MAX ? null : bytes;
 }
 
 /**
- * Who the sender says he is, which only a trust domain may be told (RFC 3325 5): phones are outside of ours, and no node
- * says it of anybody, so that it goes no further whoever sends it.
- */
-function isClaim(number: number): boolean {
-  return number === P_ASSERTED_IDENTITY || number === P_PREFERRED_IDENTITY;
-}
-
-function isTicket(text: string, at: number): boolean {
-  return text.slice(at, at + TICKET_HEADER.length).toLowerCase() === TICKET_HEADER.toLowerCase();
-}
-
-/**
  * The response for whoever sent the request: its Vias are those of the request as it came (`vias`: viaLines() of it),
  * whatever the other end made of them. `more`: header lines besides its own.
  */
-export function relayResponse(vias: string, response: SipResponse, more = ''): Buffer {
-  const { text, body } = response;
+export function relayResponse(vias: string, response: AnyResponse, more = ''): Buffer {
+  if (response.kind === 'read' && more === '') return response.relayed(vias);
+  const { text, fields, body } = response.whole;
   const line = text.slice(0, text.indexOf('\n')).trimEnd();
-  const kept = linesWithout(response, (number) => number === VIA || number === CONTENT_LENGTH || isClaim(number));
+  const kept = linesWithout({ text, fields }, (number) => ((DROPS[number] ?? 0) & IN_RESPONSE) !== 0);
   return joined(`${line}\r\n${vias}${kept}${more}`, body);
 }
 
 /** The header lines as they stand, but for those that are dropped. Neighbours are copied at once. */
 function linesWithout(
-  { text, fields }: SipHead,
+  { text, fields }: Pick<SipHead, 'text' | 'fields'>,
   isDropped: (number: number, at: number, end: number) => boolean,
 ): string {
   let lines = '';

@@ -80,6 +80,7 @@ const OTHERS: readonly (readonly string[])[] = [
   ['User-Agent'],
   ['Server'],
   ['VS-Edge'],
+  ['VS-Ticket'],
 ];
 
 const LAST_LIST = SINGLE.length + LISTS.length;
@@ -134,6 +135,8 @@ export const P_ASSERTED_IDENTITY = headerNumber('P-Asserted-Identity');
 export const P_PREFERRED_IDENTITY = headerNumber('P-Preferred-Identity');
 /** Between nodes (edge-statements.ts). */
 export const EDGE = headerNumber('VS-Edge');
+/** Between nodes: who the caller is (redirect/tickets.ts). */
+export const TICKET = headerNumber('VS-Ticket');
 export const USER_AGENT = headerNumber('User-Agent');
 /** Numbers are below this. */
 export const HEADER_NUMBERS = SINGLE.length + LISTS.length + OTHERS.length + 1;

@@ -145,7 +145,24 @@ export class SipResponse extends SipMessage {
     this.status = status;
     this.reason = reason;
   }
+
+  /** As of a ReadResponse. */
+  get whole(): this {
+    return this;
+  }
 }
+
+/** A response of which only that was read that is looked at to send it on; good as long as it is being received. */
+export interface ReadResponse {
+  readonly kind: 'read';
+  readonly status: number;
+  /** The same, parsed. */
+  readonly whole: SipResponse;
+  /** As relayResponse(). */
+  relayed(vias: string): Buffer;
+}
+
+export type AnyResponse = SipResponse | ReadResponse;
 
 /** A request that is wrong but can be answered: give it to makeResponse with its status and reason. */
 export class SipProblem extends SipHead {

@@ -33,7 +33,7 @@ export function welcome(context: SipContext, inbound: Inbound, uid: string): voi
 }
 const FLOW_TIMER_S = 120;
 
-let dateS = 0;
+let dateS = -1;
 let dateText = '';
 /** The value of a Date header. */
 export function dateOf(nowS: number): string {

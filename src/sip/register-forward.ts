@@ -173,7 +173,7 @@ function ask(context: SipContext, request: SipRequest, flow: Flow): Promise<SipR
     const { method, topVia } = request;
     const transaction = context.transactions.openClient({ method, branch: topVia.branch }, bytes, flow, {
       onResponse: (response) => {
-        if (response.status >= 200) end(response);
+        if (response.status >= 200) end(response.whole);
       },
       onEnd: () => {
         end(null);

@@ -33,13 +33,14 @@ function resendAndWait(tx: Transaction): void {
  * After a final response it is over. What timer K is for (17.1.2.2), to absorb retransmissions of the response, needs no
  * transaction: a response that belongs to none is dropped.
  */
-function take(tx: Transaction, { status, response }: TransactionEvent & { type: 'response' }): void {
+function take(tx: Transaction, { response }: TransactionEvent & { type: 'response' }): void {
   const { user } = tx;
+  const { status } = response;
   if (status < 200) tx.move('proceeding');
   else {
     tx.release();
     tx.end('done');
   }
   if (user.onStatus !== undefined) user.onStatus(status);
-  else if (response !== null) user.onResponse?.(response);
+  else user.onResponse?.(response);
 }

@@ -1,5 +1,5 @@
 /** The INVITE client transaction (RFC 3261 17.1.1, RFC 6026 7.2). */
-import type { SipResponse } from './message.ts';
+import type { AnyResponse } from './message.ts';
 import { parseMessage, SipRequest } from './message.ts';
 import { T1 } from './transaction.ts';
 import type { States, Transaction } from './transaction.ts';
@@ -19,30 +19,28 @@ export const INVITE_CLIENT: States = {
       tx.pauseMs *= 2;
       tx.startTimer('A', tx.pauseMs);
     } else if (event.type === 'timer') tx.end('timeout');
-    else if (event.type === 'response' && event.response !== null) take(tx, event.response);
+    else if (event.type === 'response') take(tx, event.response);
   },
 
   /** Waits without an end of its own: its user cancels. */
   proceeding(tx, event) {
-    if (event.type === 'response' && event.response !== null) take(tx, event.response);
+    if (event.type === 'response') take(tx, event.response);
   },
 
   /** 2xx come from several who answered, and again until their ACK: its user sees each. */
   accepted(tx, event) {
     if (event.type === 'timer') tx.end('done');
-    else if (event.type === 'response' && event.response !== null && isSuccess(event.response)) {
-      tx.user.onResponse?.(event.response);
-    }
+    else if (event.type === 'response' && isSuccess(event.response)) tx.user.onResponse?.(event.response);
   },
 
   /** The ACK is sent again for each retransmission of the response. */
   completed(tx, event) {
     if (event.type === 'timer') tx.end('done');
-    else if (event.type === 'response' && event.status >= 300) tx.resend();
+    else if (event.type === 'response' && event.response.status >= 300) tx.resend();
   },
 };
 
-function take(tx: Transaction, response: SipResponse): void {
+function take(tx: Transaction, response: AnyResponse): void {
   const { user } = tx;
   if (response.status < 200) tx.enter('proceeding');
   else if (isSuccess(response)) {
@@ -58,12 +56,12 @@ function take(tx: Transaction, response: SipResponse): void {
   if (tx.state === 'completed') tx.lingerFor('D', TIMER_D_MS);
 }
 
-function isSuccess({ status }: SipResponse): boolean {
+function isSuccess({ status }: AnyResponse): boolean {
   return status >= 200 && status < 300;
 }
 
 /** The ACK to 300–699: of this transaction, with the To of the response (RFC 3261 17.1.1.3). */
-function makeAck(sent: Buffer | null, response: SipResponse): Buffer {
+function makeAck(sent: Buffer | null, response: AnyResponse): Buffer {
   const invite = sent === null ? null : parseMessage(sent);
   if (!(invite instanceof SipRequest)) throw new Error('malformed INVITE of our own');
   const routes = invite.headers('Route').map((route) => `Route: ${route}\r\n`);
@@ -73,7 +71,7 @@ function makeAck(sent: Buffer | null, response: SipResponse): Buffer {
       routes.join('') +
       'Max-Forwards: 70\r\n' +
       `From: ${invite.header('From') ?? ''}\r\n` +
-      `To: ${response.header('To') ?? ''}\r\n` +
+      `To: ${response.whole.header('To') ?? ''}\r\n` +
       `Call-ID: ${invite.callId}\r\n` +
       `CSeq: ${invite.cseq.number} ACK\r\n` +
       'Content-Length: 0\r\n\r\n',

@@ -3,7 +3,7 @@ import { flatText } from '../base/flat-text.ts';
 import type { Place } from '../base/oldest-first.ts';
 import type { Timer, Timers } from '../base/ports.ts';
 import type { Flow } from './flow.ts';
-import type { SipRequest, SipResponse } from './message.ts';
+import type { AnyResponse, SipRequest } from './message.ts';
 
 /** Milliseconds (RFC 3261 17.1.1.1): round trip; longest pause between retransmissions; life of a message on the way. */
 export const T1 = 500;
@@ -20,8 +20,8 @@ export type TransactionEvent =
   | { readonly type: 'ack' }
   /** The server's own response. */
   | { readonly type: 'respond'; readonly status: number; readonly bytes: Buffer }
-  /** A response from the other end, to a client transaction; null where only its status was read. */
-  | { readonly type: 'response'; readonly status: number; readonly response: SipResponse | null }
+  /** A response from the other end, to a client transaction. */
+  | { readonly type: 'response'; readonly response: AnyResponse }
   | { readonly type: 'timer'; readonly name: TimerName };
 
 /** timeout: no answer or no ACK came; transport: the flow has closed; dropped: there were too many. */
@@ -34,7 +34,7 @@ export type States = Readonly<Partial<Record<StateName, (tx: Transaction, event:
 
 export interface TransactionUser {
   /** Client: every response that is no retransmission (of 2xx to an INVITE: each one, RFC 6026 7.2). */
-  onResponse?(response: SipResponse): void;
+  onResponse?(response: AnyResponse): void;
   /** Client: instead of it, where nothing but the status is of interest. Not of an INVITE. */
   onStatus?(status: number): void;
   /** Server: the INVITE is cancelled; that was answered 200 (RFC 3261 9.2). */

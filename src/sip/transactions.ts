@@ -8,7 +8,7 @@ import type { Timers } from '../base/ports.ts';
 import type { Flow } from './flow.ts';
 import type { KeptAnswer, KeptLimits } from './kept-answers.ts';
 import { createKeptAnswers } from './kept-answers.ts';
-import type { SipRequest, SipResponse } from './message.ts';
+import type { AnyResponse, ReadResponse, SipRequest, SipResponse } from './message.ts';
 import { RequestKey } from './request-key.ts';
 import { T1, Transaction } from './transaction.ts';
 import type { TransactionParts, TransactionTable, TransactionUser } from './transaction.ts';
@@ -59,8 +59,8 @@ export interface Transactions {
   mayKnow(method: string, branch: string, sentBy: string): boolean;
   /** True where the response belongs to a client transaction, which has dealt with it. */
   receiveResponse(response: SipResponse): boolean;
-  /** The same for a response of which only this was read; false also where its transaction needs all of it. */
-  receiveStatus(method: string, branch: string, status: number): boolean;
+  /** The same for one to a request with this method and branch. */
+  receiveRead(method: string, branch: string, response: ReadResponse): boolean;
   /** For a request that receiveRequest() did not know and that is no ACK. */
   openServer(request: SipRequest, flow: Flow, user: TransactionUser): Transaction;
   /** Whether receiveRequest() may know the request that has this key: see SERVER_KEY. */
@@ -130,6 +130,12 @@ export function createTransactions(timers: Timers, flowTo: (remote: Address) => 
     return tx;
   };
 
+  const receive = (method: string, branch: string, response: AnyResponse): boolean => {
+    const tx = running.get(clientKey(method, branch));
+    tx?.handle({ type: 'response', response });
+    return tx !== undefined;
+  };
+
   return {
     receiveRequest(request) {
       const isAck = request.method === 'ACK';
@@ -146,16 +152,9 @@ export function createTransactions(timers: Timers, flowTo: (remote: Address) => 
     },
     knows: (key) => answered.knows(key) || (servers > 0 && running.has(key.text)),
     receiveResponse(response) {
-      const tx = running.get(clientKey(response.cseq.method, response.branch));
-      tx?.handle({ type: 'response', status: response.status, response });
-      return tx !== undefined;
+      return receive(response.cseq.method, response.branch, response);
     },
-    receiveStatus(method, branch, status) {
-      const tx = running.get(clientKey(method, branch));
-      if (tx?.user.onStatus === undefined) return false;
-      tx.handle({ type: 'response', status, response: null });
-      return true;
-    },
+    receiveRead: receive,
     openServer: (request, flow, user) => open(partsOfServer(request, flow, user)),
     read: answered.read,
     openClient: (request, bytes, flow, user) => open(partsOfClient(request, bytes, flow, user)),

@@ -3,7 +3,7 @@ import { hash, randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { createCounters } from '../../src/base/counters.ts';
 import type { Address } from '../../src/base/model.ts';
-import type { Streams } from '../../src/base/ports.ts';
+import type { Random, Streams } from '../../src/base/ports.ts';
 import type { Intake } from '../../src/login/intake.ts';
 import type { LoginDeps } from '../../src/login/login.ts';
 import { createNonces } from '../../src/login/nonces.ts';
@@ -36,6 +36,8 @@ export interface SipNodeOptions extends LimitOptions {
   readonly others?: LoginDeps['others'];
   readonly settings?: Partial<SipSettings>;
   readonly usersMax?: number;
+  /** Of branches, tags and tokens. */
+  readonly random?: Random;
   /** Of the logins, where it is not the usual one. */
   readonly intake?: Intake;
   /** TCP and WebSocket are opened too, on these. */
@@ -69,7 +71,7 @@ export async function sipNode(options: SipNodeOptions = {}): Promise<SipNode> {
     nonces: createNonces(Buffer.alloc(32, 1), SIP_NONCE_VALID_MS),
     ...limits(options),
     timers: node.time.timers,
-    random: { bytes: randomBytes },
+    random: options.random ?? { bytes: randomBytes },
     log,
     clusterKey: 'the-cluster-key-of-tests',
     settings: {

@@ -1,5 +1,16 @@
-/** Answers of the ordinary kind to requests of our own. */
-import { BRANCH_AT, BRANCH_END, DIGITS, FROM_PLACE, MESSAGE, METHOD_LENGTH, TO_PLACE, TOKENS } from '../express-layout';
+/** Answers of the ordinary kind to requests that we sent. */
+import {
+  BODY_AT,
+  BRANCH_AT,
+  BRANCH_END,
+  DIGITS,
+  FIRST_LINE_END,
+  FROM_PLACE,
+  MESSAGE,
+  METHOD,
+  TO_PLACE,
+  TOKENS,
+} from '../express-layout';
 import { CSEQ, FROM, TO, VIA } from '../header-numbers';
 import { decimal, ipv4End, lineEnd, skip, standsAt } from './bytes';
 import { EQUALS, SEMICOLON, SPACE } from './characters';
@@ -18,8 +29,11 @@ export function readAnswer(length: i32): i32 {
   const status = decimal(statusAt, statusEnd, 699) as i32;
   const firstEnd = lineEnd(statusEnd);
   if (status < 100 || load<u16>(firstEnd) !== 0x0a0d) return 0;
+  const bodyAt = readLines(firstEnd + 2, end, VIA);
+  setPlace(FIRST_LINE_END, firstEnd);
+  setPlace(BODY_AT, bodyAt);
   const isOrdinary =
-    isWhole(readLines(firstEnd + 2, end), end) &&
+    isWhole(bodyAt, end) &&
     readCSeq() &&
     hasCallId() &&
     readVia() &&
@@ -28,16 +42,23 @@ export function readAnswer(length: i32): i32 {
   return isOrdinary ? status : 0;
 }
 
-/** A number, and `NOTIFY` or `MESSAGE`. */
+/** A number, and one of the methods that are numbered in express-answer.ts. */
 function readCSeq(): bool {
   const at = valueOf(CSEQ);
   const end = endOf(CSEQ);
   const digitsEnd = skip(at, end, DIGITS);
   if (decimal(at, digitsEnd, CSEQ_MAX) < 0 || load<u8>(digitsEnd) !== SPACE) return false;
-  const length = end - digitsEnd - 1;
-  setPlace(METHOD_LENGTH, length);
-  if (length === 6) return standsAt(digitsEnd + 1, 6, 0x594649544f4e);
-  return length === 7 && standsAt(digitsEnd + 1, 7, 0x4547415353454d);
+  const method = methodNumber(digitsEnd + 1, end - digitsEnd - 1);
+  setPlace(METHOD, method);
+  return method !== 0;
+}
+
+/** `NOTIFY`, `MESSAGE`, `INVITE` and `BYE`. */
+function methodNumber(at: i32, length: i32): i32 {
+  if (length === 3) return standsAt(at, 3, 0x455942) ? 4 : 0;
+  if (length === 7) return standsAt(at, 7, 0x4547415353454d) ? 2 : 0;
+  if (length !== 6) return 0;
+  return standsAt(at, 6, 0x594649544f4e) ? 1 : standsAt(at, 6, 0x455449564e49) ? 3 : 0;
 }
 
 /** The Via that we have put there, with what the other side has noted in it (RFC 3581). */

@@ -10,6 +10,9 @@ import {
   FOLDS,
   FOLLOWED,
   FOUND,
+  LINE_BYTES,
+  LINES,
+  LINES_COUNT,
   LINES_MAX,
   MESSAGE_BYTES_MAX,
   NUMBER,
@@ -20,7 +23,7 @@ import {
   VIA_HOST_AT,
   VIA_HOST_END,
 } from '../express-layout';
-import { CALL_ID, CONTENT_LENGTH } from '../header-numbers';
+import { CALL_ID, CONTENT_LENGTH, RECORD_ROUTE, ROUTE } from '../header-numbers';
 import { decimal, find, ipv4End, lineEnd, quotedEnd, skip, standsAt } from './bytes';
 import { COLON, CR, GREATER, LESS, LF, QUOTE, SPACE, TAB } from './characters';
 import { readUri, setPlace, skipPort } from './uri';
@@ -46,13 +49,16 @@ function forgetLines(): void {
   found = 0;
 }
 
-/** Finds the header lines from `at` on; the offset of the body, -1 where a line is out of the ordinary. */
-export function readLines(at: i32, end: i32): i32 {
+/**
+ * Finds the header lines from `at` on; the offset of the body, -1 where a line is out of the ordinary. Of the headers that
+ * may come more than once, the routes and `repeated`, only the first value is told.
+ */
+export function readLines(at: i32, end: i32, repeated: i32): i32 {
   forgetLines();
   let i = at;
   let lines = 0;
   while (i < end && load<u8>(i) !== CR) {
-    if (++lines > LINES_MAX) return -1;
+    if (lines === LINES_MAX) return -1;
     const nameAt = i;
     const nameEnd = find(COLON, i, end);
     const number = headerNumber(nameAt, nameEnd);
@@ -66,13 +72,18 @@ export function readLines(at: i32, end: i32): i32 {
     if (next === SPACE || next === TAB || load<u8>(i - 1) === SPACE) return -1;
     if (number !== 0) {
       const value = VALUES + number * 8;
-      if (load<i32>(value) !== 0) return -1;
-      store<i32>(value, valueAt);
-      store<i32>(value, i, 4);
-      store<u8>(FOUND + found++, number);
+      if (load<i32>(value) === 0) {
+        store<i32>(value, valueAt);
+        store<i32>(value, i, 4);
+        store<u8>(FOUND + found++, number);
+      } else if (number !== ROUTE && number !== RECORD_ROUTE && number !== repeated) return -1;
     }
+    const line = LINES + lines++ * LINE_BYTES;
+    store<i32>(line, number);
+    store<i32>(line, nameAt, 4);
     i += 2;
   }
+  setPlace(LINES_COUNT, lines);
   return i + 1 < end && load<u8>(i, 1) === LF ? i + 2 : -1;
 }
 

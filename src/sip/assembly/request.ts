@@ -1,8 +1,10 @@
 /** Requests of the ordinary kind. */
 import {
+  BODY_AT,
   BRANCH_AT,
   BRANCH_END,
   CSEQ_NUMBER,
+  FIRST_LINE_END,
   FROM_PLACE,
   HOST_AT,
   MESSAGE,
@@ -20,12 +22,13 @@ import { SEMICOLON, SPACE } from './characters';
 import { endOf, hasCallId, isWhole, readLines, readPerson, valueOf, viaPortEnd } from './lines';
 import { placeOf, readUri, setPlace } from './uri';
 
-/** `REGISTER`, `OPTIONS `, `MESSAGE `, `INVITE `, `ACK `. */
+/** `REGISTER`, `OPTIONS `, `MESSAGE `, `INVITE `, `ACK `, `BYE `. */
 const REGISTER: u64 = 0x5245545349474552;
 const OPTIONS: u64 = 0x20534e4f4954504f;
 const MESSAGE_METHOD: u64 = 0x204547415353454d;
 const INVITE: u64 = 0x20455449564e49;
 const ACK: u64 = 0x204b4341;
+const BYE: u64 = 0x20455942;
 
 const CSEQ_MAX: i64 = 0x7fffffff;
 const FORWARDS_MAX: i64 = 255;
@@ -35,7 +38,7 @@ function methodLength(): i32 {
   if (standsAt(MESSAGE, 8, REGISTER) && load<u8>(MESSAGE, 8) === SPACE) return 8;
   if (standsAt(MESSAGE, 8, OPTIONS) || standsAt(MESSAGE, 8, MESSAGE_METHOD)) return 7;
   if (standsAt(MESSAGE, 7, INVITE)) return 6;
-  return standsAt(MESSAGE, 4, ACK) ? 3 : 0;
+  return standsAt(MESSAGE, 4, ACK) || standsAt(MESSAGE, 4, BYE) ? 3 : 0;
 }
 
 /** Reads the request of so many bytes, behind which stands a 0. The length of its method; 0: nothing is known of it. */
@@ -48,8 +51,11 @@ export function readRequest(length: i32): i32 {
   while (load<u8>(uriEnd) > SPACE && load<u8>(uriEnd) !== 0x7f) uriEnd++;
   // ` SIP/2.0` and the end of the line.
   if (load<u64>(uriEnd) !== 0x302e322f50495320 || load<u16>(uriEnd, 8) !== 0x0a0d) return 0;
+  const bodyAt = readLines(uriEnd + 10, end, 0);
+  setPlace(FIRST_LINE_END, uriEnd + 8);
+  setPlace(BODY_AT, bodyAt);
   const isOrdinary =
-    isWhole(readLines(uriEnd + 10, end), end) &&
+    isWhole(bodyAt, end) &&
     decimal(valueOf(MAX_FORWARDS), endOf(MAX_FORWARDS), FORWARDS_MAX) > 0 &&
     readCSeq(method) &&
     hasCallId() &&

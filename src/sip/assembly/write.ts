@@ -1,9 +1,13 @@
-/** What an answer copies from its request. */
+/** What an answer, or the request that is sent on, copies from its request. */
 import {
   BRANCH_AT,
   BRANCH_END,
   CSEQ_NUMBER,
   FROM_PLACE,
+  LINE_BYTES,
+  LINES,
+  LINES_COUNT,
+  LOOP,
   RPORT_END,
   SOURCE_HOST,
   TAG,
@@ -11,25 +15,28 @@ import {
   TAG_BYTES,
   TAG_END,
   TO_PLACE,
+  URI_AT,
+  URI_END,
 } from '../express-layout';
-import { CALL_ID, CSEQ, FROM, TO, VIA } from '../header-numbers';
-import { LF } from './characters';
+import { CALL_ID, CSEQ, FROM, ROUTE, TO, VIA } from '../header-numbers';
+import { lineEnd } from './bytes';
+import { COLON, LF, SPACE } from './characters';
 import { endOf, valueOf } from './lines';
 import { placeOf } from './uri';
 
 /** Copies so many bytes, and up to fifteen more; where they end. */
-function copy(to: i32, from: i32, length: i32): i32 {
+export function copy(to: i32, from: i32, length: i32): i32 {
   for (let i = 0; i < length; i += 16) v128.store(to + i, v128.load(from + i));
   return to + length;
 }
 
 /** Up to eight bytes, the first one lowest. */
-function put(to: i32, text: u64, length: i32): i32 {
+export function put(to: i32, text: u64, length: i32): i32 {
   store<u64>(to, text);
   return to + length;
 }
 
-function decimalOf(to: i32, number: i32): i32 {
+export function decimalOf(to: i32, number: i32): i32 {
   let digits = 1;
   for (let rest = number; rest >= 10; rest /= 10) digits++;
   let rest = number;
@@ -45,18 +52,9 @@ function decimalOf(to: i32, number: i32): i32 {
  * the host in SOURCE_HOST. Where it ends. Writes the tag, too.
  */
 export function writeCopied(at: i32, port: i32, hostLength: i32): i32 {
-  const rportEnd = placeOf(RPORT_END);
-  // `Via: `
-  let to = put(at, 0x203a616956, 5);
-  to = copy(to, valueOf(VIA), rportEnd - valueOf(VIA));
-  to = put(to, 0x3d, 1);
-  to = decimalOf(to, port);
-  to = copy(to, rportEnd, endOf(VIA) - rportEnd);
-  // `;received=`
-  to = put(put(to, 0x657669656365723b, 8), 0x3d64, 2);
-  to = copy(to, SOURCE_HOST, hostLength);
-  // A new line and `From: `
-  to = put(to, 0x203a6d6f72460a0d, 8);
+  let to = writeVia(at, port, hostLength);
+  // `From: `
+  to = put(to, 0x203a6d6f7246, 6);
   to = copy(to, valueOf(FROM), endOf(FROM) - valueOf(FROM));
   // `To: `
   to = put(to, 0x203a6f540a0d, 6);
@@ -75,6 +73,21 @@ export function writeCopied(at: i32, port: i32, hostLength: i32): i32 {
   return put(to, 0x0a0d, 2);
 }
 
+/** The line of the first Via, as it came from there. */
+export function writeVia(at: i32, port: i32, hostLength: i32): i32 {
+  const rportEnd = placeOf(RPORT_END);
+  // `Via: `
+  let to = put(at, 0x203a616956, 5);
+  to = copy(to, valueOf(VIA), rportEnd - valueOf(VIA));
+  to = put(to, 0x3d, 1);
+  to = decimalOf(to, port);
+  to = copy(to, rportEnd, endOf(VIA) - rportEnd);
+  // `;received=`
+  to = put(put(to, 0x657669656365723b, 8), 0x3d64, 2);
+  to = copy(to, SOURCE_HOST, hostLength);
+  return put(to, 0x0a0d, 2);
+}
+
 // As in stateless-tag.ts.
 const PRIME_A: u32 = 0x01000193;
 const PRIME_B: u32 = 0x85ebca6b;
@@ -84,8 +97,12 @@ let b: u32 = 0;
 /** Of the bytes, and a line feed behind them. */
 function addLine(from: i32, to: i32): void {
   add(from, to);
-  a = (a ^ LF) * PRIME_A;
-  b = (b ^ LF) * PRIME_B;
+  addByte(LF);
+}
+
+function addByte(byte: u32): void {
+  a = (a ^ byte) * PRIME_A;
+  b = (b ^ byte) * PRIME_B;
 }
 
 function add(from: i32, to: i32): void {
@@ -102,14 +119,40 @@ function add(from: i32, to: i32): void {
 
 /** Writes the To tag of a stateless answer to the request (stateless-tag.ts). */
 export function writeTag(): void {
-  a = 0x811c9dc5;
-  b = 0x01000193;
+  begin();
   addLine(placeOf(BRANCH_AT), placeOf(BRANCH_END));
   addLine(placeOf(FROM_PLACE + TAG_AT), placeOf(FROM_PLACE + TAG_END));
   addLine(valueOf(CALL_ID), endOf(CALL_ID));
   add(TAG, decimalOf(TAG, placeOf(CSEQ_NUMBER)));
   writeHex(TAG, a);
   writeHex(TAG + 8, b);
+}
+
+/** Writes what stands in the branch of a request that is sent on (loopHash() in routing.ts). */
+export function writeLoop(): void {
+  begin();
+  addLine(placeOf(URI_AT), placeOf(URI_END));
+  addLine(placeOf(FROM_PLACE + TAG_AT), placeOf(FROM_PLACE + TAG_END));
+  addLine(placeOf(TO_PLACE + TAG_AT), placeOf(TO_PLACE + TAG_END));
+  addLine(valueOf(CALL_ID), endOf(CALL_ID));
+  add(LOOP, decimalOf(LOOP, placeOf(CSEQ_NUMBER)));
+  const end = LINES + placeOf(LINES_COUNT) * LINE_BYTES;
+  for (let line = LINES; line < end; line += LINE_BYTES) {
+    if (load<i32>(line) !== ROUTE) continue;
+    addByte(LF);
+    let valueAt = load<i32>(line, 4);
+    while (load<u8>(valueAt) !== COLON) valueAt++;
+    do valueAt++;
+    while (load<u8>(valueAt) === SPACE);
+    add(valueAt, lineEnd(valueAt));
+  }
+  writeHex(LOOP, a);
+  writeHex(LOOP + 8, b);
+}
+
+function begin(): void {
+  a = 0x811c9dc5;
+  b = 0x01000193;
 }
 
 function writeHex(at: i32, word: u32): void {
