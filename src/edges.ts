@@ -6,7 +6,7 @@ import { readPem, watchCertificate } from './base/certificate.ts';
 import { contained } from './base/contained.ts';
 import { VserverError } from './base/errors.ts';
 import type { Address } from './base/model.ts';
-import type { Datagrams, DatagramSocket, Streams } from './base/ports.ts';
+import type { ComingHandler, Datagrams, DatagramSocket, Streams } from './base/ports.ts';
 import type { Config } from './config.ts';
 import type { Core, CorePorts } from './core.ts';
 import type { GuardedDirectory } from './directory/guarded.ts';
@@ -83,7 +83,12 @@ export async function openEdges(options: EdgesOptions): Promise<Edges> {
     for (const one of closers.reverse()) await one();
   };
   try {
-    const bind = async (port: number, env: string, receive: Receive): Promise<DatagramSocket> => {
+    const bind = async (
+      port: number,
+      env: string,
+      receive: Receive,
+      coming?: ComingHandler,
+    ): Promise<DatagramSocket> => {
       const at = { host: config.listen, port };
       const bound: DatagramSocket = await listening(at, 'UDP', env, () =>
         ports.datagrams.bind(
@@ -91,12 +96,13 @@ export async function openEdges(options: EdgesOptions): Promise<Edges> {
           contained(ports.log, 'a datagram', (bytes, from) => {
             receive(bound, bytes, from);
           }),
+          coming,
         ),
       );
       closers.push(() => bound.close());
       return bound;
     };
-    const socket = await bind(config.udpPort, SETTINGS.udpPort.env, udp.receive);
+    const socket = await bind(config.udpPort, SETTINGS.udpPort.env, udp.receive, udp.coming);
     core.cases.presence.attach('native', udp.watcherOutlet(socket));
     const alternate = await bind(config.udpAltPort, SETTINGS.udpAltPort.env, udp.receiveAlternate);
     const { server, url } = await openHttp(options, shared, closers);

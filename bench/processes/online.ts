@@ -32,6 +32,8 @@ const { formatRegistration } = await built<typeof BindingsModule>('sip/bindings.
 const { createUdp } = await built<typeof ServerModule>('udp/server.js');
 
 const HEARTBEAT_S = 30;
+/** Datagrams a system call, as in base/batch-arena.ts. */
+const BATCH = 64;
 const EXPIRES_S = 90;
 const SOURCE: Address = { host: '127.0.0.1', port: 40_000 };
 
@@ -181,17 +183,21 @@ function prepare({ count }: { count: number }): void {
   });
 }
 
-/** Requests a second of processor time. */
+/** Requests a second of processor time, in batches as they come from a socket with as many in flight. */
 function beat(): number {
   const beatsASecond = rows.length / HEARTBEAT_S;
   let untilSecond = beatsASecond;
   replies = 0;
   const before = process.cpuUsage();
-  for (const datagram of datagrams) {
-    udp.receive(socket, datagram, SOURCE);
-    if (--untilSecond <= 0) {
-      untilSecond += beatsASecond;
-      passSecond();
+  for (let from = 0; from < datagrams.length; from += BATCH) {
+    const batch = datagrams.slice(from, from + BATCH);
+    for (const datagram of batch) udp.coming(datagram);
+    for (const datagram of batch) {
+      udp.receive(socket, datagram, SOURCE);
+      if (--untilSecond <= 0) {
+        untilSecond += beatsASecond;
+        passSecond();
+      }
     }
   }
   const { user, system } = process.cpuUsage(before);

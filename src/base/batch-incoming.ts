@@ -4,7 +4,7 @@ import type { Arena, ReadName } from './batch-arena.ts';
 import { createBacklog } from './batch-backlog.ts';
 import { rethrow } from './dgram.ts';
 import type { Address } from './model.ts';
-import type { DatagramHandler } from './ports.ts';
+import type { ComingHandler, DatagramHandler } from './ports.ts';
 
 /** Timers and other sockets wait no longer than the handler takes for so many batches. What else has come is kept. */
 const BATCHES_A_TURN = 8;
@@ -15,6 +15,7 @@ export interface IncomingOptions {
   /** Whether the socket is one of IPv6. */
   readonly six: boolean;
   readonly onDatagram: DatagramHandler;
+  readonly onComing: ComingHandler | undefined;
   /** Receives a batch into the arena; the number of datagrams, or negative. */
   readonly receive: (headers: Uint8Array) => number;
   /** Sends what waits. */
@@ -64,7 +65,7 @@ export class Incoming {
 
   /** Delivers what waits in the system's buffer as long as there is time, and keeps the rest. */
   #drain(): void {
-    const { arena, receive, flush } = this.#options;
+    const { arena, receive, flush, onComing } = this.#options;
     // Where there is no more room in memory, what waits stays in the buffer of the system.
     let hasRoom = true;
     for (let count = BATCH; this.#isOpen && count === BATCH && hasRoom && this.#backlog.hasRoom(BATCH);) {
@@ -72,6 +73,7 @@ export class Incoming {
       count = receive(arena.headers(0));
       const hasTime = this.#batchesLeft > 0 && this.#backlog.count === 0;
       if (count > 0 && hasTime && this.#batchesLeft-- === BATCHES_A_TURN) setImmediate(this.#nextTurn);
+      if (hasTime && onComing) for (let slot = 0; slot < count; slot++) onComing(arena.received(slot));
       for (let slot = 0; slot < count; slot++) {
         const bytes = arena.received(slot);
         if (hasTime) this.#deliver(bytes, arena.names, slot);

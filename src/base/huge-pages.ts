@@ -7,6 +7,8 @@ import type { NativeCall } from './koffi.ts';
 import { loadKoffi } from './koffi.ts';
 
 const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
+/** Two lines of the processor's cache, which fetches them together. */
+const LINES_BYTES = 128;
 /** Of madvise(2). */
 const MADV_HUGEPAGE = 14;
 
@@ -18,21 +20,21 @@ interface Advice {
 /** null: can't be asked for here. */
 let advice: Advice | null | undefined;
 
-/** Zeros. What is never written takes no room, or that of the huge page that it lies in. */
-export function zeros(bytes: number): ArrayBuffer {
-  const memory = new ArrayBuffer(bytes);
-  if (bytes >= 2 * HUGE_PAGE_BYTES) askForHugePages(memory);
-  return memory;
-}
-
-function askForHugePages(memory: ArrayBuffer): void {
+/**
+ * So many zeros, which begin with a line of the processor's cache where addresses can be asked for. What is never written
+ * takes no room, or that of the huge page that it lies in.
+ */
+export function zeros(bytes: number): Uint8Array<ArrayBuffer> {
+  const isHuge = bytes >= 2 * HUGE_PAGE_BYTES;
+  const alignment = isHuge ? HUGE_PAGE_BYTES : LINES_BYTES;
+  const memory = new ArrayBuffer(bytes + alignment);
   if (advice === undefined) advice = findAdvice();
-  if (advice === null) return;
+  if (advice === null) return new Uint8Array(memory, 0, bytes);
   const start = Number(advice.addressOf(memory));
-  const from = Math.ceil(start / HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES;
-  const end = Math.floor((start + memory.byteLength) / HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES;
+  const from = Math.ceil(start / alignment) * alignment;
   // Where it is refused, the pages stay small: nothing else changes.
-  advice.madvise(from, end - from, MADV_HUGEPAGE);
+  if (isHuge) advice.madvise(from, Math.floor(bytes / HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES, MADV_HUGEPAGE);
+  return new Uint8Array(memory, from - start, bytes);
 }
 
 function findAdvice(): Advice | null {

@@ -36,6 +36,12 @@ export interface Log {
 /** `bytes` is only valid during the call: the next datagram may overwrite it. */
 export type DatagramHandler = (bytes: Buffer, from: Address) => void;
 
+/**
+ * Hears of each datagram of a batch before the first of them is handed over, and may fetch from memory what they need. Not
+ * called where they come one by one; it does nothing that counts, and never throws.
+ */
+export type ComingHandler = (bytes: Buffer) => void;
+
 /** A bound UDP socket. */
 export interface DatagramSocket {
   readonly local: Address;
@@ -47,7 +53,7 @@ export interface DatagramSocket {
 /** The network of datagrams: the real one, or the one in memory of the tests. */
 export interface Datagrams {
   /** Binds `at` (port 0 = a free one). Rejects with the system's error where it is taken or not ours. */
-  bind(at: Address, onDatagram: DatagramHandler): Promise<DatagramSocket>;
+  bind(at: Address, onDatagram: DatagramHandler, onComing?: ComingHandler): Promise<DatagramSocket>;
 }
 
 /** A certificate chain and its private key. */

@@ -14,7 +14,7 @@ import { Incoming } from './batch-incoming.ts';
 import { createOutgoing } from './batch-outgoing.ts';
 import { DATAGRAM_BYTES_MAX, addressOf, closeSocket, createNumericSocket, dgramHost, prepareSocket } from './dgram.ts';
 import type { Address } from './model.ts';
-import type { DatagramHandler, Datagrams, DatagramSocket, Log } from './ports.ts';
+import type { ComingHandler, DatagramHandler, Datagrams, DatagramSocket, Log } from './ports.ts';
 
 /** What all sockets use: they receive one after the other. */
 interface Shared {
@@ -28,11 +28,11 @@ interface Shared {
 export function batchDatagrams(calls: BatchCalls, plain: Datagrams, log: Log): Datagrams {
   let shared: Shared | undefined;
   return {
-    async bind(at, onDatagram) {
+    async bind(at, onDatagram, onComing) {
       // Names are refused there; the zone of an IPv6 address is a matter of interfaces.
       if (isIP(at.host) === 0 || at.host.includes('%')) return plain.bind(at, onDatagram);
       shared ??= { calls, log, arena: receivingArena(calls), readName: createNameReader() };
-      return openSocket(shared, at, onDatagram);
+      return openSocket(shared, at, onDatagram, onComing);
     },
   };
 }
@@ -43,7 +43,12 @@ function receivingArena(calls: BatchCalls): Arena {
   return arena;
 }
 
-function openSocket(shared: Shared, at: Address, onDatagram: DatagramHandler): DatagramSocket {
+function openSocket(
+  shared: Shared,
+  at: Address,
+  onDatagram: DatagramHandler,
+  onComing: ComingHandler | undefined,
+): DatagramSocket {
   const { calls, log } = shared;
   const six = isIPv6(at.host);
   const fd = bindDescriptor(calls, at, six);
@@ -64,7 +69,7 @@ function openSocket(shared: Shared, at: Address, onDatagram: DatagramHandler): D
   });
   const incoming = new Incoming({
     ...shared,
-    ...{ six, onDatagram },
+    ...{ six, onDatagram, onComing },
     receive: (headers) => {
       const count = calls.receive(fd, headers, BATCH);
       if (count < 0 && count !== -EAGAIN && count !== -EINTR)

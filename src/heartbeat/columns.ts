@@ -4,12 +4,13 @@ import { zeros } from '../base/huge-pages.ts';
 type Column = Uint8Array | Uint16Array | Uint32Array;
 interface ColumnType<T extends Column> {
   readonly BYTES_PER_ELEMENT: number;
-  new (memory: ArrayBuffer): T;
+  new (memory: ArrayBuffer, from: number, length: number): T;
 }
 
 /** A column of so many zeros. */
 export function columnOf<T extends Column>(type: ColumnType<T>, length: number): T {
-  return new type(zeros(length * type.BYTES_PER_ELEMENT));
+  const { buffer, byteOffset } = zeros(length * type.BYTES_PER_ELEMENT);
+  return new type(buffer, byteOffset, length);
 }
 
 /** A longer column with the same beginning. */

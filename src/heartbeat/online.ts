@@ -80,7 +80,7 @@ export class OnlineTable {
   constructor(options: { capacity: number; lifetimeMaxS: number; nowS: number }) {
     this.users = new UserRows(options.capacity);
     this.sessions = new SessionRows(options.capacity);
-    this.#wheel = new Wheel(Math.max(options.lifetimeMaxS, LINGER_S), options.capacity, options.nowS);
+    this.#wheel = new Wheel(Math.max(options.lifetimeMaxS, LINGER_S), this.sessions, options.nowS);
   }
 
   /** Open sessions, of all users. */
@@ -96,10 +96,8 @@ export class OnlineTable {
     else users.update(userRow, who);
     users.epoch[userRow] = Math.max(users.epoch[userRow] ?? 0, who.epoch);
     users.logoutS[userRow] = Math.floor((who.logoutAt ?? 0) / 1000);
-    const capacity = sessions.capacity;
     const row = sessions.add(session, userRow, nowS);
-    if (sessions.capacity !== capacity) this.#wheel.grow(sessions.capacity);
-    sessions.nextOfUser[row] = users.firstSession[userRow] ?? 0;
+    sessions.setNextOfUser(row, users.firstSession[userRow] ?? 0);
     users.firstSession[userRow] = row + 1;
     users.devices[userRow] = (users.devices[userRow] ?? 0) + 1;
     this.#wheel.add(row, endOfLifeS(nowS, session.lifetimeS));
@@ -214,7 +212,7 @@ export class OnlineTable {
   /** Whether all devices of the user are invisible. */
   isHidden(userRow: number): boolean {
     const { sessions } = this;
-    for (let place = this.users.firstSession[userRow] ?? 0; place !== 0; place = sessions.nextOfUser[place - 1] ?? 0) {
+    for (let place = this.users.firstSession[userRow] ?? 0; place !== 0; place = sessions.nextOfUser(place - 1)) {
       if (sessions.status(place - 1) !== INVISIBLE) return false;
     }
     return true;
@@ -225,7 +223,7 @@ export class OnlineTable {
     const rows: number[] = [];
     for (let place = this.users.firstSession[userRow] ?? 0; place !== 0;) {
       rows.push(place - 1);
-      place = this.sessions.nextOfUser[place - 1] ?? 0;
+      place = this.sessions.nextOfUser(place - 1);
     }
     return rows;
   }
@@ -233,7 +231,7 @@ export class OnlineTable {
   /** The devices of a user, the last active one first. */
   devices(userRow: number): Device[] {
     const first = this.users.firstSession[userRow] ?? 0;
-    if (first !== 0 && this.sessions.nextOfUser[first - 1] === 0) return [this.device(first - 1)];
+    if (first !== 0 && this.sessions.nextOfUser(first - 1) === 0) return [this.device(first - 1)];
     const rows = this.rowsOf(userRow).sort((a, b) => this.#seenS(b) - this.#seenS(a));
     return rows.map((row) => this.device(row));
   }
@@ -249,11 +247,11 @@ export class OnlineTable {
       contact: text.contact,
       registration: text.registration,
       status: STATUSES[sessions.status(row)] ?? 'online',
-      network: NETWORKS[sessions.network[row] ?? 0] ?? 'lan',
+      network: NETWORKS[sessions.network(row)] ?? 'lan',
       firewall: sessions.firewall(row),
       wan: sessions.wan(row),
       local: sessions.local(row),
-      loginS: sessions.loginS[row] ?? 0,
+      loginS: sessions.loginS(row),
       seenS: this.#seenS(row),
     };
   }
@@ -283,7 +281,7 @@ export class OnlineTable {
           key: sessions.key(row),
           lifetimeS: sessions.lifetimeS(row),
         },
-        loginS: sessions.loginS[row] ?? 0,
+        loginS: sessions.loginS(row),
         seenS: this.#seenS(row),
         window: sessions.window(row),
       };
@@ -294,7 +292,7 @@ export class OnlineTable {
   restore(saved: Saved, nowS: number): number {
     const { sessions } = this;
     const row = this.open(saved, saved.session, nowS);
-    sessions.loginS[row] = saved.loginS;
+    sessions.setLoginS(row, saved.loginS);
     sessions.setSeenS(row, saved.seenS);
     sessions.setWindow(row, ...saved.window);
     return row;
@@ -302,7 +300,7 @@ export class OnlineTable {
 
   #setNetwork(row: number): void {
     const network = networkOf(this.sessions.wan(row), this.sessions.local(row));
-    this.sessions.network[row] = NETWORKS.indexOf(network);
+    this.sessions.setNetwork(row, NETWORKS.indexOf(network));
   }
 
   #seenS(row: number): number {
@@ -311,7 +309,7 @@ export class OnlineTable {
 
   #unlink(row: number, userRow: number): void {
     const { users, sessions } = this;
-    const next = sessions.nextOfUser[row] ?? 0;
+    const next = sessions.nextOfUser(row);
     users.devices[userRow] = (users.devices[userRow] ?? 1) - 1;
     let place = users.firstSession[userRow] ?? 0;
     if (place === row + 1) {
@@ -319,9 +317,9 @@ export class OnlineTable {
       return;
     }
     while (place !== 0) {
-      const following = sessions.nextOfUser[place - 1] ?? 0;
+      const following = sessions.nextOfUser(place - 1);
       if (following === row + 1) {
-        sessions.nextOfUser[place - 1] = next;
+        sessions.setNextOfUser(place - 1, next);
         return;
       }
       place = following;

@@ -1,5 +1,5 @@
 /** The columns of sessions: one row a device. What the hot paths read and write is public. */
-import { ADDRESS_BYTES, readAddress, writeAddress } from '../base/address.ts';
+import { ADDRESS_BYTES, isIPv4At, readAddress, writeAddress } from '../base/address.ts';
 import type { Address, Firewall, Network, Status } from '../base/model.ts';
 import { FIREWALLS, NETWORKS, STATUSES } from '../base/model.ts';
 import { Arena } from './arena.ts';
@@ -8,6 +8,8 @@ import { FIELD, FIELD_BYTE } from './fields.ts';
 import { columnOf, doubled } from './columns.ts';
 import { HIGHEST, MASK_HIGH, MASK_LOW, TAKEN, WINDOW_WORDS } from './replay-window.ts';
 import { SlotIndex } from './slot-index.ts';
+import type { LinkedRows } from './wheel.ts';
+import { LINK_WORDS } from './wheel.ts';
 
 export const COOKIE_BYTES = 16;
 export const KEY_BYTES = 32;
@@ -57,53 +59,55 @@ export class TextPlace {
 }
 
 /**
- * What the requests of a session look at stands side by side: of a million sessions each comes from far away, and every
- * line of memory that is fetched takes longer than the work on it. Offsets in words, and behind ADDRESS in bytes.
+ * A session stands in one piece of 128 bytes, two neighbouring lines of the processor's cache: of a million sessions each
+ * comes from far away, and every line that is fetched takes longer than the work on it. Offsets in words, and behind WAN
+ * in bytes.
  */
 const COOKIE = 0;
 const KEY = COOKIE + COOKIE_BYTES / 4;
-const WINDOW = KEY + KEY_BYTES / 4;
-const SEEN_S = WINDOW + WINDOW_WORDS;
+const SEEN_S = KEY + KEY_BYTES / 4;
 const LIFETIME_S = SEEN_S + 1;
-const USER = LIFETIME_S + 1;
-const ROW_WORDS = 24;
+const LINKS = LIFETIME_S + 1;
+const WINDOW = LINKS + LINK_WORDS;
+const USER = WINDOW + WINDOW_WORDS;
+/** Session row + 1 of the user's next device; in a free row the next free row + 1. */
+const NEXT_OF_USER = USER + 1;
+const LOGIN_S = NEXT_OF_USER + 1;
+const TEXT = LOGIN_S + 1;
+/** Four bytes of IPv4 as they stand in memory; of IPv6 the reference of a text of 16. */
+const LOCAL_HOST = TEXT + 1;
+const ROW_WORDS = 32;
 const ROW_BYTES = 4 * ROW_WORDS;
-const WAN_BYTE = 4 * (USER + 1);
-const STATE_BYTE = WAN_BYTE + ADDRESS_BYTES;
+const LOCAL_PORT_BYTE = 4 * (LOCAL_HOST + 1);
+const LOCAL_KIND_BYTE = LOCAL_PORT_BYTE + 2;
+const STATE_BYTE = LOCAL_KIND_BYTE + 1;
 const STATUS_BYTE = STATE_BYTE + 1;
+const NETWORK_BYTE = STATUS_BYTE + 1;
+const FIREWALL_BYTE = NETWORK_BYTE + 1;
+const WAN_BYTE = FIREWALL_BYTE + 1;
 
-export class SessionRows {
+const NO_LOCAL = 0;
+const LOCAL_IPV4 = 4;
+const LOCAL_IPV6 = 6;
+
+export class SessionRows implements LinkedRows {
   readonly #texts = new Arena();
   readonly #index: SlotIndex;
   /** ROW_WORDS a row, as above: windowAt() tells where a window begins. */
   words: Uint32Array;
   /** The same: keyAt() and wanAt() tell where these begin, an address as readAddress() takes it. */
   bytes: Uint8Array;
-  #text: Uint32Array;
-  #firewall: Uint8Array;
-  /** ADDRESS_BYTES a row. */
-  locals: Uint8Array;
-  network: Uint8Array;
-  /** Session row + 1 of the user's next device; in a free row the next free row + 1. */
-  nextOfUser: Uint32Array;
-  loginS: Uint32Array;
   #used = 0;
   #free = 0;
 
   constructor(capacity: number) {
     this.words = columnOf(Uint32Array, capacity * ROW_WORDS);
-    this.bytes = new Uint8Array(this.words.buffer);
-    this.locals = columnOf(Uint8Array, capacity * ADDRESS_BYTES);
-    this.#text = columnOf(Uint32Array, capacity);
-    this.#firewall = columnOf(Uint8Array, capacity);
-    this.network = columnOf(Uint8Array, capacity);
-    this.nextOfUser = columnOf(Uint32Array, capacity);
-    this.loginS = columnOf(Uint32Array, capacity);
+    this.bytes = bytesOf(this.words);
     this.#index = new SlotIndex(capacity, (row) => this.words[row * ROW_WORDS + COOKIE] ?? 0);
   }
 
   get capacity(): number {
-    return this.#text.length;
+    return this.words.length / ROW_WORDS;
   }
 
   get used(): number {
@@ -118,17 +122,35 @@ export class SessionRows {
 
   /** The same by the cookie's four words. */
   findWords(words: Uint32Array): number {
-    const a = words[0];
+    const a = words[0] ?? 0;
     const b = words[1];
     const c = words[2];
     const d = words[3];
-    for (let at = this.#index.seek(a ?? 0); ; at = this.#index.next(at)) {
+    for (let at = this.#index.seek(a); ; at = this.#index.next(at, a)) {
       const row = this.#index.row(at);
       if (row < 0) return -1;
       const i = row * ROW_WORDS + COOKIE;
       const { words: kept } = this;
       if (kept[i] === a && kept[i + 1] === b && kept[i + 2] === c && kept[i + 3] === d) return row;
     }
+  }
+
+  /**
+   * Fetches from memory what findWords() and the requests of sessions look at: of the first `count` sessions (at most
+   * LOOK_AHEAD_MAX) whose cookies begin with these words. It waits for many at once, where one request after the other
+   * waits for each of its lines. What it answers says nothing: who reads it keeps the reading from being left out.
+   */
+  lookAhead(firstWords: Uint32Array, count: number): number {
+    const { words } = this;
+    const rows = aheadRows;
+    let sum = 0;
+    for (let i = 0; i < count; i++) sum ^= this.#index.fetch(firstWords[i] ?? 0);
+    for (let i = 0; i < count; i++) rows[i] = this.#index.row(this.#index.seek(firstWords[i] ?? 0));
+    for (let i = 0; i < count; i++) {
+      const at = Math.max(0, rows[i] ?? 0) * ROW_WORDS;
+      sum ^= (words[at] ?? 0) ^ (words[at + ROW_WORDS / 2] ?? 0);
+    }
+    return sum;
   }
 
   add(session: NewSession, userRow: number, nowS: number): number {
@@ -141,13 +163,13 @@ export class SessionRows {
     this.words[this.windowAt(row) + TAKEN] = 0;
     this.setWan(row, session.wan);
     this.setLocal(row, session.local);
-    this.#text[row] = 0;
+    this.words[at + TEXT] = 0;
     this.setText(row, session);
     this.setFirewall(row, session.firewall);
     this.setState(row, SESSION_OPEN);
     this.setStatus(row, STATUSES.indexOf(session.status));
-    this.network[row] = NETWORKS.indexOf(session.network);
-    this.loginS[row] = nowS;
+    this.setNetwork(row, NETWORKS.indexOf(session.network));
+    this.setLoginS(row, nowS);
     this.setSeenS(row, nowS);
     this.setLifetimeS(row, session.lifetimeS);
     this.#index.add(row);
@@ -240,11 +262,12 @@ export class SessionRows {
 
   remove(row: number): void {
     this.#index.remove(row);
-    this.#texts.free(this.#text[row] ?? 0);
-    this.#text[row] = 0;
+    this.#texts.free(this.#text(row));
+    this.words[row * ROW_WORDS + TEXT] = 0;
+    this.setLocal(row, null);
     this.bytes.fill(0, this.keyAt(row), this.keyAt(row) + KEY_BYTES);
     this.setState(row, SESSION_FREE);
-    this.nextOfUser[row] = this.#free;
+    this.setNextOfUser(row, this.#free);
     this.#free = row + 1;
   }
 
@@ -283,12 +306,44 @@ export class SessionRows {
   }
 
   local(row: number): Address | null {
-    return readAddress(this.locals, row * ADDRESS_BYTES);
+    const port = this.localPort(row);
+    switch (this.bytes[row * ROW_BYTES + LOCAL_KIND_BYTE]) {
+      case LOCAL_IPV4:
+        return { host: dotted(this.localHost(row)), port };
+      case LOCAL_IPV6:
+        return readAddress(Buffer.concat([this.#texts.get(this.localHost(row)), Buffer.of(port >> 8, port & 255)]), 0);
+      default:
+        return null;
+    }
+  }
+
+  /** Whether localHost() tells the client's own address, its first byte lowest. */
+  isLocalIPv4(row: number): boolean {
+    return this.bytes[row * ROW_BYTES + LOCAL_KIND_BYTE] === LOCAL_IPV4;
+  }
+
+  localHost(row: number): number {
+    return this.words[row * ROW_WORDS + LOCAL_HOST] ?? 0;
+  }
+
+  localPort(row: number): number {
+    const at = row * ROW_BYTES + LOCAL_PORT_BYTE;
+    return ((this.bytes[at] ?? 0) << 8) | (this.bytes[at + 1] ?? 0);
   }
 
   setLocal(row: number, address: Address | null): void {
-    if (address === null) this.locals.fill(0, row * ADDRESS_BYTES, (row + 1) * ADDRESS_BYTES);
-    else writeAddress(this.locals, row * ADDRESS_BYTES, address);
+    const at = row * ROW_BYTES;
+    if (this.bytes[at + LOCAL_KIND_BYTE] === LOCAL_IPV6) this.#texts.free(this.localHost(row));
+    this.bytes[at + LOCAL_KIND_BYTE] = NO_LOCAL;
+    this.words[row * ROW_WORDS + LOCAL_HOST] = 0;
+    this.bytes.fill(0, at + LOCAL_PORT_BYTE, at + LOCAL_PORT_BYTE + 2);
+    if (address === null) return;
+    writeAddress(scratch, 0, address);
+    this.bytes.set(scratch.subarray(16), at + LOCAL_PORT_BYTE);
+    const isFour = isIPv4At(scratch, 0);
+    this.bytes[at + LOCAL_KIND_BYTE] = isFour ? LOCAL_IPV4 : LOCAL_IPV6;
+    if (isFour) this.bytes.set(scratch.subarray(12, 16), at + 4 * LOCAL_HOST);
+    else this.words[row * ROW_WORDS + LOCAL_HOST] = this.#texts.put(scratch.subarray(0, 16));
   }
 
   firewall(row: number): Firewall {
@@ -297,35 +352,66 @@ export class SessionRows {
 
   /** Its place in FIREWALLS. */
   firewallNumber(row: number): number {
-    return this.#firewall[row] ?? 0;
+    return this.bytes[row * ROW_BYTES + FIREWALL_BYTE] ?? 0;
   }
 
   setFirewall(row: number, firewall: Firewall): void {
-    this.#firewall[row] = FIREWALLS.indexOf(firewall);
+    this.bytes[row * ROW_BYTES + FIREWALL_BYTE] = FIREWALLS.indexOf(firewall);
+  }
+
+  /** Its number in NETWORKS. */
+  network(row: number): number {
+    return this.bytes[row * ROW_BYTES + NETWORK_BYTE] ?? 0;
+  }
+
+  setNetwork(row: number, network: number): void {
+    this.bytes[row * ROW_BYTES + NETWORK_BYTE] = network;
+  }
+
+  /** Session row + 1 of the user's next device; 0 = none. */
+  nextOfUser(row: number): number {
+    return this.words[row * ROW_WORDS + NEXT_OF_USER] ?? 0;
+  }
+
+  setNextOfUser(row: number, place: number): void {
+    this.words[row * ROW_WORDS + NEXT_OF_USER] = place;
+  }
+
+  /** The second of its login. */
+  loginS(row: number): number {
+    return this.words[row * ROW_WORDS + LOGIN_S] ?? 0;
+  }
+
+  setLoginS(row: number, loginS: number): void {
+    this.words[row * ROW_WORDS + LOGIN_S] = loginS;
+  }
+
+  linksAt(row: number): number {
+    return row * ROW_WORDS + LINKS;
   }
 
   /** Cuts the stored text of a row into its fields, numbered as below. */
   cut(row: number, fields: Fields): void {
-    fields.cut(this.#texts, this.#text[row] ?? 0);
+    fields.cut(this.#texts, this.#text(row));
   }
 
   text(row: number): DeviceText {
     const [instance = '', note = '', device = '', contact = '', registration = ''] = this.#texts
-      .text(this.#text[row] ?? 0)
+      .text(this.#text(row))
       .split(FIELD);
     return { instance, note, device, contact, registration };
   }
 
   /** Whether it is a SIP registration: of a native client the last of the texts is empty. */
   isSip(row: number): boolean {
-    const ref = this.#text[row] ?? 0;
+    const ref = this.#text(row);
     const end = this.#texts.startOf(ref) + this.#texts.lengthOf(ref);
     return this.#texts.lengthOf(ref) > 0 && this.#texts.viewOf(ref).getUint8(end - 1) !== FIELD_BYTE;
   }
 
   /** Where the same stands as bytes, joined by FIELD_BYTE in this order; valid until the text changes. */
   findText(row: number, place: TextPlace): void {
-    const ref = this.#text[row] ?? 0;
+    const ref = this.#text(row);
     place.bytes = this.#texts.viewOf(ref);
     place.at = this.#texts.startOf(ref);
     place.end = place.at + this.#texts.lengthOf(ref);
@@ -333,15 +419,21 @@ export class SessionRows {
 
   setText(row: number, text: DeviceText): void {
     const bytes = Buffer.from([text.instance, text.note, text.device, text.contact, text.registration].join(FIELD));
-    if (this.#text[row] !== 0 && this.#texts.get(this.#text[row] ?? 0).equals(bytes)) return;
-    this.#texts.free(this.#text[row] ?? 0);
-    this.#text[row] = this.#texts.put(bytes);
+    const ref = this.#text(row);
+    if (ref !== 0 && this.#texts.get(ref).equals(bytes)) return;
+    this.#texts.free(ref);
+    this.words[row * ROW_WORDS + TEXT] = this.#texts.put(bytes);
+  }
+
+  /** The reference of its text. */
+  #text(row: number): number {
+    return this.words[row * ROW_WORDS + TEXT] ?? 0;
   }
 
   #take(): number {
     if (this.#free !== 0) {
       const row = this.#free - 1;
-      this.#free = this.nextOfUser[row] ?? 0;
+      this.#free = this.nextOfUser(row);
       return row;
     }
     if (this.#used === this.capacity) this.#grow();
@@ -350,15 +442,21 @@ export class SessionRows {
 
   #grow(): void {
     this.words = doubled(this.words);
-    this.bytes = new Uint8Array(this.words.buffer);
-    this.locals = doubled(this.locals);
-    this.#text = doubled(this.#text);
-    this.#firewall = doubled(this.#firewall);
-    this.network = doubled(this.network);
-    this.nextOfUser = doubled(this.nextOfUser);
-    this.loginS = doubled(this.loginS);
+    this.bytes = bytesOf(this.words);
   }
 }
+
+function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** The text of an IPv4 address, its first byte lowest. */
+function dotted(host: number): string {
+  return `${host & 255}.${(host >> 8) & 255}.${(host >> 16) & 255}.${host >>> 24}`;
+}
+
+export const LOOK_AHEAD_MAX = 64;
+const aheadRows = new Int32Array(LOOK_AHEAD_MAX);
 
 const scratch = new Uint8Array(ADDRESS_BYTES);
 const cookieBytes = Buffer.alloc(COOKIE_BYTES);

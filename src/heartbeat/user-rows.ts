@@ -69,7 +69,8 @@ export class UserRows {
 
   /** The row of the user whose uid stands in `bytes` from `from` to `to`, or -1. */
   findIn(bytes: Uint8Array, from: number, to: number): number {
-    for (let at = this.#index.seek(hashOf(bytes, from, to)); ; at = this.#index.next(at)) {
+    const hash = hashOf(bytes, from, to);
+    for (let at = this.#index.seek(hash); ; at = this.#index.next(at, hash)) {
       const row = this.#index.row(at);
       if (row < 0 || this.#texts.startsWith(this.#text[row] ?? 0, bytes, from, to, FIELD_BYTE)) return row;
     }

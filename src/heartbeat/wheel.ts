@@ -1,62 +1,59 @@
 /**
- * A timing wheel over row numbers: one bucket a second, lists linked through two columns. A sign of life costs
+ * A timing wheel over row numbers: one bucket a second, lists linked through two words of each row. A sign of life costs
  * nothing here: a row whose deadline moved is put into its new bucket when its old one comes round.
  */
-import { columnOf, enlarged } from './columns.ts';
+
+/** Where the links stand: beside what is looked at when a row comes up, and replaced when the rows grow. */
+export interface LinkedRows {
+  readonly words: Uint32Array;
+  /** Where the LINK_WORDS words of a row begin; zeros in a row that was never added. */
+  linksAt(row: number): number;
+}
+
+/** Row + 1 of the next one in the list, 0 = none; then of the one before it, or FIRST and the bucket, 0 = in no list. */
+export const LINK_WORDS = 2;
+const NEXT = 0;
+const BEFORE = 1;
+const FIRST = 0x80000000;
 
 export class Wheel {
+  /** Row + 1 of the first one of each list; the last list is of those that come up. */
   readonly #buckets: Uint32Array;
   readonly #mask: number;
-  /** Row + 1 of the neighbours; 0 = none. */
-  #next: Uint32Array;
-  #previous: Uint32Array;
-  /** Bucket + 1 where the row is the first of its list; 0 elsewhere. */
-  #headOf: Uint16Array;
+  readonly #rows: LinkedRows;
   /** The last second that was worked off. */
   #turnedS: number;
 
-  constructor(spanSeconds: number, capacity: number, nowS: number) {
+  constructor(spanSeconds: number, rows: LinkedRows, nowS: number) {
     const size = Math.min(32_768, 2 ** Math.ceil(Math.log2(spanSeconds + 2)));
-    this.#buckets = new Uint32Array(size);
+    this.#buckets = new Uint32Array(size + 1);
     this.#mask = size - 1;
-    this.#next = columnOf(Uint32Array, capacity);
-    this.#previous = columnOf(Uint32Array, capacity);
-    this.#headOf = columnOf(Uint16Array, capacity);
+    this.#rows = rows;
     this.#turnedS = nowS;
-  }
-
-  grow(capacity: number): void {
-    this.#next = enlarged(this.#next, capacity);
-    this.#previous = enlarged(this.#previous, capacity);
-    this.#headOf = enlarged(this.#headOf, capacity);
   }
 
   /** A deadline beyond the wheel's span stands in its last bucket and is looked at early. */
   add(row: number, deadlineS: number): void {
-    const last = this.#turnedS + this.#buckets.length - 1;
+    const { words } = this.#rows;
+    const at = this.#rows.linksAt(row);
+    const last = this.#turnedS + this.#mask;
     const bucket = Math.min(Math.max(deadlineS, this.#turnedS + 1), last) & this.#mask;
     const head = this.#buckets[bucket] ?? 0;
-    this.#next[row] = head;
-    this.#previous[row] = 0;
-    this.#headOf[row] = bucket + 1;
-    if (head !== 0) {
-      this.#previous[head - 1] = row + 1;
-      this.#headOf[head - 1] = 0;
-    }
+    words[at + NEXT] = head;
+    words[at + BEFORE] = FIRST | bucket;
+    if (head !== 0) words[this.#rows.linksAt(head - 1) + BEFORE] = row + 1;
     this.#buckets[bucket] = row + 1;
   }
 
   remove(row: number): void {
-    const next = this.#next[row] ?? 0;
-    const previous = this.#previous[row] ?? 0;
-    const head = this.#headOf[row] ?? 0;
-    if (next !== 0) {
-      this.#previous[next - 1] = previous;
-      this.#headOf[next - 1] = head;
-    }
-    if (previous !== 0) this.#next[previous - 1] = next;
-    else if (head !== 0) this.#buckets[head - 1] = next;
-    this.#next[row] = this.#previous[row] = this.#headOf[row] = 0;
+    const { words } = this.#rows;
+    const at = this.#rows.linksAt(row);
+    const next = words[at + NEXT] ?? 0;
+    const before = words[at + BEFORE] ?? 0;
+    if (next !== 0) words[this.#rows.linksAt(next - 1) + BEFORE] = before;
+    if (before >= FIRST) this.#buckets[before - FIRST] = next;
+    else if (before !== 0) words[this.#rows.linksAt(before - 1) + NEXT] = next;
+    words[at + NEXT] = words[at + BEFORE] = 0;
   }
 
   /**
@@ -64,22 +61,29 @@ export class Wheel {
    * (it is gone: `visit` has taken it out of whatever else knows it). A clock set back turns nothing.
    */
   turn(nowS: number, visit: (row: number) => number): void {
-    const steps = Math.min(nowS - this.#turnedS, this.#buckets.length);
+    const steps = Math.min(nowS - this.#turnedS, this.#mask + 1);
     if (steps <= 0) return;
     const first = nowS - steps + 1;
     this.#turnedS = nowS;
     for (let second = first; second <= nowS; second++) {
-      const bucket = second & this.#mask;
-      let place = this.#buckets[bucket] ?? 0;
-      this.#buckets[bucket] = 0;
-      while (place !== 0) {
+      const up = this.#takeUp(second & this.#mask);
+      // One by one: visit() may take out others.
+      for (let place = this.#buckets[up] ?? 0; place !== 0; place = this.#buckets[up] ?? 0) {
         const row = place - 1;
-        place = this.#next[row] ?? 0;
-        if (place !== 0) this.#previous[place - 1] = 0;
-        this.#next[row] = this.#previous[row] = this.#headOf[row] = 0;
+        this.remove(row);
         const deadlineS = visit(row);
         if (deadlineS > 0) this.add(row, deadlineS);
       }
     }
+  }
+
+  /** Empties a bucket into the list of those that come up: one that is put back may stand in the same bucket. */
+  #takeUp(bucket: number): number {
+    const up = this.#mask + 1;
+    const head = this.#buckets[bucket] ?? 0;
+    this.#buckets[bucket] = 0;
+    this.#buckets[up] = head;
+    if (head !== 0) this.#rows.words[this.#rows.linksAt(head - 1) + BEFORE] = FIRST | up;
+    return up;
   }
 }

@@ -3,7 +3,7 @@
  * Rows are used again: a row number is good until it is removed.
  */
 import { doubled } from '../heartbeat/columns.ts';
-import { Wheel } from '../heartbeat/wheel.ts';
+import { LINK_WORDS, Wheel } from '../heartbeat/wheel.ts';
 
 /** Through which edge the watcher is told. A `node` is another one of the cluster, which tells watchers of its own. */
 export const EDGES = ['native', 'sip', 'node'] as const;
@@ -49,6 +49,7 @@ export class SubscriptionTable {
   readonly #watcher: (Person | undefined)[] = [];
   readonly #presentity: (Person | undefined)[] = [];
   readonly #wheel: Wheel;
+  readonly #links = { words: new Uint32Array(CAPACITY * LINK_WORDS), linksAt: (row: number) => row * LINK_WORDS };
   /** Row + 1 of the neighbours in the presentity's list; in a free row `next` is the next free row + 1. */
   #next = new Uint32Array(CAPACITY);
   #previous = new Uint32Array(CAPACITY);
@@ -72,7 +73,7 @@ export class SubscriptionTable {
 
   constructor(limits: SubscriptionLimits, nowS: number) {
     this.#limits = limits;
-    this.#wheel = new Wheel(limits.lifetimeMaxS, CAPACITY, nowS);
+    this.#wheel = new Wheel(limits.lifetimeMaxS, this.#links, nowS);
   }
 
   /** Without those of nodes. */
@@ -263,6 +264,6 @@ export class SubscriptionTable {
     this.note = doubled(this.note);
     this.toldAt = doubled(this.toldAt);
     this.flags = doubled(this.flags);
-    this.#wheel.grow(this.#next.length);
+    this.#links.words = doubled(this.#links.words);
   }
 }

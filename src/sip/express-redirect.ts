@@ -41,7 +41,7 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
     const userRow = from.userAt === 0 ? -1 : users.findIn(bytes, from.userAt, from.userEnd);
     if (userRow >= 0) {
       let place = users.firstSession[userRow] ?? 0;
-      while (place !== 0 && !isFlowOf(context, place - 1, flow)) place = sessions.nextOfUser[place - 1] ?? 0;
+      while (place !== 0 && !isFlowOf(context, place - 1, flow)) place = sessions.nextOfUser(place - 1);
       if (place !== 0) return users.mayCallOut(userRow);
     }
     const { host } = flow.remote;
@@ -60,7 +60,7 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
 
   /** Whether the caller sends from where he says he is, and the callee is seen where his contact says (isDirect and isPublic). */
   const isPublic = ({ view, viaHostAt }: ExpressHead, flow: Flow, row: number, text: DataView, at: ContactPlace) => {
-    if (flow.transport !== 'udp' || sessions.network[row] !== WAN) return false;
+    if (flow.transport !== 'udp' || sessions.network(row) !== WAN) return false;
     const source = sipAddress(flow.remote);
     if (!equalsString(view, viaHostAt, viaHostAt + source.length, source)) return false;
     if (view.getUint8(viaHostAt + source.length) !== SEMICOLON) return false;

@@ -56,7 +56,7 @@ export function createSessionFlows({ sessions }: OnlineTable, startedS: number):
       const id = flowIds.size === 0 ? undefined : flowIds.get(sessions.cookie(row));
       if (id !== undefined) return flows.findConnection(id);
       // A connection does not outlive the node, but its registration does.
-      const isOlder = (sessions.loginS[row] ?? 0) < startedS;
+      const isOlder = sessions.loginS(row) < startedS;
       return isOlder && isOfConnection(sessions.text(row).contact) ? undefined : flows.flowTo(sessions.wan(row));
     },
   };

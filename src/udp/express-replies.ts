@@ -2,11 +2,12 @@
  * The replies of the express lane, written straight from the columns. What they say is what replies.ts and encode.ts make
  * of the same, which a property test holds them to.
  */
-import { ADDRESS_BYTES, formatAddress, isIPv4At, readAddress } from '../base/address.ts';
+import { formatAddress, isIPv4At, readAddress } from '../base/address.ts';
 import { copyBytes } from '../base/bytes.ts';
 import { viewsOf } from '../base/views.ts';
 import { FIELD_BYTE } from '../heartbeat/fields.ts';
 import type { OnlineTable } from '../heartbeat/online.ts';
+import type { SessionRows } from '../heartbeat/session-rows.ts';
 import { TextPlace } from '../heartbeat/session-rows.ts';
 import type { Sight } from '../locator/sight.ts';
 import { MAC_CHARACTERS } from '../login/proof.ts';
@@ -31,7 +32,7 @@ const stored = new TextPlace();
  * until the next reply.
  */
 export function okReply({ sessions }: OnlineTable, row: number): Buffer {
-  return signed(writeAddress(room.writeOk(), sessions.bytes, sessions.wanAt(row), NOWHERE));
+  return signed(writeWan(room.writeOk(), sessions, sessions.wanAt(row)));
 }
 
 /**
@@ -48,10 +49,10 @@ export function userReply({ users, sessions }: OnlineTable, sight: Sight): Buffe
   putStored(USER_TEXT, Math.min(stored.end, stored.at + USER_BYTES_MAX));
   const end = room.writeUser(
     sessions.status(sessionRow),
-    sessions.network[sessionRow] ?? 0,
+    sessions.network(sessionRow),
     sessions.firewallNumber(sessionRow),
-    seesAddresses ? writeAddress(WAN_TEXT, sessions.bytes, sessions.wanAt(sessionRow), NOWHERE) : 0,
-    seesAddresses ? writeAddress(LOCAL_TEXT, sessions.locals, sessionRow * ADDRESS_BYTES, '') : 0,
+    seesAddresses ? writeWan(WAN_TEXT, sessions, sessions.wanAt(sessionRow)) : 0,
+    seesAddresses ? writeLocal(sessions, sessionRow) : 0,
     sight.seesTelephones ? 1 : 0,
   );
   return end + MAC_LINE_BYTES <= REPLY + DATAGRAM_BYTES_MAX ? signed(end) : null;
@@ -71,15 +72,24 @@ function putStored(at: number, end: number): void {
 }
 const FOUR_FIELDS = FIELD_BYTE * 0x01010101;
 
-/** The 18-byte form at `offset` of `column` as text, or what stands for no address; where it ends. */
-function writeAddress(at: number, column: Uint8Array, offset: number, none: string): number {
+/** The outer address as text, or what stands for none; where it ends. */
+function writeWan(at: number, { bytes: column }: SessionRows, offset: number): number {
   if (isIPv4At(column, offset)) {
     let host = 0;
     for (let i = 15; i >= 12; i--) host = (host << 8) | (column[offset + i] ?? 0);
     return room.writeAddress(at, host, ((column[offset + 16] ?? 0) << 8) | (column[offset + 17] ?? 0));
   }
   const address = readAddress(column, offset);
-  return at + bytes.write(address === null ? none : formatAddress(address), at, 'latin1');
+  return at + bytes.write(address === null ? NOWHERE : formatAddress(address), at, 'latin1');
+}
+
+/** The client's own address as text; where it ends. */
+function writeLocal(sessions: SessionRows, row: number): number {
+  if (sessions.isLocalIPv4(row)) {
+    return room.writeAddress(LOCAL_TEXT, sessions.localHost(row), sessions.localPort(row));
+  }
+  const local = sessions.local(row);
+  return local === null ? LOCAL_TEXT : LOCAL_TEXT + bytes.write(formatAddress(local), LOCAL_TEXT, 'latin1');
 }
 /** Known over HTTP only. */
 const NOWHERE = '0.0.0.0:0';

@@ -14,17 +14,23 @@ import { LOCATE, MAC_LINE_AT, NONE, REQUEST, SEQ, UID_AT, UID_END } from './expr
 import { okReply, userReply } from './express-replies.ts';
 import { room } from './express-room.ts';
 import { KeyStates } from './key-states.ts';
+import { LookAhead } from './look-ahead.ts';
 import { DATAGRAM_BYTES_MAX } from './message.ts';
 
 const { places } = room;
 
-/** False: nothing has been done, it is left to the others. */
-export type Express = (socket: DatagramSocket, bytes: Buffer, from: Address) => boolean;
+export interface Express {
+  /** This datagram is among those that are delivered next. */
+  coming(bytes: Buffer): void;
+  /** False: nothing has been done, it is left to the others. */
+  take(socket: DatagramSocket, bytes: Buffer, from: Address): boolean;
+}
 
 export function createExpress({ cases, counters, memory }: UdpContext): Express {
   const { table, servers } = cases;
   const { sessions, users } = table;
   const keyStates = new KeyStates();
+  const ahead = new LookAhead(sessions);
   const sight = new Sight();
 
   const isSigned = (row: number): boolean => {
@@ -41,7 +47,8 @@ export function createExpress({ cases, counters, memory }: UdpContext): Express 
     return userReply(table, sight);
   };
 
-  return (socket, bytes, from) => {
+  const take: Express['take'] = (socket, bytes, from) => {
+    ahead.look();
     const { length } = bytes;
     if (length > DATAGRAM_BYTES_MAX) return false;
     room.bytes.set(bytes, REQUEST);
@@ -61,5 +68,11 @@ export function createExpress({ cases, counters, memory }: UdpContext): Express 
     // It was heard of just now.
     memory.remember(room.mac, row, takenOf(sessions.words, windowAt), sessions.seenS(row), reply);
     return true;
+  };
+  return {
+    coming(bytes) {
+      ahead.coming(bytes);
+    },
+    take,
   };
 }

@@ -6,7 +6,7 @@
  * still holds young replies, up to a bound; then the oldest chunk is overwritten. What was lost is safe: the replay
  * window refuses the repeated request silently.
  */
-import { zeros } from '../base/huge-pages.ts';
+import { columnOf } from '../heartbeat/columns.ts';
 
 /** Seconds for which a reply is remembered. */
 const REPEAT_S = 32;
@@ -56,7 +56,7 @@ export function createReplyMemory(bytesMax: number): ReplyMemory {
   const log = createLog(Math.max(1, Math.floor(bytesMax / CHUNK_BYTES)));
   /** Of each chain its youngest entry: chunk × CHUNK_WORDS + word, and the use of that chunk (0: there is none). */
   const chainsMax = 2 ** Math.ceil(Math.log2(Math.max(bytesMax, CHUNK_BYTES) / BYTES_A_CHAIN));
-  const chains = new Uint32Array(zeros(2 * 4 * chainsMax));
+  const chains = columnOf(Uint32Array, 2 * chainsMax);
   const chainOf = (mac: Uint32Array): number => ((mac[0] ?? 0) << 1) & (chains.length - 1);
 
   return {

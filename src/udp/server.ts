@@ -1,7 +1,7 @@
 /** The edge of the client protocol: datagram → (express lane, or) decode → limits → signed or unsigned request → use case → reply. */
 import { VserverError } from '../base/errors.ts';
 import type { Address } from '../base/model.ts';
-import type { DatagramSocket } from '../base/ports.ts';
+import type { ComingHandler, DatagramSocket } from '../base/ports.ts';
 import { answerStun, isStun } from '../base/stun.ts';
 import type { EndReason } from '../login/session-ends.ts';
 import type { Outlet } from '../presence/presence.ts';
@@ -26,6 +26,8 @@ export type Receive = (socket: DatagramSocket, bytes: Buffer, from: Address) => 
 export interface UdpServer {
   /** A datagram to the port of the protocol. */
   readonly receive: Receive;
+  /** A datagram that receive() is called with soon, after others of its batch: what it will need is made ready. */
+  readonly coming: ComingHandler;
   /** A datagram to the alternate port, which only tells the address it sees. */
   readonly receiveAlternate: Receive;
   /** Tells a client whose session ended by a takeover. */
@@ -55,7 +57,7 @@ export function createUdp(deps: UdpDeps): UdpServer {
   const onDatagram = (socket: DatagramSocket, bytes: Buffer, from: Address, alternate: boolean): void => {
     counters.datagramsReceived++;
     if (from.port === 0) return;
-    if (!alternate && express(socket, bytes, from)) return;
+    if (!alternate && express.take(socket, bytes, from)) return;
     if (isStun(bytes)) {
       if (deps.requests.take(from.host, cases.clock.now()) > 0) return;
       const reply = answerStun(bytes, from);
@@ -83,6 +85,9 @@ export function createUdp(deps: UdpDeps): UdpServer {
   return {
     receive: (socket, bytes, from) => {
       onDatagram(socket, bytes, from, false);
+    },
+    coming: (bytes) => {
+      express.coming(bytes);
     },
     receiveAlternate: (socket, bytes, from) => {
       onDatagram(socket, bytes, from, true);

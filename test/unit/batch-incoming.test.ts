@@ -16,6 +16,7 @@ describe.runIf(isBatchPlatform)('a system buffer that is never empty', () => {
     const incoming = new Incoming({
       ...{ arena: createArena(batchCalls()), readName: () => FROM, six: false },
       onDatagram: () => undefined,
+      onComing: undefined,
       flush: () => undefined,
       receive: (headers) => {
         // Without a bound it would go on for ever.
@@ -28,5 +29,31 @@ describe.runIf(isBatchPlatform)('a system buffer that is never empty', () => {
     incoming.heard(Buffer.alloc(size), FROM);
     incoming.close();
     expect(reads).toBeLessThan(300);
+  });
+});
+
+describe.runIf(isBatchPlatform)('a batch', () => {
+  it('is told of as a whole before the first of it is delivered', () => {
+    const told: string[] = [];
+    const arena = createArena(batchCalls());
+    let isEmpty = false;
+    const incoming = new Incoming({
+      ...{ arena, readName: () => FROM, six: false },
+      onComing: (bytes) => told.push(`coming ${bytes.toString()}`),
+      onDatagram: (bytes) => told.push(bytes.toString()),
+      flush: () => undefined,
+      receive: (headers) => {
+        if (isEmpty) return 0;
+        isEmpty = true;
+        const words = new Int32Array(headers.buffer, headers.byteOffset, BATCH * HEADER_WORDS);
+        for (let slot = 0; slot < 3; slot++) {
+          words[slot * HEADER_WORDS + LENGTH_WORD] = arena.bytes.write(`${slot}`, arena.dataAt(slot));
+        }
+        return 3;
+      },
+    });
+    incoming.heard(Buffer.from('first'), FROM);
+    incoming.close();
+    expect(told).toEqual(['first', 'coming 0', 'coming 1', 'coming 2', '0', '1', '2']);
   });
 });

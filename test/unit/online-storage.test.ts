@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Arena, ARENA_ENTRY_BYTES_MAX } from '../../src/heartbeat/arena.ts';
+import type { NewSession } from '../../src/heartbeat/session-rows.ts';
+import { SessionRows } from '../../src/heartbeat/session-rows.ts';
 import { SlotIndex } from '../../src/heartbeat/slot-index.ts';
+import type { Address } from '../../src/base/model.ts';
 import { ADDRESS_BYTES, formatAddress, parseAddress, readAddress, writeAddress } from '../../src/base/address.ts';
 
 describe('arena', () => {
@@ -61,7 +64,7 @@ describe('slot index', () => {
         }
         for (let row = 0; row <= 40; row++) {
           let found = false;
-          for (let at = index.seek(row % spread); index.row(at) >= 0; at = index.next(at)) {
+          for (let at = index.seek(row % spread); index.row(at) >= 0; at = index.next(at, row % spread)) {
             if (index.row(at) === row) found = true;
           }
           expect(found).toBe(rows.has(row));
@@ -70,6 +73,44 @@ describe('slot index', () => {
     );
   });
 });
+
+describe('sessions', () => {
+  it('keep their own address, of whatever family, also while the table grows and rows are used again', () => {
+    const local = fc.option(
+      fc.record({
+        host: fc.oneof(fc.ipV4(), fc.constantFrom('2001:db8::1', '::1', 'fe80::1:2')),
+        port: fc.nat(65_535),
+      }),
+      { nil: null },
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(9), fc.boolean(), local), { maxLength: 60 }), (steps) => {
+        const sessions = new SessionRows(1);
+        const rows = new Map<number, readonly [row: number, local: Address | null]>();
+        for (const [which, isRemoved, address] of steps) {
+          const known = rows.get(which);
+          if (known === undefined) rows.set(which, [sessions.add(sessionOf(which, address), 0, 0), address]);
+          else if (isRemoved) {
+            sessions.remove(known[0]);
+            rows.delete(which);
+          } else {
+            sessions.setLocal(known[0], address);
+            rows.set(which, [known[0], address]);
+          }
+        }
+        for (const [row, address] of rows.values()) expect(sessions.local(row)).toEqual(address);
+      }),
+    );
+  });
+});
+
+function sessionOf(which: number, local: Address | null): NewSession {
+  return {
+    ...{ cookie: String(which).padStart(32, '0'), key: new Uint8Array(32), wan: { host: '10.0.0.1', port: 1 }, local },
+    ...{ network: 'lan', firewall: 'weak', status: 'online', lifetimeS: 60 },
+    ...{ instance: '', note: '', device: '', contact: '', registration: '' },
+  };
+}
 
 describe('addresses', () => {
   it.each([

@@ -95,6 +95,8 @@ const request = fc.record({
   /** The one before again. */
   isRepeat: mostly(false, true),
   secondsLater: mostly(0, 1, 40),
+  /** It comes in a batch. */
+  isAnnounced: fc.boolean(),
 });
 type Asked = typeof request extends fc.Arbitrary<infer T> ? T : never;
 
@@ -170,6 +172,7 @@ async function compare(devices: readonly Device[], requests: readonly Asked[], i
       await side.time.advance(asked.secondsLater * 1_000);
       if (isDraining && i > requests.length / 2) side.servers.setState('draining');
     }
+    if (asked.isAnnounced) fast.udp.coming(last[0]);
     await fast.receive(last[0], asked.from);
     await slow.receive(last[1], asked.from);
     expect(fast.state()).toEqual(slow.state());
@@ -187,6 +190,7 @@ const USUAL: Asked = {
     from: HERE,
     isRepeat: false,
     secondsLater: 0,
+    isAnnounced: true,
   },
 };
 
@@ -238,9 +242,9 @@ describe('the express lane', () => {
   ];
   it.each(taken)('takes %s', async (_name, change) => {
     const { express, one } = await online();
-    expect(express(one.socket, bytesOf({ ...USUAL, ...change }, 0, 100 + (change.seqStep ?? 1), false), HERE)).toBe(
-      true,
-    );
+    expect(
+      express.take(one.socket, bytesOf({ ...USUAL, ...change }, 0, 100 + (change.seqStep ?? 1), false), HERE),
+    ).toBe(true);
     expect(one.sent).toHaveLength(2);
   });
 
@@ -258,7 +262,7 @@ describe('the express lane', () => {
     const { express, one } = await online();
     const before = one.state();
     const asked = { ...USUAL, ...change };
-    expect(express(one.socket, bytesOf(asked, asked.whose, 100 + asked.seqStep, false), asked.from)).toBe(false);
+    expect(express.take(one.socket, bytesOf(asked, asked.whose, 100 + asked.seqStep, false), asked.from)).toBe(false);
     expect(one.state()).toEqual(before);
   });
 });
@@ -267,6 +271,6 @@ describe('the express lane', () => {
 async function online() {
   const one = await node([ALICE, { ...ALICE, uid: 'zoe' }]);
   const express = createExpress(contextOf(one.udpDeps));
-  expect(express(one.socket, bytesOf(USUAL, 0, 100, false), HERE)).toBe(true);
+  expect(express.take(one.socket, bytesOf(USUAL, 0, 100, false), HERE)).toBe(true);
   return { one, express };
 }

@@ -1,10 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Wheel } from '../../src/heartbeat/wheel.ts';
+import type { LinkedRows } from '../../src/heartbeat/wheel.ts';
+import { LINK_WORDS, Wheel } from '../../src/heartbeat/wheel.ts';
+
+const linked = (rows: number): LinkedRows => ({
+  words: new Uint32Array(rows * LINK_WORDS),
+  linksAt: (row) => row * LINK_WORDS,
+});
 
 describe('timing wheel', () => {
   it('offers a row in the second of its deadline, not before', () => {
-    const wheel = new Wheel(90, 4, 1000);
+    const wheel = new Wheel(90, linked(4), 1000);
     wheel.add(2, 1030);
     const seen: number[] = [];
     wheel.turn(1029, (row) => (seen.push(row), 0));
@@ -14,7 +20,7 @@ describe('timing wheel', () => {
   });
 
   it('looks early at a deadline beyond its span, and puts it back', () => {
-    const wheel = new Wheel(10, 4, 0);
+    const wheel = new Wheel(10, linked(4), 0);
     wheel.add(1, 500);
     const due: number[] = [];
     for (let second = 1; second <= 500; second++)
@@ -23,7 +29,7 @@ describe('timing wheel', () => {
   });
 
   it('turns nothing when the clock is set back, and catches up when it jumps far ahead', () => {
-    const wheel = new Wheel(60, 4, 10_000);
+    const wheel = new Wheel(60, linked(4), 10_000);
     wheel.add(0, 10_050);
     const seen: number[] = [];
     wheel.turn(500, (row) => (seen.push(row), 0));
@@ -40,7 +46,7 @@ describe('timing wheel', () => {
     );
     fc.assert(
       fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
-        const wheel = new Wheel(40, 16, 0);
+        const wheel = new Wheel(40, linked(16), 0);
         const deadlines = new Map<number, number>();
         let now = 0;
         for (const step of actions) {
