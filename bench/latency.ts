@@ -27,8 +27,13 @@ export async function latencyRow(run: Run, work: string, reference: string, ours
   );
   const of = (loads: readonly Loaded[], point: keyof Latency): number[] =>
     loads.map(({ latencyUs }) => latencyUs?.[point] ?? Number.NaN);
+  const busy = (loads: readonly Loaded[]): string =>
+    `${Math.round(100 * median(loads.map(({ perCpuSecond }) => rate / perCpuSecond)))} % of a core`;
   const others = (loads: readonly Loaded[]): string =>
-    (['p50', 'p999', 'max'] as const).map((point) => `${point} ${format(median(of(loads, point)))}`).join(', ');
+    [
+      ...(['p50', 'p999', 'max'] as const).map((point) => `${point} ${format(median(of(loads, point)))}`),
+      busy(loads),
+    ].join(', ');
   return {
     subject: `latency of a ${work}, 99 of 100`,
     unit: 'us',

@@ -1,6 +1,6 @@
 /** The system calls of Linux that take many datagrams at once, by koffi, which may be missing. */
 import { endianness } from 'node:os';
-import type { Koffi, NativeCall } from './koffi.ts';
+import type { Koffi, NativeCall, PollEvents } from './koffi.ts';
 import { loadKoffi } from './koffi.ts';
 
 /** What is called of the C library. Each answers a number from 0 on, or the error number, negative. */
@@ -9,8 +9,10 @@ export interface BatchCalls {
   socket(six: boolean): number;
   /** `name` is a sockaddr. */
   bind(fd: number, name: Uint8Array): number;
-  /** Nobody else may bind the same port, whoever asked for that to be possible. */
-  refuseReuse(fd: number): number;
+  /** Writes the sockaddr to which it is bound into `name`. */
+  localName(fd: number, name: Uint8Array): number;
+  /** The system takes as much of it as its settings allow. */
+  receiveBuffer(fd: number, bytes: number): number;
   close(fd: number): number;
   /** recvmmsg(2) without waiting: the number received. */
   receive(fd: number, headers: Uint8Array, count: number): number;
@@ -18,6 +20,18 @@ export interface BatchCalls {
   send(fd: number, headers: Uint8Array, count: number): number;
   /** Where the first byte lies, as long as the memory is referenced. */
   addressOf(memory: ArrayBuffer): bigint;
+  /**
+   * Calls `onReady` in each turn of the event loop in which something waits to be received, or, where that is asked for,
+   * there is room to send. Neither promises nor nextTick run after it: it may only note it. Throws where that can't be had.
+   */
+  watch(fd: number, onReady: () => void): Watch;
+}
+
+export interface Watch {
+  /** Whether room to send is waited for, too. */
+  awaitRoom(isAwaited: boolean): void;
+  /** Before the descriptor is closed. */
+  close(): void;
 }
 
 export const EINTR = 4;
@@ -32,7 +46,7 @@ const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
-const SO_REUSEADDR = 2;
+const SO_RCVBUF = 8;
 const MSG_DONTWAIT = 0x40;
 const MACHINES = ['x64', 'arm64'];
 
@@ -65,6 +79,7 @@ function callsBy(koffi: Koffi): BatchCalls {
   };
   const socket = checked('int socket(int, int, int)');
   const bind = checked('int bind(int, void *, unsigned int)');
+  const getsockname = checked('int getsockname(int, void *, void *)');
   const setsockopt = checked('int setsockopt(int, int, int, void *, unsigned int)');
   const close = checked('int close(int)');
   const recvmmsg = checked('int recvmmsg(int, void *, unsigned int, int, void *)');
@@ -72,10 +87,31 @@ function callsBy(koffi: Koffi): BatchCalls {
   return {
     socket: (six) => socket(six ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
     bind: (fd, name) => bind(fd, name, name.length),
-    refuseReuse: (fd) => setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, new Int32Array(1), 4),
+    localName: (fd, name) => getsockname(fd, name, Int32Array.of(name.length)),
+    receiveBuffer: (fd, bytes) => setsockopt(fd, SOL_SOCKET, SO_RCVBUF, Int32Array.of(bytes), 4),
     close: (fd) => close(fd),
     receive: (fd, headers, count) => recvmmsg(fd, headers, count, MSG_DONTWAIT, null),
     send: (fd, headers, count) => sendmmsg(fd, headers, count, MSG_DONTWAIT),
     addressOf: (memory) => koffi.address(memory),
+    watch: (fd, onReady) => watch(koffi, fd, onReady),
+  };
+}
+
+function watch(koffi: Koffi, fd: number, onReady: () => void): Watch {
+  let events: PollEvents = { readable: true, writable: false };
+  const heard = (status: number): void => {
+    // An error of the socket, which receiving tells and clears: libuv has stopped watching.
+    if (status < 0) handle.start(events, heard);
+    onReady();
+  };
+  const handle = koffi.node.poll(fd, events, heard);
+  return {
+    awaitRoom(isAwaited) {
+      events = { readable: true, writable: isAwaited };
+      handle.start(events, heard);
+    },
+    close() {
+      handle.close();
+    },
   };
 }

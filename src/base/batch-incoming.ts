@@ -1,5 +1,5 @@
 /** Datagrams on their way from the system to whom they are for: so many a turn of the event loop, in their order. */
-import { BATCH, NAME_BYTES_MAX, NAME_WORDS, writeName } from './batch-arena.ts';
+import { BATCH, NAME_BYTES_MAX } from './batch-arena.ts';
 import type { Arena, ReadName } from './batch-arena.ts';
 import { createBacklog } from './batch-backlog.ts';
 import { rethrow } from './dgram.ts';
@@ -12,8 +12,6 @@ const BATCHES_A_TURN = 8;
 export interface IncomingOptions {
   readonly arena: Arena;
   readonly readName: ReadName;
-  /** Whether the socket is one of IPv6. */
-  readonly six: boolean;
   readonly onDatagram: DatagramHandler;
   readonly onComing: ComingHandler | undefined;
   /** Receives a batch into the arena; the number of datagrams, or negative. */
@@ -25,37 +23,39 @@ export interface IncomingOptions {
 export class Incoming {
   /** Datagrams are delivered right now, and what is sent goes out when that is done. */
   isDelivering = false;
-  /** Where the datagram that is delivered came from; null where there is none, or dgram has read it. */
+  /** Where the datagram that is delivered came from; null where there is none. */
   source: Address | null = null;
   /** Its socket address: slot `slot` of these. */
   names: Int32Array;
   slot = 0;
   readonly #options: IncomingOptions;
   readonly #backlog = createBacklog();
-  #batchesLeft = BATCHES_A_TURN;
+  #isDue = false;
   #isOpen = true;
-  /** Of what dgram has read. */
-  readonly #peerName = new Int32Array(NAME_WORDS);
 
   constructor(options: IncomingOptions) {
     this.#options = options;
     this.names = options.arena.names;
   }
 
-  /** Node's dgram has read the first one of those that wait. */
-  heard(bytes: Buffer, from: Address): void {
-    const backlog = this.#backlog;
+  /** Something waits in the system's buffer: there will be a turn for it, behind what the event loop does now. */
+  ready(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    setImmediate(() => {
+      this.#isDue = false;
+      this.turn();
+    });
+  }
+
+  /** Delivers what was kept, then what waits in the system's buffer, as long as there is time; keeps the rest. */
+  turn(): void {
+    if (!this.#isOpen) return;
     this.isDelivering = true;
-    try {
-      if (backlog.count === 0) this.#options.onDatagram(bytes, from);
-      else {
-        writeName(this.#peerName, 0, from, this.#options.six);
-        backlog.add(bytes, 0, bytes.length, this.#peerName, 0);
-      }
-      this.#drain();
-    } finally {
-      this.#delivered();
-    }
+    this.#drain(this.#deliverKept(BATCHES_A_TURN));
+    this.isDelivering = false;
+    this.#options.flush();
+    if (this.#backlog.count > 0) this.ready();
   }
 
   /** Nothing is delivered any more. */
@@ -63,16 +63,30 @@ export class Incoming {
     this.#isOpen = false;
   }
 
-  /** Delivers what waits in the system's buffer as long as there is time, and keeps the rest. */
-  #drain(): void {
+  /** At most so many batches; the number that is left. */
+  #deliverKept(batchesMax: number): number {
+    const backlog = this.#backlog;
+    let batchesLeft = batchesMax;
+    for (; batchesLeft > 0 && backlog.count > 0; batchesLeft--) {
+      for (let i = 0; i < BATCH && backlog.count > 0; i++) {
+        this.#deliver(backlog.first(), backlog.names, backlog.firstSlot);
+        backlog.drop();
+      }
+      this.source = null;
+      this.#options.flush();
+    }
+    return batchesLeft;
+  }
+
+  #drain(batchesMax: number): void {
     const { arena, receive, flush, onComing } = this.#options;
+    let batchesLeft = batchesMax;
     // Where there is no more room in memory, what waits stays in the buffer of the system.
     let hasRoom = true;
     for (let count = BATCH; this.#isOpen && count === BATCH && hasRoom && this.#backlog.hasRoom(BATCH);) {
       for (let slot = 0; slot < BATCH; slot++) arena.setNameLength(slot, NAME_BYTES_MAX);
       count = receive(arena.headers(0));
-      const hasTime = this.#batchesLeft > 0 && this.#backlog.count === 0;
-      if (count > 0 && hasTime && this.#batchesLeft-- === BATCHES_A_TURN) setImmediate(this.#nextTurn);
+      const hasTime = batchesLeft-- > 0 && this.#backlog.count === 0;
       if (hasTime && onComing) for (let slot = 0; slot < count; slot++) onComing(arena.received(slot));
       for (let slot = 0; slot < count; slot++) {
         const bytes = arena.received(slot);
@@ -83,24 +97,6 @@ export class Incoming {
       flush();
     }
   }
-
-  /** Delivers what was kept. */
-  readonly #nextTurn = (): void => {
-    const backlog = this.#backlog;
-    this.#batchesLeft = BATCHES_A_TURN;
-    if (!this.#isOpen || backlog.count === 0) return;
-    setImmediate(this.#nextTurn);
-    this.isDelivering = true;
-    for (; this.#batchesLeft > 0 && backlog.count > 0; this.#batchesLeft--) {
-      for (let i = 0; i < BATCH && backlog.count > 0; i++) {
-        this.#deliver(backlog.first(), backlog.names, backlog.firstSlot);
-        backlog.drop();
-      }
-      this.source = null;
-      this.#options.flush();
-    }
-    this.#delivered();
-  };
 
   #deliver(bytes: Buffer, names: Int32Array, slot: number): void {
     // The handler may have closed it.
@@ -114,10 +110,5 @@ export class Incoming {
       // As dgram does: it ends the process, or whoever catches it there goes on with the next datagram.
       process.nextTick(rethrow, error);
     }
-  }
-
-  #delivered(): void {
-    this.isDelivering = false;
-    this.#options.flush();
   }
 }

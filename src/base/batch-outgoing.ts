@@ -1,7 +1,6 @@
 /** Datagrams that wait to be sent by one system call, in the order in which they came. */
 import { isIP } from 'node:net';
 import { BATCH, createArena, nameBytes, writeName } from './batch-arena.ts';
-import type { ReadName } from './batch-arena.ts';
 import { EAGAIN, EINTR, ENOBUFS } from './batch-calls.ts';
 import type { BatchCalls } from './batch-calls.ts';
 import { DATAGRAM_BYTES_MAX } from './dgram.ts';
@@ -14,21 +13,22 @@ export interface Outgoing {
   addReply(bytes: Uint8Array, names: Int32Array, slot: number): void;
   /** Sends what waits. A datagram that the system refuses is lost. */
   flush(): void;
+  /** The system takes no more at present. */
+  readonly isFull: boolean;
+  /** It takes more again. */
+  hasRoom(): void;
 }
-
-/** Sends `bytes` as soon as there is room in the system's buffer, and says so then. */
-export type SendWithRoom = (bytes: Uint8Array, to: Address, done: () => void) => void;
 
 export interface OutgoingOptions {
   readonly calls: BatchCalls;
   readonly fd: number;
   /** Whether the socket is one of IPv6. */
   readonly six: boolean;
-  readonly readName: ReadName;
-  readonly sendWithRoom: SendWithRoom;
+  /** The system takes no more: hasRoom() is to be called when it may. */
+  readonly awaitRoom: () => void;
 }
 
-export function createOutgoing({ calls, fd, six, readName, sendWithRoom }: OutgoingOptions): Outgoing {
+export function createOutgoing({ calls, fd, six, awaitRoom }: OutgoingOptions): Outgoing {
   const arena = createArena(calls);
   const { bytes: memory, names } = arena;
   for (let slot = 0; slot < BATCH; slot++) arena.setNameLength(slot, nameBytes(six));
@@ -41,19 +41,12 @@ export function createOutgoing({ calls, fd, six, readName, sendWithRoom }: Outgo
     while (!isFull && first < end) {
       const sent = calls.send(fd, arena.headers(first), end - first);
       if (sent > 0) first += sent;
-      else if (sent === -EAGAIN || sent === -ENOBUFS || sent === -EINTR) waitForRoom();
-      else first++;
+      else if (sent === -EAGAIN || sent === -ENOBUFS || sent === -EINTR) {
+        isFull = true;
+        awaitRoom();
+      } else first++;
     }
     if (first === end) first = end = 0;
-  };
-  const waitForRoom = (): void => {
-    isFull = true;
-    const at = arena.dataAt(first);
-    sendWithRoom(memory.subarray(at, at + arena.length(first)), readName(names, first), () => {
-      isFull = false;
-      first++;
-      flush();
-    });
   };
   /** Puts the bytes into the next slot; false where there is none. */
   const put = (bytes: Uint8Array): boolean => {
@@ -77,5 +70,12 @@ export function createOutgoing({ calls, fd, six, readName, sendWithRoom }: Outgo
       for (let word = 0; word < 7; word++) names[target + word] = from[source + word] ?? 0;
     },
     flush,
+    get isFull() {
+      return isFull;
+    },
+    hasRoom() {
+      isFull = false;
+      flush();
+    },
   };
 }

@@ -1,4 +1,4 @@
-/** What the adapters of Datagrams share: sockets of Node's dgram, as they are used here. */
+/** Sockets of Node's dgram, as they are used here, and what all sockets for datagrams have in common. */
 import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
 import { canonicalHost } from './address.ts';
@@ -7,7 +7,7 @@ import type { Log } from './ports.ts';
 
 /** No datagram is longer (RFC 768). */
 export const DATAGRAM_BYTES_MAX = 65_535;
-const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
+export const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 
 /** Addresses are numeric: the system's resolver would cost a turn of the loop a datagram to find that out. */
 export function createNumericSocket(six: boolean): Socket {

@@ -8,6 +8,22 @@ export interface Koffi {
   errno(): number;
   /** Where the memory begins, as long as it is referenced. */
   address(memory: ArrayBuffer): bigint;
+  readonly node: {
+    /** Watches a descriptor by Node's own event loop; `callback` gets 0, or libuv's error, and then it watches no more. */
+    poll(fd: number, events: PollEvents, callback: (status: number) => void): PollHandle;
+  };
+}
+
+export interface PollEvents {
+  readonly readable: boolean;
+  readonly writable: boolean;
+}
+
+export interface PollHandle {
+  /** From now on for these events instead. */
+  start(events: PollEvents, callback: (status: number) => void): void;
+  /** The descriptor may be closed right after it. */
+  close(): void;
 }
 
 /** A number as argument costs half of what a view does. */

@@ -1,18 +1,17 @@
 /**
  * Datagrams by recvmmsg and sendmmsg, many a system call (docs/decisions/0008-batched-datagrams.md).
- * Node's event loop tells that something waits: a `dgram` socket has the same descriptor and reads the first datagram.
+ * Node's event loop tells that something waits.
  */
-import type { Socket } from 'node:dgram';
 import { isIP, isIPv6 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { formatAddress } from './address.ts';
 import type { Arena, ReadName } from './batch-arena.ts';
-import { BATCH, createArena, createNameReader, nameBytes, writeName } from './batch-arena.ts';
+import { BATCH, createArena, createNameReader, NAME_WORDS, nameBytes, writeName } from './batch-arena.ts';
 import type { BatchCalls } from './batch-calls.ts';
 import { EAGAIN, EINTR } from './batch-calls.ts';
 import { Incoming } from './batch-incoming.ts';
 import { createOutgoing } from './batch-outgoing.ts';
-import { DATAGRAM_BYTES_MAX, addressOf, closeSocket, createNumericSocket, dgramHost, prepareSocket } from './dgram.ts';
+import { DATAGRAM_BYTES_MAX, RECEIVE_BUFFER_BYTES } from './dgram.ts';
 import type { Address } from './model.ts';
 import type { ComingHandler, DatagramHandler, Datagrams, DatagramSocket, Log } from './ports.ts';
 
@@ -49,27 +48,20 @@ function openSocket(
   onDatagram: DatagramHandler,
   onComing: ComingHandler | undefined,
 ): DatagramSocket {
-  const { calls, log } = shared;
+  const { calls, log, arena, readName } = shared;
   const six = isIPv6(at.host);
-  const fd = bindDescriptor(calls, at, six);
-  const socket = adoptDescriptor(calls, fd, six);
-  prepareSocket(socket, log);
+  const { fd, local } = bindDescriptor(shared, at, six);
 
   let isOpen = true;
   let isFlushDue = false;
   const outgoing = createOutgoing({
-    ...shared,
-    fd,
-    six,
-    sendWithRoom: (bytes, to, done) => {
-      socket.send(bytes, to.port, dgramHost(to.host, six), () => {
-        if (isOpen) done();
-      });
+    ...{ calls, fd, six },
+    awaitRoom: () => {
+      watch.awaitRoom(true);
     },
   });
   const incoming = new Incoming({
-    ...shared,
-    ...{ six, onDatagram, onComing },
+    ...{ arena, readName, onDatagram, onComing },
     receive: (headers) => {
       const count = calls.receive(fd, headers, BATCH);
       if (count < 0 && count !== -EAGAIN && count !== -EINTR)
@@ -80,12 +72,16 @@ function openSocket(
       outgoing.flush();
     },
   });
-  socket.on('message', (bytes, peer) => {
-    incoming.heard(bytes, addressOf(peer));
+  const watch = calls.watch(fd, () => {
+    if (outgoing.isFull) {
+      watch.awaitRoom(false);
+      outgoing.hasRoom();
+    }
+    incoming.ready();
   });
 
   return {
-    local: addressOf(socket.address()),
+    local,
     send(bytes, to) {
       if (!isOpen) return;
       if (to === incoming.source) outgoing.addReply(bytes, incoming.names, incoming.slot);
@@ -99,38 +95,34 @@ function openSocket(
       });
     },
     close() {
-      if (isOpen) outgoing.flush();
-      isOpen = false;
-      incoming.close();
-      return closeSocket(socket);
+      if (isOpen) {
+        outgoing.flush();
+        isOpen = false;
+        incoming.close();
+        watch.close();
+        calls.close(fd);
+      }
+      return Promise.resolve();
     },
   };
 }
 
-/** A bound descriptor, as dgram makes it. Throws as its bind rejects. */
-function bindDescriptor(calls: BatchCalls, at: Address, six: boolean): number {
+/** A bound descriptor, and where it is bound. Throws as the bind of dgram rejects. */
+function bindDescriptor({ calls, readName }: Shared, at: Address, six: boolean): { fd: number; local: Address } {
   const fd = calls.socket(six);
   if (fd < 0) throw failure('socket', fd);
-  const name = new Int32Array(8);
+  // Where the system allows less, fewer datagrams survive a burst; nothing else changes.
+  calls.receiveBuffer(fd, RECEIVE_BUFFER_BYTES);
+  const name = new Int32Array(NAME_WORDS);
+  const bytes = new Uint8Array(name.buffer, 0, nameBytes(six));
   writeName(name, 0, at, six);
-  const bound = calls.bind(fd, new Uint8Array(name.buffer, 0, nameBytes(six)));
-  if (bound === 0) return fd;
+  const bound = calls.bind(fd, bytes);
+  if (bound === 0) {
+    calls.localName(fd, bytes);
+    return { fd, local: readName(name, 0) };
+  }
   calls.close(fd);
   throw Object.assign(failure(`bind`, bound, ` ${formatAddress(at)}`), { address: at.host, port: at.port });
-}
-
-/** The socket of Node's event loop, which closes the descriptor from now on. */
-function adoptDescriptor(calls: BatchCalls, fd: number, six: boolean): Socket {
-  const socket = createNumericSocket(six);
-  try {
-    socket.bind({ fd, exclusive: true });
-  } catch (error) {
-    calls.close(fd);
-    throw error;
-  }
-  // libuv has just allowed others to bind the port as well.
-  calls.refuseReuse(fd);
-  return socket;
 }
 
 /** As Node's own: `code` and `syscall` tell what went wrong. */

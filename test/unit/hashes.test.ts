@@ -11,7 +11,7 @@ afterEach(() => {
   vi.resetModules();
 });
 
-async function roomWith(loadKoffi?: () => Koffi): Promise<HashRoom> {
+async function roomWith(loadKoffi?: () => Omit<Koffi, 'node'>): Promise<HashRoom> {
   if (loadKoffi !== undefined) vi.doMock(KOFFI, () => ({ loadKoffi }));
   const { createHashRoom } = await import('../../src/base/hashes.ts');
   return createHashRoom(400);
