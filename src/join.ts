@@ -3,20 +3,29 @@ import { formatAddress } from './base/address.ts';
 import { isUnavailable, VserverError } from './base/errors.ts';
 import type { Clock, Log, Timers } from './base/ports.ts';
 import type { Answer } from './bus/bus.ts';
+import { clusterId } from './bus/envelope.ts';
 import type { Config } from './config.ts';
 import type { Core } from './core.ts';
 import type { Secrets } from './secrets.ts';
 import { SETTINGS } from './settings.ts';
 
 /** The bus is given so long to connect before a node starts without having asked the others. */
-const BUS_MS_MAX = 2_000;
+const BUS_MS_MAX = 4_000;
 const LOOK_MS = 50;
 /** Others answer at once, or not at all. */
-const ANSWER_MS = 1_000;
+const ANSWER_MS = 4_000;
 /** So many of the others are asked. */
 const ASKED_MAX = 8;
 /** Clocks that differ by more would have messages and tickets refused. */
 const CLOCKS_DIFFER_MS_MAX = 10_000;
+
+/** Build metadata (semver.org, item 10) of the version in a server record: which cluster key the server has. */
+const KEY_MARK = '+key.';
+
+/** The version as other nodes are told it; whoever reads it can't tell the key from it. */
+export function announcedVersion(version: string, clusterKey: string): string {
+  return version + KEY_MARK + clusterId(clusterKey);
+}
 
 /**
  * The first look at the others, before they are told of this node: one whose cluster key nobody else knows, or whose
@@ -27,20 +36,23 @@ export async function meetOthers(config: Config, core: Core, secrets: Secrets, p
     await core.servers.look();
     const [other] = core.servers.others();
     const namesake = core.servers.namesake();
-    // A port that was picked says nothing of who it is, and an embedded directory has one node.
-    if (namesake !== undefined && config.udpPort !== 0 && !config.directory.startsWith('sqlite:')) {
+    // An embedded directory has one node.
+    const isShared = !config.directory.startsWith('sqlite:');
+    // A port that was picked says nothing of who it is.
+    if (namesake !== undefined && config.udpPort !== 0 && isShared) {
       const at = formatAddress(namesake.udp);
       throw new VserverError(
         'SETTINGS',
         `a server of the name ${namesake.name} runs at ${at} already: set VSERVER_NAME (or wait 15 s if it is gone)`,
       );
     }
-    if (other !== undefined && secrets.clusterKeyIsOwn && !config.directory.startsWith('sqlite:')) {
+    if (other !== undefined && secrets.clusterKeyIsOwn && isShared) {
       throw new VserverError(
         'SETTINGS',
         `the server ${other.name} runs on this directory: set VSERVER_CLUSTER_KEY, the same on all of them`,
       );
     }
+    if (isShared) requireSameKey(config, core, secrets, ports.log);
     await askOthers(config, core, ports);
     await core.servers.renew();
     await core.variables.refresh();
@@ -57,7 +69,7 @@ export interface JoinPorts {
   readonly log: Log;
 }
 
-/** Over the bus, where there is one: whether one of this name runs, and whether key, realm and clock are those of the others. */
+/** Over the bus, where there is one: whether one of this name runs, and whether realm and clock are those of the others. */
 async function askOthers(config: Config, core: Core, ports: JoinPorts): Promise<void> {
   const { bus, servers } = core;
   if (config.nats === '') return;
@@ -71,30 +83,31 @@ async function askOthers(config: Config, core: Core, ports: JoinPorts): Promise<
   const nowMs = ports.clock.now();
   for (const [i, answer] of answers.entries()) {
     const other = asked[i] ?? '';
-    if (answer === 'nobody') await requireSameKey(config, core, ports.log, other);
+    if (answer === 'nobody') warnOfSilence(core, ports.log, other);
     else if (typeof answer !== 'string') requireSame(config, other, answer, nowMs);
   }
 }
 
-/** Of a server that does not hear us; subjects are made of the key. */
-async function requireSameKey(config: Config, { bus, servers }: Core, log: Log, other: string): Promise<void> {
-  const record = servers.other(other);
-  if (record === undefined) return;
-  if (!(await bus.isOnWire(other, record.startedAt, ANSWER_MS))) {
-    // No reason to stay away: he may have ended a moment ago, or his NATS be away.
-    const why = `ended just now, or with another ${SETTINGS.nats.env}, which must be the same on all`;
-    log.warn({ server: other }, `a server of the directory is not heard on NATS: ${why}`);
-    return;
+/** By the records of the directory, which nobody can write who is not trusted with it; on the bus anybody may say anything. */
+function requireSameKey(config: Config, { servers }: Core, { clusterKey }: Secrets, log: Log): void {
+  for (const { name, udp, version } of servers.others()) {
+    const [, theirs] = version.split(KEY_MARK);
+    if (theirs === undefined || theirs === clusterId(clusterKey)) continue;
+    const text = `the server ${name} (${formatAddress(udp)}) runs on this directory with another cluster key`;
+    if (config.clusterKeyChange) {
+      log.warn({ server: name }, `${text}: until it is started with this one, the two are strangers`);
+      continue;
+    }
+    const how = `to change it, see ${SETTINGS.clusterKeyChange.env}; if it is gone, wait 15 s`;
+    throw new VserverError('SETTINGS', `${text}: set ${SETTINGS.clusterKey.env}, the same on all of them (${how})`);
   }
-  // It may have come back to NATS between the two questions.
-  if ((await bus.ask(other, 'join', {}, ANSWER_MS)) !== 'nobody') return;
-  const text = `the server ${other} (${formatAddress(record.udp)}) runs on this directory with another cluster key`;
-  if (config.clusterKeyChange) {
-    log.warn({ server: other }, `${text}: until it is started with this one, the two are strangers`);
-    return;
-  }
-  const how = `to change it, see ${SETTINGS.clusterKeyChange.env}`;
-  throw new VserverError('SETTINGS', `${text}: set ${SETTINGS.clusterKey.env}, the same on all of them (${how})`);
+}
+
+/** Of a server that does not hear us. No reason to stay away: it may have ended a moment ago, or its NATS be away. */
+function warnOfSilence({ servers }: Core, log: Log, name: string): void {
+  if (servers.other(name) === undefined) return;
+  const why = `ended just now, or with another ${SETTINGS.nats.env} or cluster key, which must be the same on all`;
+  log.warn({ server: name }, `a server of the directory is not heard on NATS: ${why}`);
 }
 
 function requireSame({ name, realm }: Config, other: string, { body, at }: Heard, nowMs: number): void {

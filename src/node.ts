@@ -23,7 +23,7 @@ import type { GuardedDirectory } from './directory/guarded.ts';
 import { guarded } from './directory/guarded.ts';
 import type { Edges } from './edges.ts';
 import { openEdges } from './edges.ts';
-import { meetOthers } from './join.ts';
+import { announcedVersion, meetOthers } from './join.ts';
 import { createLog } from './logger.ts';
 import { restoreSnapshot, saveSnapshot } from './login/snapshot.ts';
 import type { Identity } from './redirect/servers.ts';
@@ -104,7 +104,7 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
   // Sessions may end before the edges are open: the snapshot's.
   let edges: Edges | undefined = undefined as Edges | undefined;
   const startedAt = clock.now();
-  const bus = openBus(config, ports, secrets, startedAt);
+  const bus = openBus(config, ports, secrets);
   closers.push(() => bus.close());
   const outward: Outward = {
     sessionEnded: (row, reason, uid) => {
@@ -117,7 +117,7 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
       else edges.deliver(row, message, onAnswer);
     },
   };
-  const core = await createCore(config, ports, directory, identity(config, startedAt), outward, bus);
+  const core = await createCore(config, ports, directory, identity(config, secrets, startedAt), outward, bus);
   closers.push(() => core.outbox.close());
   const restored = await restoreSnapshot(snapshotPath(config), {
     ...{ table: core.table, directory, clock, log, server: config.name },
@@ -166,10 +166,10 @@ async function startNode(config: Config, ports: NodePorts, closers: (() => Promi
 }
 
 /** Nothing waits for it: a node whose NATS is away runs alone. */
-function openBus(config: Config, ports: NodePorts, { clusterKey }: Secrets, startedAt: number): Bus {
+function openBus(config: Config, ports: NodePorts, { clusterKey }: Secrets): Bus {
   if (config.nats === '') return NO_BUS;
   const wire = natsWire(config.nats, config.name, ports);
-  return createBus({ ...ports, wire, clusterKey, name: config.name, startedAt });
+  return createBus({ ...ports, wire, clusterKey, name: config.name });
 }
 
 function writeRunFile({ listen, data, httpCert, adminToken }: Config, opened: Edges, startedAt: number): void {
@@ -191,7 +191,7 @@ function snapshotPath(config: Config): string {
   return join(config.data, 'sessions.snapshot');
 }
 
-function identity(config: Config, startedAt: number): Identity {
+function identity(config: Config, { clusterKey }: Secrets, startedAt: number): Identity {
   return {
     name: config.name,
     // The ports are known when the listeners are open.
@@ -200,7 +200,7 @@ function identity(config: Config, startedAt: number): Identity {
     sip: null,
     usersMax: config.usersMax,
     startedAt,
-    version: VERSION,
+    version: announcedVersion(VERSION, clusterKey),
   };
 }
 

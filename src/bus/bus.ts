@@ -42,8 +42,6 @@ export interface Bus {
   /** To one node. */
   tell(node: string, kind: string, body: object): void;
   ask(node: string, kind: string, body: object, withinMs: number): Promise<Answer>;
-  /** Whether that node, in the run that began then (epoch milliseconds), is on this wire, be it with another cluster key. */
-  isOnWire(node: string, startedAt: number, withinMs: number): Promise<boolean>;
   /**
    * Hears messages and requests of this kind; one handler a kind, those without one are ignored. `anyTime`: for what
    * does no harm when it comes late or twice, so that it is understood whatever the clocks say.
@@ -57,8 +55,6 @@ export interface BusOptions {
   readonly clusterKey: string;
   /** Of this node. */
   readonly name: string;
-  /** As its server record says. */
-  readonly startedAt: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -69,13 +65,10 @@ interface Hearing {
   readonly anyTime: boolean;
 }
 
-export function createBus({ wire, clusterKey, name, startedAt, clock, random, log }: BusOptions): Bus {
+export function createBus({ wire, clusterKey, name, clock, random, log }: BusOptions): Bus {
   const prefix = `vserver.${clusterId(clusterKey)}`;
   const all = `${prefix}.all`;
   const subjectOf = (node: string): string => `${prefix}.node.${Buffer.from(node).toString('base64url')}`;
-  // Without the key, and by what stands in the directory, which another cluster on this wire does not share.
-  const runSubject = (node: string, since: number): string =>
-    `vserver.run.${Buffer.from(node).toString('base64url')}.${since}`;
   const counters: BusCounters = { sent: 0, received: 0, forged: 0, stale: 0, replayed: 0, unanswered: 0 };
   const hearings = new Map<string, Hearing>();
   let asking = 0;
@@ -97,8 +90,6 @@ export function createBus({ wire, clusterKey, name, startedAt, clock, random, lo
   };
   const hear = createHearing({ clusterKey, run, clock, log, counters, hearings, envelope, sealed });
   for (const subject of [all, subjectOf(name)]) wire.subscribe(subject, (bytes, reply) => hear(subject, bytes, reply));
-
-  wire.subscribe(runSubject(name, startedAt), (_bytes, reply) => reply?.(NOTHING));
 
   return {
     get isUp() {
@@ -127,15 +118,10 @@ export function createBus({ wire, clusterKey, name, startedAt, clock, random, lo
         asking--;
       }
     },
-    async isOnWire(node, since, withinMs) {
-      return typeof (await wire.request(runSubject(node, since), NOTHING, withinMs)) !== 'string';
-    },
     on: (kind, handler, { anyTime } = { anyTime: false }) => void hearings.set(kind, { handler, anyTime }),
     close: () => wire.close(),
   };
 }
-
-const NOTHING = new Uint8Array(0);
 
 interface HearingDeps extends Pick<BusOptions, 'clusterKey' | 'clock' | 'log'> {
   readonly run: string;
@@ -198,7 +184,6 @@ export const NO_BUS: Bus = {
   tellAll: () => undefined,
   tell: () => undefined,
   ask: () => Promise.resolve('down'),
-  isOnWire: () => Promise.resolve(false),
   on: () => undefined,
   close: () => Promise.resolve(),
 };

@@ -107,6 +107,8 @@ function natsOptions(urls: string): ConnectionOptions {
   const withUser = parsed.find((url) => url.username !== '');
   return {
     servers: parsed.map((url) => url.host),
+    // Who asks for his own name shall hear that nobody else has it, and not wait for himself.
+    noEcho: true,
     ...(parsed.some((url) => url.protocol === 'tls:') ? { tls: {} } : {}),
     ...(withUser === undefined
       ? {}

@@ -21,7 +21,7 @@ import { PASSWORD, removeFolders } from './support-node.ts';
 
 const [BOB, CAROL] = ['10017676', '10043939'] as const;
 const POLL = { timeout: 40_000, interval: 200 };
-const EXPIRES_S = 6;
+const EXPIRES_S = 12;
 
 let directory: DirectoryServer;
 let nats: NatsServer;

@@ -15,7 +15,7 @@ import type { ClusterPhone } from './support-cluster.ts';
 import { NodeProcess, pause, Phone, PHONES } from './support-cluster.ts';
 import { openSipSocket, SipPhone } from './support-cluster-sip.ts';
 import type { DirectoryServer } from './support-directories.ts';
-import { DIRECTORY_SERVERS } from './support-directories.ts';
+import { DIRECTORY_SERVERS, IMPATIENT } from './support-directories.ts';
 import { openClient, PASSWORD, removeFolders } from './support-node.ts';
 
 const DIRECTORIES = (['MariaDB', 'OpenLDAP'] as const).filter(
@@ -69,6 +69,7 @@ async function settingsByCables(): Promise<Record<string, string>> {
   cables.push(pair);
   return {
     ...directory.settings,
+    ...IMPATIENT,
     VSERVER_DIRECTORY: url.replace(`:${directoryPort}/`, `:${pair[0].port}/`),
     VSERVER_NATS: `nats://127.0.0.1:${pair[1].port}`,
     ...{ VSERVER_CLUSTER_KEY: 'one key for all of them', VSERVER_RATE_LIMIT: '0' },

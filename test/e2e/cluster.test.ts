@@ -1,5 +1,6 @@
 /** Nodes of one cluster: a real nats-server between them, one MariaDB behind them. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { connect } from '@nats-io/transport-node';
 import { systemClock } from '../../src/base/system.ts';
 import type { NatsServer } from '../support/nats.ts';
 import { startNats } from '../support/nats.ts';
@@ -165,6 +166,27 @@ describe('warns at the start', () => {
     const more = { VSERVER_CLUSTER_KEY: 'another key than theirs', VSERVER_CLUSTER_KEY_CHANGE: 'on' };
     expect(await warningsOf('b', more)).toContainEqual(expect.stringMatching(/^the server a .* another cluster key/));
   });
+});
+
+it('joins, whatever somebody without the key says on NATS', async () => {
+  const a = await start('a');
+  await a.core.bus.close();
+  const stranger = await connect({ servers: nats.url.replace('nats://', '') });
+  try {
+    const heard: string[] = [];
+    stranger.subscribe('vserver.>', {
+      callback(_error, message) {
+        heard.push(message.subject);
+        message.respond('here I am');
+      },
+    });
+    await stranger.flush();
+    const b = await start('b');
+    expect(heard).not.toEqual([]);
+    expect((await server.eye.servers()).map(({ name }) => name)).toContain(b.core.servers.me.name);
+  } finally {
+    await stranger.close();
+  }
 });
 
 describe('does not join, and says why,', () => {

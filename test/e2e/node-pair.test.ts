@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { formatAddress } from '../../src/base/address.ts';
 import type { Reply } from '../../src/udp/client-message.ts';
+import { freePort } from '../support/programs.ts';
 import type { DirectoryServer } from './support-directories.ts';
 import { DIRECTORY_SERVERS } from './support-directories.ts';
 import type { TestClient, TestNode } from './support-node.ts';
@@ -199,10 +200,7 @@ describe.each(Object.entries(DIRECTORY_SERVERS))('two nodes over %s', (_kind, st
   });
 
   it('let no third node in that has the name of one of them', async () => {
-    const taken = await openClient();
-    const { port } = taken;
-    await taken.close();
-    await expect(startNamed('a', { VSERVER_UDP_PORT: String(port) })).rejects.toMatchObject({
+    await expect(startNamed('a', { VSERVER_UDP_PORT: String(await freePort()) })).rejects.toMatchObject({
       code: 'SETTINGS',
       message: expect.stringMatching(/VSERVER_NAME/) as string,
     });

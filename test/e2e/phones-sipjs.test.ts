@@ -18,7 +18,7 @@ import { http, openClient, removeFolders, startNode, stopNodes } from './support
 const { uid } = SAMPLE_USER;
 const OTHER = '10043939';
 const ADMIN_TOKEN = 'of-the-phones-0123456789';
-const POLL = { timeout: 15_000, interval: 50 };
+const POLL = { timeout: 30_000, interval: 50 };
 
 vi.stubGlobal('WebSocket', WebSocket);
 
@@ -27,7 +27,7 @@ let node: TestNode;
 beforeEach(async () => {
   node = await startNode({
     VSERVER_SIP_EXPIRES_MIN: '1',
-    VSERVER_SIP_EXPIRES_MAX: '6',
+    VSERVER_SIP_EXPIRES_MAX: '12',
     VSERVER_ADMIN_TOKEN: ADMIN_TOKEN,
   });
 });

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Address } from '../../src/base/model.ts';
 import type { Reply } from '../../src/udp/client-message.ts';
+import { freePort } from '../support/programs.ts';
 import { ROOT } from './support-cli.ts';
 import type { HttpAnswer, TestClient, TestSession } from './support-node.ts';
 import { addressOf, http, isSession, nodeSettings, temporaryFolder } from './support-node.ts';
@@ -20,6 +21,17 @@ const REPLY_MS = 2_000;
 const START_MS_MAX = 60_000;
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Of each name: one that comes back at another address would be refused as a second one of its name. */
+const addresses = new Map<string, { readonly udp: Address; readonly sip: Address }>();
+
+async function addressesOf(name: string): Promise<{ readonly udp: Address; readonly sip: Address }> {
+  const [host, known] = ['127.0.0.1', addresses.get(name)];
+  if (known !== undefined) return known;
+  const made = { udp: { host, port: await freePort() }, sip: { host, port: await freePort() } };
+  addresses.set(name, made);
+  return made;
+}
 
 /** A node in a process of its own, that keeps its address over restarts. */
 export class NodeProcess {
@@ -37,6 +49,7 @@ export class NodeProcess {
   }
 
   async start(): Promise<void> {
+    ({ udp: this.udp, sip: this.sip } = await addressesOf(this.name));
     const run = join(this.#data, 'node.json');
     rmSync(run, { force: true });
     const env = {
@@ -51,18 +64,11 @@ export class NodeProcess {
       stdio: 'ignore',
     });
     for (let waitedMs = 0; !existsSync(run); waitedMs += 50) {
-      if (waitedMs > START_MS_MAX) throw new Error(`node ${this.name} does not start`);
+      if (waitedMs > START_MS_MAX || this.#child.exitCode !== null) throw new Error(`node ${this.name} does not start`);
       await pause(50);
     }
     await pause(50);
-    const {
-      udp,
-      sip,
-      http: url,
-    } = JSON.parse(readFileSync(run, 'utf8')) as { udp: Address; sip: Address; http: string };
-    this.udp = udp;
-    this.sip = sip;
-    this.http = url;
+    this.http = (JSON.parse(readFileSync(run, 'utf8')) as { http: string }).http;
   }
 
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
@@ -73,7 +79,7 @@ export class NodeProcess {
   async end(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
     const child = this.#child;
     this.#child = null;
-    if (child === null) return;
+    if (child === null || child.exitCode !== null) return;
     const gone = once(child, 'exit');
     child.kill('SIGCONT');
     child.kill(signal);

@@ -51,14 +51,13 @@ describe('a cluster of two members', () => {
       return (await Promise.all(counts)).reduce((sum, count) => sum + Number(count), 0);
     };
     const before = await conflicts();
-    for (let epoch = 1; epoch <= ROUNDS; epoch++) {
+    // Nothing is shown before the two have met.
+    for (let epoch = 1; epoch <= ROUNDS || (await conflicts()) === before; epoch++) {
       const written = await Promise.all(
         [one, two].map((node) => node.writeLocation('contested', online(epoch), epoch - 1)),
       );
       expect(written.sort()).toEqual(['lost', 'written']);
     }
-    // Otherwise the two never met and nothing was shown.
-    expect(await conflicts()).toBeGreaterThan(before);
   });
 
   it('keeps what was changed through the one when the other changes the rest', async () => {
@@ -73,13 +72,13 @@ describe('a cluster of two members', () => {
   it('with a member that is cut off from the others says so, and is used again when that is over', async () => {
     const [first, second] = galera.members;
     await first.kill();
-    await expect.poll(() => status(second, 'wsrep_ready'), { timeout: 20_000 }).toBe('OFF');
+    await expect.poll(() => status(second, 'wsrep_ready'), { timeout: 60_000 }).toBe('OFF');
     await expect(two.find('fresh')).rejects.toMatchObject({
       code: 'DIRECTORY_UNAVAILABLE',
       message: expect.stringContaining('cluster') as string,
     });
     await second.sql('mysql', "SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'");
-    await expect.poll(() => status(second, 'wsrep_ready'), { timeout: 20_000 }).toBe('ON');
+    await expect.poll(() => status(second, 'wsrep_ready'), { timeout: 60_000 }).toBe('ON');
     expect((await two.find('fresh'))?.location.epoch).toBe(ROUNDS);
   });
 });

@@ -27,7 +27,7 @@ afterEach(async () => {
 function node(name: string, url = nats.url): Bus {
   const wire = natsWire(url, name, { timers: systemTimers, log: silentLog });
   const bus = createBus({
-    ...{ wire, name, startedAt: 0, clusterKey: 'the key of this cluster' },
+    ...{ wire, name, clusterKey: 'the key of this cluster' },
     ...{ clock: systemClock, random: systemRandom, log: silentLog },
   });
   bus.on('news', (body, from) => void heard.push([name, from, body]));
@@ -45,6 +45,7 @@ test('messages reach all others, questions get answers, and who is not there is 
   expect(await a.ask('b.example:1 >*', 'double', { of: 21 }, PATIENCE_MS)).toMatchObject({ body: { is: 42 } });
   // That comes from NATS: who waits for an answer in vain hears 'silence'.
   expect(await a.ask('gone', 'double', { of: 1 }, PATIENCE_MS)).toBe('nobody');
+  expect(await a.ask('a', 'double', { of: 1 }, PATIENCE_MS)).toBe('nobody');
   a.tellAll('news', { n: 1 });
   await expect.poll(() => heard).toHaveLength(2);
 });

@@ -88,7 +88,6 @@ export class SimNode {
       wire,
       clusterKey: config.clusterKey,
       name: this.name,
-      startedAt: clock.now(),
       clock,
       random,
       log: silentLog,

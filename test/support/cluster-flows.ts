@@ -32,7 +32,6 @@ export function cluster(names: readonly string[], fate?: Fate) {
       wire: wires.plug(name),
       clusterKey: KEY,
       name,
-      startedAt: 0,
       clock: time.clock,
       random,
       log: silentLog,

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { createConnection } from 'mysql2/promise';
 import { freePort } from './programs.ts';
@@ -48,6 +48,8 @@ export async function installMariadb(data: string): Promise<void> {
     `--user=${userInfo().username}`,
     '--auth-root-authentication-method=normal',
     '--skip-test-db',
+    // In a folder that others have too each server that starts removes the tables of all.
+    `--tmpdir=${dirname(data)}`,
   ]);
 }
 
@@ -60,6 +62,7 @@ export async function runMariadb(folder: string, port: number, more: readonly st
     `--user=${userInfo().username}`,
     `--socket=${join(folder, 'socket')}`,
     `--pid-file=${join(folder, 'pid')}`,
+    `--tmpdir=${folder}`,
     '--bind-address=127.0.0.1',
     `--port=${port}`,
     '--skip-name-resolve',

@@ -270,7 +270,6 @@ describe('when something fails', () => {
       wire: wires.plug('c'),
       clusterKey: KEY,
       name: 'c',
-      startedAt: 0,
       clock: time.clock,
       random,
       log: silentLog,
