@@ -72,12 +72,14 @@ function mix(a: number, b: number, seed: number): number {
   return (hash ^ (hash >>> 13)) >>> 0;
 }
 
-/** The source last read: a scratch object, so that a request of a known source allocates nothing. */
-const source = { upper: 0, lower: 0 };
+/** The source last read: a scratch object, so that a request of a known source allocates nothing. Mostly it is the one before. */
+const source = { host: '', upper: 0, lower: 0 };
 const groups = new Uint16Array(8);
 
 /** `host`: numeric, as canonicalHost() spells it. */
 function readSource(host: string): void {
+  if (host === source.host) return;
+  source.host = host;
   if (!host.includes(':')) {
     source.upper = IPV4;
     source.lower = readIPv4(host);

@@ -44,10 +44,7 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
       while (place !== 0 && !isFlowOf(context, place - 1, flow)) place = sessions.nextOfUser(place - 1);
       if (place !== 0) return users.mayCallOut(userRow);
     }
-    const { host } = flow.remote;
-    if (!settings.anonymous || requests.wait(host, nowMs) > 0) return false;
-    requests.take(host, nowMs);
-    return true;
+    return settings.anonymous && requests.take(flow.remote.host, nowMs) === 0;
   };
 
   /** The session of a user whom all may call, by his only device, a visible one; else -1. */
@@ -112,7 +109,7 @@ export function isAckOfStateless(context: SipContext, head: ExpressHead): boolea
 
 /** Whether the request may be one that is being worked on: a retransmission, or its ACK, is for who works on it. */
 export function mayRun({ transactions, waiting }: SipContext, head: ExpressHead, method: string): boolean {
-  if (transactions.count === 0 && transactions.read.isEmpty && waiting.size === 0) return false;
+  if (transactions.count() === 0 && transactions.read.isEmpty() && waiting.size === 0) return false;
   const { bytes, from, cseq } = head;
   const text = (begin: number, behind: number): string => bytes.toString('latin1', begin, behind);
   const branch = text(head.branchAt, head.branchEnd);

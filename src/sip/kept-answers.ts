@@ -24,7 +24,7 @@ export interface KeptAnswers {
   add(key: RequestKey, answer: Uint8Array, to: Address): KeptAnswer;
   /** Another answer than the one that was made beforehand. */
   replace(kept: KeptAnswer, answer: Uint8Array): KeptAnswer;
-  readonly isEmpty: boolean;
+  isEmpty(): boolean;
   clear(): void;
 }
 
@@ -52,9 +52,7 @@ export function createKeptAnswers(nowMs: () => number, keptMs: number, limits: K
       kept.copyKey(copied);
       return add(copied, answer, kept.to);
     },
-    get isEmpty() {
-      return younger === null;
-    },
+    isEmpty: () => younger === null,
     clear() {
       younger = older = null;
     },

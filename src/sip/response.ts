@@ -91,7 +91,7 @@ function tagFor(request: SipRequest | SipProblem, status: number, to: string, to
   }
   if (request.toTag !== undefined) return '';
   const { branch, fromTag = '', callId, cseq } = request;
-  return `;tag=${toTag ?? statelessTag(`${branch}\n${fromTag}\n${callId}\n${cseq.number}`)}`;
+  return `;tag=${toTag ?? statelessTag(branch, fromTag, callId, String(cseq.number))}`;
 }
 
 /** The Via lines of the request as a proxy sends them on (RFC 3261 18.2.1) and as they stand in its responses. */

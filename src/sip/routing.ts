@@ -73,22 +73,13 @@ export function takeAnyRoutes(context: SipContext, request: SipRequest): Routed 
 /** What of a request decides where it goes (16.6 step 8): it stands in the branch of our Via. */
 export function loopHash(request: SipRequest): string {
   const { requestUri, fromTag = '', toTag = '', callId, cseq, text, fields } = request;
-  hash.addText(requestUri);
-  for (const part of [fromTag, toTag, callId]) {
-    hash.add(LF);
-    hash.addText(part);
-  }
-  hash.add(LF);
-  hash.addText(String(cseq.number));
+  for (const part of [requestUri, fromTag, toTag, callId, String(cseq.number)]) hash.addText(part);
   for (let i = 0; i < fields.length; i += 4) {
-    if (fields[i] !== ROUTE) continue;
-    hash.add(LF);
-    hash.addText(text, fields[i + 2], fields[i + 3]);
+    if (fields[i] === ROUTE) hash.addText(text, fields[i + 2], fields[i + 3]);
   }
   return hash.takeText();
 }
 const hash = new TagHash();
-const LF = 0x0a;
 
 /** Whether the very same request was here before (16.3 step 4); with another Request-URI it is a spiral. */
 export function isLoop({ settings, port, tlsPort }: SipContext, request: SipRequest): boolean {

@@ -2,33 +2,29 @@ import { HEX_PAIRS, viewOn } from '../base/bytes.ts';
 
 /**
  * The To tag of an answer without state: the same for each retransmission of the request, for its CANCEL (RFC 3261
- * 8.2.7) and for its ACK. 64 bits of FNV-1a in two lanes: spreads well and costs little; nothing secret hangs on it.
+ * 8.2.7) and for its ACK. Two lanes of 32 bits, which take four characters a step, the first one lowest, a line feed behind
+ * the last one of each text: spreads well and costs little; nothing secret hangs on it.
  */
 const SEED_A = 0x811c9dc5;
 const SEED_B = 0x01000193;
-const PRIME_A = 0x01000193;
+const PRIME_A = 0xcc9e2d51;
 const PRIME_B = 0x85ebca6b;
+const TURN_A = 15;
+const TURN_B = 13;
+const LF = 0x0a;
 
 export class TagHash {
   #a = SEED_A;
   #b = SEED_B;
 
-  add(byte: number): void {
-    this.#a = Math.imul(this.#a ^ byte, PRIME_A);
-    this.#b = Math.imul(this.#b ^ byte, PRIME_B);
-  }
-
-  /** A character a byte. */
+  /** Characters of one byte. */
   addText(text: string, from = 0, to = text.length): void {
-    let a = this.#a;
-    let b = this.#b;
-    for (let i = from; i < to; i++) {
-      const byte = text.charCodeAt(i);
-      a = Math.imul(a ^ byte, PRIME_A);
-      b = Math.imul(b ^ byte, PRIME_B);
+    for (let i = from; i <= to; i += 4) {
+      let word = 0;
+      for (let k = 0; k < 4 && i + k <= to; k++) word |= (i + k < to ? text.charCodeAt(i + k) : LF) << (8 * k);
+      this.#a = Math.imul(turned(this.#a ^ word, TURN_A), PRIME_A);
+      this.#b = Math.imul(turned(this.#b ^ word, TURN_B), PRIME_B);
     }
-    this.#a = a;
-    this.#b = b;
   }
 
   /** The tag of what was added, 16 hexadecimal digits; begins anew. */
@@ -41,6 +37,10 @@ export class TagHash {
   }
 }
 
+function turned(word: number, bits: number): number {
+  return (word << bits) | (word >>> (32 - bits));
+}
+
 const digits = Buffer.alloc(16);
 const view = viewOn(digits);
 function writeHex(at: number, word: number): void {
@@ -49,8 +49,8 @@ function writeHex(at: number, word: number): void {
 
 const hash = new TagHash();
 
-/** Of a whole seed; a character a byte. */
-export function statelessTag(seed: string): string {
-  hash.addText(seed);
+/** Of all of these. */
+export function statelessTag(...texts: readonly string[]): string {
+  for (const text of texts) hash.addText(text);
   return hash.takeText();
 }

@@ -193,7 +193,7 @@ test(`seed ${SEED}: nothing is thrown, nothing grows, at most one answer a reque
   const bounded = { sessions: true, waiting: 0, connections: true };
   /** What was answered or sent within the last 32 s lingers. */
   const lingering = () => ({
-    transactions: node.sip.context.transactions.count,
+    transactions: node.sip.context.transactions.count(),
     subscriptions: node.presence.subscriptions.count,
     // The sweep of the connections.
     timers: node.time.running() - 1,

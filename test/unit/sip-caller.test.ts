@@ -46,12 +46,12 @@ describe('a datagram from the address of a registered phone', () => {
   it.each(['INVITE', 'REFER', 'OPTIONS'])('is challenged before its %s is sent on', async (method) => {
     const { alice, bob, sip } = await started();
     alice.proves = false;
-    const before = sip.context.transactions.count;
+    const before = sip.context.transactions.count();
     alice.ask(method, BOB);
     expect(alice.status).toBe(407);
     expect(alice.last.headers('Proxy-Authenticate')).toHaveLength(2);
     expect(bob.requests).toEqual([]);
-    expect([sip.context.transactions.count - before, sip.context.waiting.size]).toEqual([0, 0]);
+    expect([sip.context.transactions.count() - before, sip.context.waiting.size]).toEqual([0, 0]);
   });
 
   it('is answered with a 302 without one: that goes only to where he is registered', async () => {

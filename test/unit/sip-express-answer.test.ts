@@ -95,7 +95,7 @@ function heard(messages: readonly Buffer[], isExpress: boolean): unknown {
     const message = parseMessage(bytes, { source: FLOW.remote });
     return message?.kind === 'response' && transactions.receiveResponse(message);
   });
-  return { statuses, taken, count: transactions.count };
+  return { statuses, taken, count: transactions.count() };
 }
 
 describe('an answer to a request of our own', () => {

@@ -259,7 +259,7 @@ function give({ sip }: Node, { from, bytes }: Came): void {
 
 function state({ sip, network, time }: Node): unknown {
   const { transactions, waiting } = sip.context;
-  return [transactions.count, waiting.size, time.running(), network.sent.length];
+  return [transactions.count(), waiting.size, time.running(), network.sent.length];
 }
 
 describe('the express lane of calls', () => {

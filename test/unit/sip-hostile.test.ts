@@ -14,7 +14,7 @@ const LONGER_BY_MAX = 350;
 
 function kept({ sip, time, table }: SipNode) {
   const { waiting, transactions } = sip.context;
-  return { waiting: waiting.size, transactions: transactions.count, timers: time.running(), sessions: table.count };
+  return { waiting: waiting.size, transactions: transactions.count(), timers: time.running(), sessions: table.count };
 }
 const NOTHING = { waiting: 0, transactions: 0, timers: 0, sessions: 0 };
 

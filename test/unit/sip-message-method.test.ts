@@ -207,12 +207,12 @@ describe('who sends a MESSAGE', () => {
   it('gets no state and no answer to a wrong password but 403', async () => {
     const { alice, sip, time } = await started();
     const uri = 'sip:bob@vserver';
-    const before = sip.context.transactions.count;
+    const before = sip.context.transactions.count();
     const Authorization = alice.digest('MESSAGE', { uri, password: 'wrong' });
     alice.ask('MESSAGE', { body: 'x', uri, headers: { To: `<${uri}>`, Authorization } });
     await time.advance(1_000);
     expect(alice.status).toBe(403);
-    expect(sip.context.transactions.count).toBe(before);
+    expect(sip.context.transactions.count()).toBe(before);
   });
 
   it('does not write in the name of another one', async () => {
@@ -278,6 +278,6 @@ describe('what is no message', () => {
     await settle();
     expect([alice.status, alice.last.header('Retry-After')]).toEqual([503, '5']);
     await time.advance(40_000);
-    expect(sip.context.transactions.count).toBe(0);
+    expect(sip.context.transactions.count()).toBe(0);
   });
 });

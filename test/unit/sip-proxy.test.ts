@@ -115,7 +115,7 @@ describe('in auto', () => {
     stranger.ask('INVITE', to('bob'));
     expect(stranger.status).toBe(302);
     expect(bob.heardMethods).toEqual([]);
-    expect(sip.context.transactions.count).toBe(0);
+    expect(sip.context.transactions.count()).toBe(0);
   });
 });
 
@@ -153,7 +153,7 @@ describe('a call through us', () => {
     alice.reply(200);
     expect(bob.last.cseq.method).toBe('BYE');
     await time.advance(64 * T1);
-    expect([sip.context.transactions.count, time.running()]).toEqual([0, 0]);
+    expect([sip.context.transactions.count(), time.running()]).toEqual([0, 0]);
   });
 
   it('100 Trying comes after 200 ms where the other end is silent (17.2.1), and no 100 is sent on (16.7 step 5)', async () => {
@@ -374,7 +374,7 @@ describe('the best response (16.7 step 6)', () => {
     expect(statuses(alice)).toEqual([100, 408]);
     acknowledge(alice);
     await time.advance(64 * T1);
-    expect([sip.context.transactions.count, time.running()]).toEqual([0, 0]);
+    expect([sip.context.transactions.count(), time.running()]).toEqual([0, 0]);
   });
 });
 

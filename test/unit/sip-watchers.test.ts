@@ -63,7 +63,7 @@ describe('a watcher who is gone', () => {
     expect(told(alice)).toEqual(['active;n invisible', 'terminated;reason=timeout invisible']);
     // The NOTIFY is repeated for 32 s; then nothing of him is left.
     await node.time.advance(33_000);
-    expect([node.sip.context.subscriptions.has(0), node.sip.context.transactions.count]).toEqual([false, 0]);
+    expect([node.sip.context.subscriptions.has(0), node.sip.context.transactions.count()]).toEqual([false, 0]);
     refresh(alice, 'carol');
     expect(alice.status).toBe(481);
   });
