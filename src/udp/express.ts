@@ -30,7 +30,7 @@ export function createExpress({ cases, counters, memory }: UdpContext): Express 
   const { table, servers } = cases;
   const { sessions, users } = table;
   const keyStates = new KeyStates();
-  const ahead = new LookAhead(sessions);
+  const ahead = new LookAhead(sessions, memory);
   const sight = new Sight();
 
   const isSigned = (row: number): boolean => {
@@ -61,12 +61,18 @@ export function createExpress({ cases, counters, memory }: UdpContext): Express 
     // A repeated request has the number of the one that it repeats, so one with a fresh number is none.
     const windowAt = sessions.windowAt(row);
     if (acceptSeq(sessions.words, windowAt, places[SEQ] ?? 0) !== 'fresh') return false;
-    if (verb === LOCATE) counters.locatesUser++;
-    else counters.heartbeats++;
     cases.heard(row);
     socket.send(reply, from);
+    const request = takenOf(sessions.words, windowAt);
     // It was heard of just now.
-    memory.remember(room.mac, row, takenOf(sessions.words, windowAt), sessions.seenS(row), reply);
+    const nowS = sessions.seenS(row);
+    if (verb === LOCATE) {
+      counters.locatesUser++;
+      memory.remember(room.mac, row, request, nowS, reply);
+    } else {
+      counters.heartbeats++;
+      memory.rememberOk(room.mac, row, request, nowS, sessions.bytes, sessions.wanAt(row));
+    }
     return true;
   };
   return {

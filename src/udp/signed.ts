@@ -70,9 +70,10 @@ export function onSigned(
   const nowS = Math.floor(context.cases.clock.now() / 1000);
   const repeated = context.memory.find(asked.mac, row, takenOf(sessions.words, sessions.windowAt(row)), nowS);
   if (repeated !== null) context.counters.repeats++;
-  if (repeated instanceof Buffer) {
-    if (asked.isVerified) socket.send(repeated, from);
-    else sendUnverified(asked, repeated);
+  if (typeof repeated === 'object' && repeated !== null) {
+    const again = 'host' in repeated ? signed(context, row, id, okReply(repeated)) : repeated;
+    if (asked.isVerified) socket.send(again, from);
+    else sendUnverified(asked, again);
   } else if (sessions.state(row) !== SESSION_OPEN) {
     context.refuseUnknown(asked, false);
   } else if (repeated !== null) {
@@ -165,8 +166,8 @@ function deviceUpdate({ local, firewall, status, device }: Request): DeviceUpdat
 
 function heartbeatReply(context: UdpContext, row: number, asked: Asked, nowS: number): ReplyText {
   const { servers, table } = context.cases;
-  const wan = formatAddress(asked.from);
   if (!asked.isVerified) {
+    const wan = formatAddress(asked.from);
     const probe = probeFor(context, row, asked, nowS);
     const reply = { verb: 'Ok', argument: '', headers: { wan, probe } } as const;
     // A long IPv6 address does not fit; without the token the session would never get there.
@@ -174,10 +175,15 @@ function heartbeatReply(context: UdpContext, row: number, asked: Asked, nowS: nu
     return fits ? reply : { ...reply, headers: { probe } };
   }
   const next = servers.successor();
-  if (next === undefined) return { verb: 'Ok', argument: '', headers: { wan } };
+  if (next === undefined) return okReply(asked.from);
   const uid = table.uidOf(row);
   const ticket = context.ticketsFor('login', uid, uid, 0)(next);
   return { verb: 'Redirect', argument: formatAddress(next.udp), headers: { ticket } };
+}
+
+/** The answer to a Heartbeat from the address that the session is known to have. */
+function okReply(wan: Address): ReplyText {
+  return { verb: 'Ok', argument: '', headers: { wan: formatAddress(wan) } };
 }
 
 /** The token that this source has to return: stateless, bound to session, source and time. */

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { OnlineTable } from '../../src/heartbeat/online.ts';
 import { NONE, REQUEST } from '../../src/udp/express-layout.ts';
 import { room } from '../../src/udp/express-room.ts';
+import { createReplyMemory } from '../../src/udp/reply-memory.ts';
 import { cookieStartOf, LookAhead } from '../../src/udp/look-ahead.ts';
 
 const word = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString('hex'));
@@ -42,7 +43,8 @@ describe('looking ahead', () => {
     );
     fc.assert(
       fc.property(fc.array(bytes, { maxLength: 200 }), (datagrams) => {
-        const ahead = new LookAhead(new OnlineTable({ capacity: 4, lifetimeMaxS: 60, nowS: 0 }).sessions);
+        const { sessions } = new OnlineTable({ capacity: 4, lifetimeMaxS: 60, nowS: 0 });
+        const ahead = new LookAhead(sessions, createReplyMemory(1));
         for (const one of datagrams) ahead.coming(Buffer.from(one));
         ahead.look();
       }),

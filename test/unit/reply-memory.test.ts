@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { ADDRESS_BYTES, writeAddress } from '../../src/base/address.ts';
 import { createReplyMemory } from '../../src/udp/reply-memory.ts';
 
 const MIB = 1024 * 1024;
@@ -43,6 +44,24 @@ test('a long reply, and one that is not to be kept, is made anew', () => {
   memory.remember(macOf(2), 7, 2, T, null);
   expect(memory.find(macOf(1), 7, 2, T)).toBe('make anew');
   expect(memory.find(macOf(2), 7, 2, T)).toBe('make anew');
+});
+
+test.each([
+  { host: '192.0.2.7', port: 5_000 },
+  { host: '2001:db8::7', port: 65_535 },
+])('of an Ok the address $host that it told is there again, also beside other replies', (address) => {
+  const memory = createReplyMemory(MIB);
+  const column = new Uint8Array(3 + ADDRESS_BYTES);
+  writeAddress(column, 3, address);
+  memory.remember(macOf(1), 7, 1, T, reply(1));
+  memory.rememberOk(macOf(2), 7, 2, T, column, 3);
+  memory.remember(macOf(3), 7, 3, T, reply(3));
+  column.fill(0);
+  memory.lookAhead(new Uint32Array(64), 64);
+  expect(memory.find(macOf(2), 7, 3, T + 32)).toEqual(address);
+  expect(memory.find(macOf(2), 7, 3, T + 33)).toBeNull();
+  expect(memory.find(macOf(2), 8, 3, T)).toBeNull();
+  expect([memory.find(macOf(1), 7, 3, T), memory.find(macOf(3), 7, 3, T)]).toEqual([reply(1), reply(3)]);
 });
 
 test('what was kept is its own copy', () => {
