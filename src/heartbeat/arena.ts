@@ -106,15 +106,20 @@ export class Arena {
 
   #chunk(ref: number): Buffer {
     const chunk = this.#chunks[ref >>> 16];
-    if (chunk === undefined) throw new RangeError(`no arena reference: ${ref}`);
+    if (chunk === undefined) throw missing(ref);
     return chunk;
   }
 
   #view(ref: number): DataView {
     const view = this.#views[ref >>> 16];
-    if (view === undefined) throw new RangeError(`no arena reference: ${ref}`);
+    if (view === undefined) throw missing(ref);
     return view;
   }
+}
+
+/** Apart from where it is thrown: V8 would make the text of each reference in advance. */
+function missing(ref: number): RangeError {
+  return new RangeError(`no arena reference: ${ref}`);
 }
 
 const EMPTY = Buffer.alloc(0);

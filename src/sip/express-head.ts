@@ -7,6 +7,7 @@ import {
   HOST_AT,
   HOST_END,
   MESSAGE,
+  ONE_HOST,
   RPORT_END,
   TAG_AT,
   TAG_END,
@@ -62,9 +63,7 @@ export class UriPlace {
 
 type Method = 'REGISTER' | 'OPTIONS' | 'MESSAGE' | 'INVITE' | 'ACK';
 /** By the length of the name. */
-const METHODS = new Map<number, Method>(
-  (['REGISTER', 'OPTIONS', 'INVITE', 'ACK'] as const).map((name) => [name.length, name]),
-);
+const METHODS: readonly (Method | null)[] = [null, null, null, 'ACK', null, null, 'INVITE', 'OPTIONS', 'REGISTER'];
 
 /** Which is as long as OPTIONS. */
 const MESSAGE_FIRST = 0x4d;
@@ -82,8 +81,8 @@ export class ExpressHead {
 
   /** Whether this is an ordinary request of one of METHODS. False: nothing is known of it. */
   read(message: Buffer): boolean {
-    const method = putMessage(message) ? METHODS.get(reader.readRequest(message.length)) : undefined;
-    if (method === undefined) return false;
+    const method = putMessage(message) ? METHODS[reader.readRequest(message.length)] : null;
+    if (method === undefined || method === null) return false;
     this.method = bytes[MESSAGE] === MESSAGE_FIRST ? 'MESSAGE' : method;
     this.length = message.length;
     return true;
@@ -109,6 +108,13 @@ export class ExpressHead {
   }
   get uriEnd(): number {
     return place(URI_END);
+  }
+  /**
+   * A number for the host that Request-URI, From and To have in common, as far as they have one; 0 where it is not known
+   * that they do. No other host ever gets the same.
+   */
+  get oneHost(): number {
+    return place(ONE_HOST);
   }
   get cseq(): number {
     return place(CSEQ_NUMBER);
@@ -143,5 +149,5 @@ export class ExpressHead {
 /** Answers the request, or says false and has done nothing. */
 export type ExpressLane = (head: ExpressHead, flow: Flow, nowMs: number) => boolean;
 
-/** Whether the bytes from `at` to `end` name this node. */
-export type IsOurs = (bytes: DataView, at: number, end: number) => boolean;
+/** Whether the host of this URI of the request, which must have one, names this node. */
+export type IsOurs = (head: ExpressHead, uri: UriPlace) => boolean;

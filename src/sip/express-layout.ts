@@ -51,6 +51,8 @@ export const FIRST_LINE_END = 56;
 export const BODY_AT = 57;
 /** Header lines there are. */
 export const LINES_COUNT = 58;
+/** Of a request: a number for the host that Request-URI, From and To have in common; 0 where it is not known that they do. */
+export const ONE_HOST = 59;
 
 export const PLACES_END = 2_048;
 

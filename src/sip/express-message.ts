@@ -45,18 +45,18 @@ export function createMessageLane(context: SipContext, writer: ExpressWriter, is
   const key = new RequestKey();
 
   const isOrdinary = (head: ExpressHead): boolean => {
-    const { bytes, view, uri, from, to } = head;
+    const { bytes, uri, from, to } = head;
     return (
       to.tagAt === 0 &&
       !head.has(REQUIRE) &&
       !head.has(PROXY_REQUIRE) &&
       !head.has(ROUTE) &&
       !head.has(CONTENT_ENCODING) &&
-      isOurs(view, from.hostAt, from.hostEnd) &&
+      isOurs(head, from) &&
       uri.hostAt !== 0 &&
       uri.userAt !== 0 &&
       bytes[uri.userAt] !== PLUS &&
-      isOurs(view, uri.hostAt, uri.hostEnd)
+      isOurs(head, uri)
     );
   };
 

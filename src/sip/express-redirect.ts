@@ -22,8 +22,8 @@ import { AUTHORIZATION, CALL_ID, PROXY_AUTHORIZATION, PROXY_REQUIRE, REQUIRE, RO
 const SIP = bytesOf('sip:');
 const MOVED = bytesOf('SIP/2.0 302 Moved Temporarily\r\n');
 const CONTACT_IS = bytesOf('Contact: <');
-const CLOSE = bytesOf('>');
-const Q_IS = bytesOf(';q=');
+const CLOSED = bytesOf('>\r\n');
+const Q_IS = bytesOf('>;q=');
 const PLUS = 0x2b;
 const SEMICOLON = 0x3b;
 const AT_SIGN = 0x40;
@@ -70,13 +70,13 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
   };
 
   return (head, flow, nowMs) => {
-    const { bytes, view, uri, from, to } = head;
+    const { bytes, uri, from, to } = head;
     if (settings.calls === 'proxy' || head.has(ROUTE) || head.has(PROXY_REQUIRE)) return false;
     if (to.tagAt !== 0 || head.has(REQUIRE)) return false;
     if (head.has(AUTHORIZATION) || head.has(PROXY_AUTHORIZATION)) return false;
-    if (!isOurs(view, from.hostAt, from.hostEnd)) return false;
+    if (!isOurs(head, from)) return false;
     if (uri.hostAt === 0 || uri.userAt === 0 || bytes[uri.userAt] === PLUS) return false;
-    if (!isOurs(view, uri.hostAt, uri.hostEnd)) return false;
+    if (!isOurs(head, uri)) return false;
     const row = rowOf(head);
     if (row < 0) return false;
     sessions.findText(row, text);
@@ -87,12 +87,12 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
     writer.begin(MOVED, flow);
     writer.put(CONTACT_IS);
     writer.copy(text.bytes, place.contactAt, place.contactEnd);
-    writer.put(CLOSE);
-    if (place.qEnd > place.qAt) {
+    if (place.qEnd === place.qAt) writer.put(CLOSED);
+    else {
       writer.put(Q_IS);
       writer.copy(text.bytes, place.qAt, place.qEnd);
+      writer.put(END_OF_LINE);
     }
-    writer.put(END_OF_LINE);
     writer.send(flow);
     return true;
   };

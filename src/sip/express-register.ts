@@ -23,14 +23,8 @@ export function createRegisterLane(context: SipContext, writer: ExpressWriter, i
   const realm = bytesOf(settings.realm);
 
   const isForUs = (head: ExpressHead): boolean => {
-    const { view, uri, to } = head;
-    return (
-      uri.hostAt !== 0 &&
-      isOurs(view, uri.hostAt, uri.hostEnd) &&
-      isOurs(view, to.hostAt, to.hostEnd) &&
-      to.tagAt === 0 &&
-      !head.has(REQUIRE)
-    );
+    const { uri, to } = head;
+    return uri.hostAt !== 0 && isOurs(head, uri) && isOurs(head, to) && to.tagAt === 0 && !head.has(REQUIRE);
   };
 
   /** Reads who registers what. False: not in an ordinary way. */

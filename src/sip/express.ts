@@ -25,12 +25,18 @@ const REDIRECTED = ['INVITE', 'OPTIONS', 'ACK'];
 export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) => boolean {
   const { clock } = context.cases;
   const domains = [...context.domains].map(bytesOf);
-  const isOurs: IsOurs = (bytes, at, end) => {
-    for (const domain of domains) if (equalsText(bytes, at, end, domain)) return true;
-    return false;
+  /** What `oneHost` was of a request for this node: nearly all of them have the same. */
+  let known = -1;
+  const isOurs: IsOurs = (head, uri) => {
+    const { oneHost } = head;
+    if (oneHost === known) return true;
+    const { hostAt, hostEnd } = uri;
+    if (!domains.some((domain) => equalsText(head.view, hostAt, hostEnd, domain))) return false;
+    if (oneHost !== 0) known = oneHost;
+    return true;
   };
-  const isHost = ({ bytes, view }: ExpressHead, { hostAt, hostEnd }: UriPlace): boolean =>
-    isOurs(view, hostAt, hostEnd) || ipv4End(bytes, hostAt, hostEnd) === hostEnd;
+  const isHost = (head: ExpressHead, uri: UriPlace): boolean =>
+    isOurs(head, uri) || ipv4End(head.bytes, uri.hostAt, uri.hostEnd) === uri.hostEnd;
   const head = new ExpressHead();
   const writer = new ExpressWriter();
   const register = createRegisterLane(context, writer, isOurs);

@@ -1,19 +1,28 @@
 /** Looking at bytes, sixteen at a time where that pays. */
 /** The first byte from `at` on that can't stand in a line: a control character. There must be one. */
 export function lineEnd(at: i32): i32 {
+  return firstBelow(0x20, at);
+}
+
+/** The same for a word, which ends at a space, too. */
+export function wordEnd(at: i32): i32 {
+  return firstBelow(0x21, at);
+}
+
+function firstBelow(least: u8, at: i32): i32 {
   let i = at;
-  let hits = controls(i);
+  let hits = lower(i, least);
   while (hits === 0) {
     i += 16;
-    hits = controls(i);
+    hits = lower(i, least);
   }
   return i + ctz(hits);
 }
 
-/** A bit for each of 16 bytes, the first one lowest: whether it is below 0x20, or 0x7f. */
-function controls(at: i32): i32 {
+/** A bit for each of 16 bytes, the first one lowest: whether it is below `least`, or 0x7f. */
+function lower(at: i32, least: u8): i32 {
   const bytes = v128.load(at);
-  return i8x16.bitmask(v128.or(i8x16.lt_u(bytes, i8x16.splat(0x20)), i8x16.eq(bytes, i8x16.splat(0x7f))));
+  return i8x16.bitmask(v128.or(i8x16.lt_u(bytes, i8x16.splat(least as i8)), i8x16.eq(bytes, i8x16.splat(0x7f))));
 }
 
 /** The first `byte` from `at` on; `end` where there is none before. */

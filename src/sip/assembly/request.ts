@@ -8,6 +8,7 @@ import {
   FROM_PLACE,
   HOST_AT,
   MESSAGE,
+  ONE_HOST,
   RPORT_END,
   TO_PLACE,
   TOKENS,
@@ -17,10 +18,10 @@ import {
   VIA_PORT_END,
 } from '../express-layout';
 import { CSEQ, FROM, MAX_FORWARDS, TO, VIA } from '../header-numbers';
-import { decimal, skip, standsAt } from './bytes';
+import { decimal, skip, standsAt, wordEnd } from './bytes';
 import { SEMICOLON, SPACE } from './characters';
 import { endOf, hasCallId, isWhole, readLines, readPerson, valueOf, viaPortEnd } from './lines';
-import { placeOf, readUri, setPlace } from './uri';
+import { oneHost, placeOf, readUri, setPlace, startUris } from './uri';
 
 /** `REGISTER`, `OPTIONS `, `MESSAGE `, `INVITE `, `ACK `, `BYE `. */
 const REGISTER: u64 = 0x5245545349474552;
@@ -47,13 +48,13 @@ export function readRequest(length: i32): i32 {
   if (method === 0) return 0;
   const end = MESSAGE + length;
   const uriAt = MESSAGE + method + 1;
-  let uriEnd = uriAt;
-  while (load<u8>(uriEnd) > SPACE && load<u8>(uriEnd) !== 0x7f) uriEnd++;
+  const uriEnd = wordEnd(uriAt);
   // ` SIP/2.0` and the end of the line.
   if (load<u64>(uriEnd) !== 0x302e322f50495320 || load<u16>(uriEnd, 8) !== 0x0a0d) return 0;
   const bodyAt = readLines(uriEnd + 10, end, 0);
   setPlace(FIRST_LINE_END, uriEnd + 8);
   setPlace(BODY_AT, bodyAt);
+  startUris();
   const isOrdinary =
     isWhole(bodyAt, end) &&
     decimal(valueOf(MAX_FORWARDS), endOf(MAX_FORWARDS), FORWARDS_MAX) > 0 &&
@@ -66,6 +67,7 @@ export function readRequest(length: i32): i32 {
   setPlace(URI_AT, uriAt);
   setPlace(URI_END, uriEnd);
   if (readUri(uriAt, uriEnd, URI) !== uriEnd) setPlace(URI + HOST_AT, 0);
+  setPlace(ONE_HOST, oneHost());
   return method;
 }
 

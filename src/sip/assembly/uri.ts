@@ -47,14 +47,29 @@ export function readUri(at: i32, end: i32, into: i32): i32 {
 
 /** Of LAST_HOST; 0: there is none. */
 let lastLength: i32 = 0;
+/** Which of all that stood there it is; negative where they are no longer counted. */
+let lastNumber: i32 = 0;
+let isOneHost: bool = false;
+
+/** The URIs of another message follow. */
+export function startUris(): void {
+  isOneHost = true;
+}
+
+/** A number for the host that all of its URIs have, never the same one for another host; 0 where it is not known that they do. */
+export function oneHost(): i32 {
+  return isOneHost ? max(lastNumber, 0) : 0;
+}
 
 /** The offset behind the host that begins at `at`; -1 where none does. Nearly all of them are the same one. */
 function hostEnd(at: i32, end: i32): i32 {
   const last = at + lastLength;
   if (isLastHost(at) && (last === end || (last < end && !isHostByte(load<u8>(last))))) return last;
+  isOneHost = false;
   const behind = newHostEnd(at, end);
   if (behind > at && behind - at <= LAST_HOST_BYTES_MAX) {
     lastLength = behind - at;
+    if (lastNumber >= 0) lastNumber++;
     memory.copy(LAST_HOST, at, lastLength);
   }
   return behind;
