@@ -45,13 +45,23 @@ const BUSY_MS_MIN = 100;
 const WAIT_MS_MAX = 30_000;
 const CALM_MS = 10_000;
 
-/** The login, when it is its turn. Rejects with OVERLOADED where there is no room, and says when to come back. */
+/** After so long a phone has given its REGISTER up (64·T1, RFC 3261 17.1.2.2), and whoever else logs in too. */
+const PATIENCE_MS = 32_000;
+
+/** Whether nobody waits any more for the answer to a login that came then. */
+export function isTooLate(cameMs: number, nowMs: number): boolean {
+  return nowMs - cameMs > PATIENCE_MS;
+}
+
+/** The login, when it is its turn. Rejects with OVERLOADED where there is no room or it comes too late, and says when to come back. */
 export async function inTurn<T>(intake: Intake, clock: Clock, login: () => Promise<T>): Promise<T> {
-  if (intake.isFull) {
-    throw new VserverError('OVERLOADED', undefined, { retryAfter: intake.appointment(clock.now()) });
-  }
+  const cameMs = clock.now();
+  const refusal = (): VserverError =>
+    new VserverError('OVERLOADED', undefined, { retryAfter: intake.appointment(clock.now()) });
+  if (intake.isFull) throw refusal();
   await entered(intake, clock);
   try {
+    if (isTooLate(cameMs, clock.now())) throw refusal();
     return await login();
   } finally {
     intake.leave(clock.now());

@@ -46,8 +46,11 @@ export function createDirectWay(deps: DirectWayDeps): (message: Message, isHidde
     let stored: StoredMessage | undefined;
     const settle = (answer: DeviceAnswer | undefined): void => {
       if (isMomentary(contentType)) sender.sent(answer === 'taken' && !isHidden ? 'delivered' : 'stored');
-      else if (answer === 'taken') sender.sent(isHidden ? 'unreachable' : 'delivered');
-      else {
+      else if (answer === 'taken') {
+        // Who is told that it failed may send it again.
+        if (isHidden) onTaken(message);
+        sender.sent(isHidden ? 'unreachable' : 'delivered');
+      } else {
         afterAll(message, answer).then((kept) => {
           if (typeof kept === 'string') sender.sent(kept);
           else {
@@ -67,7 +70,7 @@ export function createDirectWay(deps: DirectWayDeps): (message: Message, isHidde
     deliverToAll(table, deliverTo, message, (answer) => {
       if (isLate) {
         late = answer;
-        if (late === 'taken') onTaken(message);
+        if (late === 'taken' && !isMomentary(contentType)) onTaken(message);
         if (late === 'taken' && stored !== undefined) takeOut(stored);
       } else {
         timer.cancel();

@@ -264,7 +264,8 @@ function createPassage(deps: MessagesDeps, store: MessageStore | null): Passage 
     const isHidden = userRow >= 0 && message.from !== message.to && table.isHidden(userRow);
     const isBehind = isHidden || (boxes?.has(message.to) ?? false) || mayBeStored(message);
     const mustWait = boxes !== null && isBehind && !isMomentary(message.contentType);
-    if (userRow < 0 || mustWait) toOffline(message).then(sender.sent, sender.failed);
+    if (boxes === null && userRow >= 0 && isDelivered(message)) sender.sent(isHidden ? 'unreachable' : 'delivered');
+    else if (userRow < 0 || mustWait) toOffline(message).then(sender.sent, sender.failed);
     else toDevices(message, isHidden, sender);
   };
 

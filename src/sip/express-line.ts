@@ -3,14 +3,14 @@
  * are kept as bytes, which the garbage collector has nothing to do with, and read again when it is their turn.
  */
 import { createByteQueue } from '../base/byte-queue.ts';
-import { WAITING_MAX } from '../login/intake.ts';
+import { isTooLate, WAITING_MAX } from '../login/intake.ts';
 import type { Inbound, SipContext } from './context.ts';
 import type { ExpressLane } from './express-head.ts';
 import { ExpressHead } from './express-head.ts';
 import type { Flow } from './flow.ts';
 import { readMessage } from './flow.ts';
 import { SipRequest } from './message.ts';
-import { onRegister } from './registrar.ts';
+import { onRegister, refuseNow } from './registrar.ts';
 
 /** Room for requests that are longer than usual: some 1,000 bytes each where as many wait as may. */
 const BYTES_MAX = 16 * 1024 * 1024;
@@ -35,8 +35,9 @@ export function createLoginLine(context: SipContext, begin: ExpressLane): LoginL
   const deal = (bytes: Buffer, flow: Flow, atMs: number): void => {
     let hasBegun = false;
     try {
-      hasBegun = head.read(bytes) && begin(head, flow, atMs);
-      if (!hasBegun) onRegister(context, new KeptInbound(Buffer.from(bytes), flow, atMs));
+      const isLate = isTooLate(atMs, cases.clock.now());
+      hasBegun = !isLate && head.read(bytes) && begin(head, flow, atMs);
+      if (!hasBegun) (isLate ? refuseNow : onRegister)(context, new KeptInbound(Buffer.from(bytes), flow, atMs));
     } catch (error) {
       // What is wrong with this one is nothing to the one whose leaving has made it its turn.
       log.error({ err: error }, 'a REGISTER that waited could not be dealt with');

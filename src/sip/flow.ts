@@ -22,6 +22,8 @@ export interface FlowHandlers {
   onMessage(bytes: Buffer, flow: Flow): void;
   /** A connection has ended, once; never of UDP. */
   onClosed(flow: Flow): void;
+  /** Whether this source may have an answer to STUN, which is longer than what it asked: spends one of its requests. */
+  admitStun(from: Address): boolean;
 }
 
 /** Made once for each transport: they are open when the first request leaves, and stay where they are. */

@@ -3,7 +3,7 @@
  * from memory, in one go; a new one logs in through the same use case as everybody.
  */
 import type { ServerRecord } from '../base/model.ts';
-import { entered } from '../login/intake.ts';
+import { entered, isTooLate } from '../login/intake.ts';
 import type { LoginOutcome } from '../login/login.ts';
 import type { Credentials } from './auth.ts';
 import { admitAttempt, challenge, credentialOf, deny, isVerifiedHere, readCredentials, useOf } from './auth.ts';
@@ -141,7 +141,7 @@ export function loginKey(nonce: string, count: number, uid: string): string {
 }
 
 /** Before the directory is asked: as many as it can answer at once are being registered. */
-function refuseNow({ intake, counters, cases }: SipContext, inbound: Inbound): void {
+export function refuseNow({ intake, counters, cases }: SipContext, inbound: Inbound): void {
   counters.loginsFailed++;
   answer(inbound, 503, [['Retry-After', String(intake.appointment(cases.clock.now()))]]);
 }
@@ -240,6 +240,11 @@ async function registerWhereHeIs(context: SipContext, inbound: Inbound, attempt:
         return;
       }
       await entered(intake, clock);
+      if (isTooLate(inbound.cameMs, clock.now())) {
+        refuseNow(context, inbound);
+        intake.leave(clock.now());
+        return;
+      }
     }
     const outcome = await logIn(context, inbound, attempt).finally(() => {
       intake.leave(clock.now());

@@ -78,6 +78,7 @@ export function createSip(deps: SipDeps): SipServer {
   return {
     context,
     handlers: {
+      admitStun: ({ host }) => deps.requests.take(host, clock.now()) === 0,
       onMessage(bytes, flow) {
         counters.datagramsReceived++;
         if (flow.remote.port === 0 || (isOpen && express(bytes, flow))) return;
@@ -85,11 +86,8 @@ export function createSip(deps: SipDeps): SipServer {
         if (message === null) counters.datagramsDropped++;
         else if (message.kind === 'response') {
           if (!context.transactions.receiveResponse(message)) counters.datagramsDropped++;
-        } else if (message.kind === 'problem') {
-          counters.datagramsMalformed++;
-          const back = answerFlow(message, flow, context.flows);
-          answerStranger(context, { request: message, flow: back }, message.status, [], message.reason);
-        } else if (isStateless(message) || !context.transactions.receiveRequest(message)) {
+        } else if (message.kind === 'problem') refuseMalformed(context, message, flow);
+        else if (isStateless(message) || !context.transactions.receiveRequest(message)) {
           const back = answerFlow(message, flow, context.flows);
           onRequest(context, { request: message, flow: back, cameMs: clock.now() });
         }
@@ -120,6 +118,12 @@ export function createSip(deps: SipDeps): SipServer {
       context.transactions.close();
     },
   };
+}
+
+function refuseMalformed(context: SipContext, message: SipProblem, flow: Flow): void {
+  context.counters.datagramsMalformed++;
+  const back = answerFlow(message, flow, context.flows);
+  answerStranger(context, { request: message, flow: back }, message.status, [], message.reason);
 }
 
 /** The sessions of these cookies. */

@@ -17,7 +17,7 @@ export interface UdpTransport {
 export async function openUdp(datagrams: Datagrams, at: Address, handlers: FlowHandlers): Promise<UdpTransport> {
   const bound: DatagramSocket = await datagrams.bind(at, (bytes, from) => {
     if (isStun(bytes)) {
-      const answer = answerStun(bytes, from);
+      const answer = handlers.admitStun(from) ? answerStun(bytes, from) : null;
       if (answer !== null) socket.send(answer, from);
     } else if (!isOnlyLineEnds(bytes)) handlers.onMessage(bytes, new UdpFlow(socket, from));
   });

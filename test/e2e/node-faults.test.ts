@@ -126,7 +126,7 @@ describe.each(Object.entries(DIRECTORY_SERVERS))('a node over %s', (_kind, start
   it('whose server hangs answers heartbeat, status and Locate while a login waits for it', async () => {
     const one = await client.welcome(node.udp, ONE);
     const two = await client.welcome(node.udp, TWO);
-    server.pause();
+    await server.pause();
     const login = client.login(node.udp, FOUR);
     expect(await one.ask('Heartbeat')).toMatchObject({ verb: 'Ok' });
     expect(await one.ask('Status', 'away')).toMatchObject({ verb: 'Ok' });
@@ -147,7 +147,7 @@ describe.each(Object.entries(DIRECTORY_SERVERS))('a node over %s', (_kind, start
   it('whose server is slow lets a login wait and nobody else', async () => {
     const slow = await startNode(server.settings);
     const one = await client.welcome(slow.udp, ONE);
-    server.pause();
+    await server.pause();
     let waiting = true;
     const login = client.welcome(slow.udp, TWO).finally(() => {
       waiting = false;
@@ -161,7 +161,7 @@ describe.each(Object.entries(DIRECTORY_SERVERS))('a node over %s', (_kind, start
 
   it('can be stopped while its server hangs, and writes the logouts after its next start', async () => {
     await client.welcome(node.udp, ONE);
-    server.pause();
+    await server.pause();
     const sinceMs = Date.now();
     await node.stop(true);
     expect(Date.now() - sinceMs).toBeLessThan(30_000);

@@ -45,6 +45,7 @@ async function start(host: string): Promise<void> {
     hostOf: (request) => request.socket.remoteAddress ?? '',
     limits: { ...CONNECTION_LIMITS, connectionsOfSource: 3 },
     handlers: {
+      admitStun: () => true,
       onMessage(bytes, flow) {
         flows.push(flow);
         const message = readMessage(bytes, flow);

@@ -24,7 +24,7 @@ export interface DirectoryServer {
   readonly eye: Directory;
   kill(): Promise<void>;
   back(): Promise<void>;
-  pause(): void;
+  pause(): Promise<void>;
   resume(): void;
   /** `block`: the user blocks 10043939; `password`: it becomes `changed`. */
   change(uid: string, what: OutsideChange): Promise<void>;

@@ -240,6 +240,7 @@ function learn(phone: Phone, bytes: Buffer): void {
 function watched(handlers: FlowHandlers, seen: Seen): FlowHandlers {
   const known = new WeakSet<Flow>();
   return {
+    admitStun: (from) => handlers.admitStun(from),
     onMessage(bytes, flow) {
       if (flow.isReliable && !known.has(flow)) {
         known.add(flow);

@@ -56,7 +56,7 @@ describe('an LDAP server', () => {
   it('that hangs holds nobody up for longer than the deadline, and is used again when it goes on', async () => {
     const directory = await open();
     expect(await password(directory)).toBe('secret');
-    slapd.pause();
+    await slapd.pause();
     try {
       const began = performance.now();
       await expect(directory.find('10017676')).rejects.toMatchObject(UNAVAILABLE);

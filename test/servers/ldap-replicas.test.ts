@@ -90,7 +90,7 @@ describe('replicas that have caught up', () => {
     await write();
     for (const eye of eyes.replicas) await expect.poll(() => epochAt(eye), NOTICED).toBe(epoch);
     // Nobody else is there to answer.
-    provider.pause();
+    await provider.pause();
     try {
       expect(await readEpoch()).toBe(epoch);
       expect((await directory.peek([UID], () => true)).get(UID)?.epoch).toBe(epoch);
@@ -181,9 +181,7 @@ describe('a replica that dies or hangs', () => {
   });
 
   it('answers within the deadline, by the provider, where it hangs', async () => {
-    replicas.forEach((one) => {
-      one.pause();
-    });
+    await Promise.all(replicas.map((one) => one.pause()));
     try {
       const began = performance.now();
       expect(await readEpoch()).toBe(epoch);

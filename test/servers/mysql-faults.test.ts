@@ -90,7 +90,7 @@ describe('a server that hangs', () => {
 
   it('holds no operation longer than the deadline, and is used again soon after its return', async () => {
     await directory.ping();
-    mariadb.pause();
+    await mariadb.pause();
     const waits = await Promise.all(
       Array.from({ length: 40 }, (_, i) =>
         unavailable(i % 2 === 0 ? directory.find('u1') : directory.change('u1', { xmlext: '<late/>' })),
@@ -104,7 +104,7 @@ describe('a server that hangs', () => {
   });
 
   it('makes more than a thousand waiting operations be refused at once', async () => {
-    mariadb.pause();
+    await mariadb.pause();
     const answers = await Promise.allSettled(Array.from({ length: 1_200 }, () => directory.find('u1')));
     const codes = answers.map((answer) =>
       answer.status === 'rejected' ? (answer.reason as { code: string }).code : 'answered',

@@ -11,7 +11,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { createConnection } from 'mysql2/promise';
-import { freePort } from './programs.ts';
+import { freePort, standStill } from './programs.ts';
 
 export interface Mariadb {
   readonly port: number;
@@ -25,7 +25,7 @@ export interface Mariadb {
   /** After kill: the same data on the same port. */
   start(): Promise<void>;
   /** Hangs: connections stay open, nobody answers. */
-  pause(): void;
+  pause(): Promise<void>;
   resume(): void;
   /** Ends it and removes its folder. */
   stop(): Promise<void>;
@@ -107,7 +107,7 @@ export async function runMariadb(folder: string, port: number, more: readonly st
     kill: () => end('SIGKILL'),
     shutDown: () => end('SIGTERM'),
     start,
-    pause: () => void server.kill('SIGSTOP'),
+    pause: () => standStill(server),
     resume: () => void server.kill('SIGCONT'),
     async stop() {
       // One that was left paused would not hear anything else.

@@ -1,7 +1,7 @@
 /** Programs that others wrote, run headless in temporary homes; what a test leaves running is killed. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -119,6 +119,19 @@ export async function listens(child: ChildProcess, port: number): Promise<void> 
     if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${child.spawnfile} ended at once`);
     if (performance.now() - sinceMs > LISTENS_MS_MAX) throw new Error(`${child.spawnfile} does not listen on ${port}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/**
+ * SIGSTOP, and waits until each of its threads stands still: while the one that gets the signal has no processor, the
+ * others go on answering.
+ */
+export async function standStill(child: ChildProcess): Promise<void> {
+  child.kill('SIGSTOP');
+  const threads = `/proc/${child.pid}/task`;
+  const isStopped = (thread: string): boolean => /\) [Tt] /.test(readFileSync(join(threads, thread, 'stat'), 'utf8'));
+  while (existsSync(threads) && !readdirSync(threads).every(isStopped)) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
 

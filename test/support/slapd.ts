@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePort, listens } from './programs.ts';
+import { freePort, listens, standStill } from './programs.ts';
 
 const LDIF = fileURLToPath(new URL('../../ldif', import.meta.url));
 export const SUFFIX = 'dc=netbbq,dc=com';
@@ -27,7 +27,7 @@ export interface Slapd {
   add(ldif: { readonly text: string } | { readonly file: string }, bindDn?: string): void;
   kill(): Promise<void>;
   restart(): Promise<void>;
-  pause(): void;
+  pause(): Promise<void>;
   resume(): void;
   stop(): Promise<void>;
 }
@@ -101,7 +101,7 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
       await end('SIGTERM');
       await start();
     },
-    pause: () => void child?.kill('SIGSTOP'),
+    pause: async () => child && standStill(child),
     resume: () => void child?.kill('SIGCONT'),
     async stop() {
       await end('SIGTERM');

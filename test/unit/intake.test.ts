@@ -202,6 +202,17 @@ describe('a login in its turn', () => {
     await expect(inTurn(intake, clock, login)).rejects.toMatchObject({ code: 'OVERLOADED', retryAfter: 1 });
   });
 
+  it('that comes when nobody waits for the answer any more is refused, and leaves its place', async () => {
+    const intake = createIntake(1);
+    let nowMs = 5_000;
+    intake.enter(nothing, nowMs);
+    const login = inTurn(intake, { now: () => nowMs }, () => Promise.resolve('welcome'));
+    nowMs += 32_001;
+    intake.leave(nowMs);
+    await expect(login).rejects.toMatchObject({ code: 'OVERLOADED', retryAfter: 1 });
+    expect(intake.hasLine).toBe(false);
+  });
+
   it('gives its place to the next one, also where it fails', async () => {
     const intake = createIntake(1);
     const failed = inTurn(intake, clock, () => Promise.reject(new Error('the directory is away')));

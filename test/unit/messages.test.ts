@@ -241,6 +241,33 @@ describe('to somebody who is offline', () => {
   });
 });
 
+describe('where there is no place for messages', () => {
+  beforeEach(() => {
+    setUp({ withoutStore: true });
+  });
+
+  it('one to an invisible user, of which the sender is told that it failed, is shown once however often it comes', async () => {
+    const row = await loggedIn(f, BOB, { instance: 'desk', status: 'invisible' });
+    for (let i = 0; i < 2; i++) expect(await send('hello', { id: 'same' })).toBe('unreachable');
+    f.table.update(row, { status: 'online' });
+    expect(await send('hello', { id: 'same' })).toBe('delivered');
+    expect(got).toEqual(['desk hello']);
+  });
+
+  it('one that a device has taken too late for its sender is shown once however often it comes', async () => {
+    await online();
+    let take: (answer: DeviceAnswer) => void = () => undefined;
+    answers.set('desk', new Promise((resolve) => (take = resolve)));
+    const sent = send('hello', { id: 'same' });
+    await f.time.advance(5_000);
+    expect(await sent).toBe('unreachable');
+    take('taken');
+    await settled();
+    expect(await send('hello', { id: 'same' })).toBe('delivered');
+    expect(got).toEqual(['desk hello']);
+  });
+});
+
 describe('a repeated id of the same sender', () => {
   it('is the same message, delivered or stored', async () => {
     expect(await send('hello', { id: 'same' })).toBe('stored');

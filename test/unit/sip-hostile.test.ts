@@ -76,6 +76,18 @@ describe('a source that may be feigned', () => {
     expect(one.answers).toHaveLength(11);
   });
 
+  it('that asks by STUN, where the answer is longer, gets no more of them than of others', async () => {
+    const node = await sipNode({ requestsASecond: 10 });
+    const source = await node.network.bind({ host: '192.0.2.9', port: 5060 }, () => undefined);
+    const binding = Buffer.from('000100002112a442000000000000000000000001', 'hex');
+    for (let i = 0; i < 1_000; i++) source.send(binding, AT);
+    expect(sentBy(node)).toHaveLength(10);
+    for (const { bytes } of sentBy(node)) expect(bytes.length - binding.length).toBeLessThanOrEqual(24);
+    await node.time.advance(1_000);
+    source.send(binding, AT);
+    expect(sentBy(node)).toHaveLength(11);
+  });
+
   it('as which a registered phone is known makes the directory work so often and no more', async () => {
     const node = await sipNode({ requestsASecond: 10 });
     for (const uid of ['alice', 'bob']) node.directory.put({ uid });

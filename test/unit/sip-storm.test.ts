@@ -130,11 +130,32 @@ describe('a request that has waited', () => {
     const node = await busyNode();
     node.directory.put({ uid: 'alice' });
     const alice = await phone(node.network, 'alice');
+    alice.ask('REGISTER', { headers: { Contact: alice.contact() } });
+    await node.time.advance(SIP_NONCE_VALID_MS - 10_000);
     alice.register();
-    await node.time.advance(SIP_NONCE_VALID_MS + 1_000);
+    await node.time.advance(20_000);
     await goOn(node);
     expect(alice.status).toBe(200);
   });
+
+  it.each([{}, { Supported: 'path, outbound' }])(
+    'for longer than its phone waits for an answer is refused, and the directory is not asked: %o',
+    async (headers) => {
+      const node = await busyNode();
+      for (const uid of ['alice', 'bob']) node.directory.put({ uid });
+      const [alice, bob] = [await phone(node.network, 'alice'), await phone(node.network, 'bob')];
+      const contact = (one: Phone): string => one.contact('Supported' in headers ? ';reg-id=1' : '');
+      alice.register({ headers: { ...headers, Contact: contact(alice) } });
+      await node.time.advance(32_001);
+      bob.register({ headers: { ...headers, Contact: contact(bob) } });
+      node.directory.calls.length = 0;
+      await goOn(node);
+      await settle();
+      expect([alice.status, alice.last.header('Retry-After'), bob.status]).toEqual([503, '1', 200]);
+      expect(node.table.users.find('alice')).toBe(-1);
+      expect(node.sip.context.intake.hasLine).toBe(false);
+    },
+  );
 
   it("and can't be dealt with takes nobody with it: neither who leaves, nor who comes next", async () => {
     const node = await busyNode();

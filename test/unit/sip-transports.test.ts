@@ -51,6 +51,7 @@ async function start(limits: Partial<ConnectionLimits> = {}): Promise<void> {
         if (message?.kind === 'request') flow.send(makeResponse(message, 200, 'OK'));
       },
       onClosed: (flow) => void closed.push(flow),
+      admitStun: () => true,
     },
   });
 }
@@ -307,7 +308,7 @@ describe('opening', () => {
     const options = {
       clock: time.clock,
       timers: time.timers,
-      handlers: { onMessage: () => undefined, onClosed: () => undefined },
+      handlers: { onMessage: () => undefined, onClosed: () => undefined, admitStun: () => true },
     };
     const open = openTransports({
       ...options,
