@@ -13,6 +13,11 @@ export function columnOf<T extends Column>(type: ColumnType<T>, length: number):
   return new type(buffer, byteOffset, length);
 }
 
+/** The same memory, byte by byte. */
+export function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
 /** A longer column with the same beginning. */
 export function enlarged<T extends Column>(column: T, length: number): T {
   const larger = columnOf(column.constructor as unknown as ColumnType<T>, length);

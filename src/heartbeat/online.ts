@@ -97,9 +97,9 @@ export class OnlineTable {
     users.epoch[userRow] = Math.max(users.epoch[userRow] ?? 0, who.epoch);
     users.logoutS[userRow] = Math.floor((who.logoutAt ?? 0) / 1000);
     const row = sessions.add(session, userRow, nowS);
-    sessions.setNextOfUser(row, users.firstSession[userRow] ?? 0);
-    users.firstSession[userRow] = row + 1;
-    users.devices[userRow] = (users.devices[userRow] ?? 0) + 1;
+    sessions.setNextOfUser(row, users.firstSession(userRow));
+    users.setFirstSession(userRow, row + 1);
+    users.setDevices(userRow, users.devices(userRow) + 1);
     this.#wheel.add(row, endOfLifeS(nowS, session.lifetimeS));
     this.#open++;
     return row;
@@ -128,7 +128,7 @@ export class OnlineTable {
     this.#wheel.remove(row);
     this.#wheel.add(row, nowS + LINGER_S);
     this.#open--;
-    const last = users.devices[userRow] === 0;
+    const last = users.devices(userRow) === 0;
     if (last) users.remove(userRow);
     return { uid, last };
   }
@@ -212,7 +212,7 @@ export class OnlineTable {
   /** Whether all devices of the user are invisible. */
   isHidden(userRow: number): boolean {
     const { sessions } = this;
-    for (let place = this.users.firstSession[userRow] ?? 0; place !== 0; place = sessions.nextOfUser(place - 1)) {
+    for (let place = this.users.firstSession(userRow); place !== 0; place = sessions.nextOfUser(place - 1)) {
       if (sessions.status(place - 1) !== INVISIBLE) return false;
     }
     return true;
@@ -221,7 +221,7 @@ export class OnlineTable {
   /** The session rows of a user, newest login first. */
   rowsOf(userRow: number): number[] {
     const rows: number[] = [];
-    for (let place = this.users.firstSession[userRow] ?? 0; place !== 0;) {
+    for (let place = this.users.firstSession(userRow); place !== 0;) {
       rows.push(place - 1);
       place = this.sessions.nextOfUser(place - 1);
     }
@@ -230,7 +230,7 @@ export class OnlineTable {
 
   /** The devices of a user, the last active one first. */
   devices(userRow: number): Device[] {
-    const first = this.users.firstSession[userRow] ?? 0;
+    const first = this.users.firstSession(userRow);
     if (first !== 0 && this.sessions.nextOfUser(first - 1) === 0) return [this.device(first - 1)];
     const rows = this.rowsOf(userRow).sort((a, b) => this.#seenS(b) - this.#seenS(a));
     return rows.map((row) => this.device(row));
@@ -310,10 +310,10 @@ export class OnlineTable {
   #unlink(row: number, userRow: number): void {
     const { users, sessions } = this;
     const next = sessions.nextOfUser(row);
-    users.devices[userRow] = (users.devices[userRow] ?? 1) - 1;
-    let place = users.firstSession[userRow] ?? 0;
+    users.setDevices(userRow, users.devices(userRow) - 1);
+    let place = users.firstSession(userRow);
     if (place === row + 1) {
-      users.firstSession[userRow] = next;
+      users.setFirstSession(userRow, next);
       return;
     }
     while (place !== 0) {

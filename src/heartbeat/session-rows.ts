@@ -5,7 +5,7 @@ import { FIREWALLS, NETWORKS, STATUSES } from '../base/model.ts';
 import { Arena } from './arena.ts';
 import type { Fields } from './fields.ts';
 import { FIELD, FIELD_BYTE } from './fields.ts';
-import { columnOf, doubled } from './columns.ts';
+import { bytesOf, columnOf, doubled } from './columns.ts';
 import { HIGHEST, MASK_HIGH, MASK_LOW, TAKEN, WINDOW_WORDS } from './replay-window.ts';
 import { SlotIndex } from './slot-index.ts';
 import type { LinkedRows } from './wheel.ts';
@@ -444,10 +444,6 @@ export class SessionRows implements LinkedRows {
     this.words = doubled(this.words);
     this.bytes = bytesOf(this.words);
   }
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** The text of an IPv4 address, its first byte lowest. */

@@ -51,7 +51,7 @@ function see(table: OnlineTable, asker: string, userRow: number, self: boolean, 
   sight.devices = 0;
   sight.sessionRow = -1;
   let seenS = -1;
-  for (let place = users.firstSession[userRow] ?? 0; place !== 0; place = sessions.nextOfUser(place - 1)) {
+  for (let place = users.firstSession(userRow); place !== 0; place = sessions.nextOfUser(place - 1)) {
     const row = place - 1;
     if (!self && sessions.status(row) === INVISIBLE) continue;
     sight.devices++;

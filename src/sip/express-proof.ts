@@ -34,8 +34,8 @@ export function createExpressProof(context: SipContext): ExpressProof {
   const sessionOf = ({ bytes, from }: ExpressHead): number => {
     if (from.userAt === 0 || !digest.isSame(USERNAME, from.userAt, from.userEnd)) return -1;
     const userRow = users.findIn(bytes, from.userAt, from.userEnd);
-    if (userRow < 0 || users.devices[userRow] !== 1) return -1;
-    const row = (users.firstSession[userRow] ?? 0) - 1;
+    if (userRow < 0 || users.devices(userRow) !== 1) return -1;
+    const row = users.firstSession(userRow) - 1;
     sessions.findText(row, text);
     return readContact(text) === null ? -1 : row;
   };

@@ -40,7 +40,7 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
   const isAdmitted = ({ bytes, from }: ExpressHead, flow: Flow, nowMs: number): boolean => {
     const userRow = from.userAt === 0 ? -1 : users.findIn(bytes, from.userAt, from.userEnd);
     if (userRow >= 0) {
-      let place = users.firstSession[userRow] ?? 0;
+      let place = users.firstSession(userRow);
       while (place !== 0 && !isFlowOf(context, place - 1, flow)) place = sessions.nextOfUser(place - 1);
       if (place !== 0) return users.mayCallOut(userRow);
     }
@@ -50,8 +50,8 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
   /** The session of a user whom all may call, by his only device, a visible one; else -1. */
   const rowOf = ({ bytes, uri }: ExpressHead): number => {
     const userRow = users.findIn(bytes, uri.userAt, uri.userEnd);
-    if (userRow < 0 || users.devices[userRow] !== 1 || !users.isOpenToAll(userRow)) return -1;
-    const row = (users.firstSession[userRow] ?? 0) - 1;
+    if (userRow < 0 || users.devices(userRow) !== 1 || !users.isOpenToAll(userRow)) return -1;
+    const row = users.firstSession(userRow) - 1;
     return sessions.status(row) === INVISIBLE ? -1 : row;
   };
 

@@ -56,8 +56,8 @@ export function createRefreshLane(
     const { bytes, to } = head;
     if (!isOwn(head, digest)) return -1;
     const userRow = users.findIn(bytes, to.userAt, to.userEnd);
-    if (userRow < 0 || users.devices[userRow] !== 1) return -1;
-    const row = (users.firstSession[userRow] ?? 0) - 1;
+    if (userRow < 0 || users.devices(userRow) !== 1) return -1;
+    const row = users.firstSession(userRow) - 1;
     sessions.findText(row, text);
     if (!contact.isRegistered(head, text)) return -1;
     return row;

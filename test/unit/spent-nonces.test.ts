@@ -17,7 +17,7 @@ async function registered() {
     (await phone(network, uid)).register();
   }
   await settle();
-  const rows = UIDS.map((uid) => (table.users.firstSession[table.users.find(uid)] ?? 0) - 1);
+  const rows = UIDS.map((uid) => table.users.firstSession(table.users.find(uid)) - 1);
   return { table, users: UIDS.map((uid, i) => ({ uid, row: rows[i] ?? -1 })) };
 }
 
