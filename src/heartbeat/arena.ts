@@ -5,10 +5,14 @@
  * place goes to the free list of its size class and is used again by the next string of that class.
  */
 import { viewOn } from '../base/bytes.ts';
+import { columnOf } from './columns.ts';
 
 const UNIT_BYTES = 16;
 const CHUNK_UNITS = 65_536;
 const CHUNK_BYTES = CHUNK_UNITS * UNIT_BYTES;
+/** So many are made one by one, all others so many at once, on huge pages: their texts are read at random places. */
+const FEW_CHUNKS = 4;
+const MANY_CHUNKS = 16;
 /** 4 bytes of length stand before the content. */
 const HEADER_BYTES = 4;
 
@@ -17,6 +21,8 @@ export const ARENA_ENTRY_BYTES_MAX = CHUNK_BYTES - UNIT_BYTES - HEADER_BYTES;
 export class Arena {
   readonly #chunks: Buffer[] = [];
   readonly #views: DataView[] = [];
+  /** Chunks that are not used yet, the next one last. */
+  readonly #spare: Buffer[] = [];
   /** First free place by size in units; each free place holds the next one's reference. */
   readonly #free = new Map<number, number>();
   #nextUnit = CHUNK_UNITS;
@@ -93,7 +99,7 @@ export class Arena {
       return free;
     }
     if (this.#nextUnit + units > CHUNK_UNITS) {
-      const chunk = Buffer.alloc(CHUNK_BYTES);
+      const chunk = this.#newChunk();
       this.#chunks.push(chunk);
       this.#views.push(viewOn(chunk));
       // Unit 0 of the first chunk is never given out: reference 0 means none.
@@ -102,6 +108,16 @@ export class Arena {
     const ref = (this.#chunks.length - 1) * CHUNK_UNITS + this.#nextUnit;
     this.#nextUnit += units;
     return ref;
+  }
+
+  #newChunk(): Buffer {
+    if (this.#spare.length === 0) {
+      const count = this.#chunks.length < FEW_CHUNKS ? 1 : MANY_CHUNKS;
+      const { buffer, byteOffset } = columnOf(Uint8Array, count * CHUNK_BYTES);
+      for (let i = count - 1; i >= 0; i--)
+        this.#spare.push(Buffer.from(buffer, byteOffset + i * CHUNK_BYTES, CHUNK_BYTES));
+    }
+    return this.#spare.pop() ?? EMPTY;
   }
 
   #chunk(ref: number): Buffer {
