@@ -189,7 +189,11 @@ function proofOf(use: 'fresh' | 'repeat'): Proof {
 }
 
 /** Retransmissions are absorbed until its end, and a CANCEL finds it. */
-function run(context: SipContext, inbound: Inbound, work: (waiting: Waiting) => Promise<void> | undefined): void {
+export function run(
+  context: SipContext,
+  inbound: Inbound,
+  work: (waiting: Waiting) => Promise<void> | undefined,
+): void {
   const state = { cancelled: false };
   const pending = work(state);
   if (pending === undefined) return;

@@ -6,8 +6,8 @@ import type { Callee } from './callee.ts';
 import { findCallee, forwardTo } from './callee.ts';
 import type { Caller } from './caller.ts';
 import { isProven, withCaller } from './caller.ts';
-import type { Inbound, SipContext } from './context.ts';
-import { answer, answerStranger, HOPS, hopsOf, isOurs, sipAddress } from './context.ts';
+import type { Inbound, SipContext, Waiting } from './context.ts';
+import { answer, answerStranger, HOPS, hopsOf, isOurs, readOf, sipAddress } from './context.ts';
 import { fork } from './fork.ts';
 import type { Cause, ForkTarget, Plan, Step } from './fork.ts';
 import { TICKET_HEADER } from './forward-message.ts';
@@ -22,6 +22,7 @@ interface Call {
   readonly context: SipContext;
   readonly inbound: Inbound;
   readonly caller: Caller;
+  readonly isInvite: boolean;
   /** Sent on by us in any case, as the forwarding of a call that is. */
   readonly isProxied: boolean;
 }
@@ -40,24 +41,29 @@ export function onUserRequest(context: SipContext, inbound: Inbound): void {
   else if (name === null) answerStranger(context, inbound, 404);
   else if (hopsOf(request) > HOPS_MAX || isLoop(context, request)) answerStranger(context, inbound, 482);
   else {
-    withCaller(
-      context,
-      inbound,
-      (caller, waiting) => {
-        const call = { context, inbound, caller, isProxied: false };
-        const step = after(findCallee(context, inbound, caller, name), (callee) => stepTo(call, callee));
-        if (!(step instanceof Promise)) {
-          perform(call, step);
-          return undefined;
-        }
-        return step.then((found) => {
-          if (waiting.cancelled) answer(inbound, 487);
-          else perform(call, found);
-        });
-      },
-      'proxy',
-    );
+    withCaller(context, inbound, (caller, waiting) => callUser(context, inbound, caller, name, waiting), 'proxy');
   }
+}
+
+/** Sends the request to the user of this name, or answers where he is. */
+export function callUser(
+  context: SipContext,
+  inbound: Inbound,
+  caller: Caller,
+  name: string,
+  waiting: Waiting,
+): Promise<void> | undefined {
+  const isInvite = readOf(inbound).method === 'INVITE';
+  const call = { context, inbound, caller, isInvite, isProxied: false };
+  const step = after(findCallee(context, inbound, caller, name), (callee) => stepTo(call, callee));
+  if (!(step instanceof Promise)) {
+    perform(call, step);
+    return undefined;
+  }
+  return step.then((found) => {
+    if (waiting.cancelled) answer(inbound, 487);
+    else perform(call, found);
+  });
 }
 
 function after<T, U>(value: T | Promise<T>, then: (value: T) => U | Promise<U>): U | Promise<U> {
@@ -67,7 +73,7 @@ function after<T, U>(value: T | Promise<T>, then: (value: T) => U | Promise<U>):
 /** What is done about the request, and by whom its forwarding goes on. */
 type Found = (Step & { readonly callee: Callee }) | null;
 
-function perform({ context, inbound, caller }: Call, found: Found): void {
+function perform({ context, inbound, caller, isInvite }: Call, found: Found): void {
   if (found === null) return;
   if (found.kind === 'answer') {
     answer(inbound, found.status, found.headers);
@@ -76,9 +82,9 @@ function perform({ context, inbound, caller }: Call, found: Found): void {
   if (!isProven(context, inbound, caller, 'proxy')) return;
   let { callee } = found;
   fork(context, inbound, found.plan, (cause) => {
-    const to = forwardingFor(callee, cause, inbound.request);
+    const to = isInvite ? forwardingFor(callee, cause) : '';
     if (to === '' || callee.kind !== 'devices') return null;
-    const call = { context, inbound, caller, isProxied: true };
+    const call = { context, inbound, caller, isInvite, isProxied: true };
     const next = after(forwardTo(context, inbound, caller, to, callee.trail), (other) => stepTo(call, other));
     return after(next, (step) => {
       // Whoever can't be reached there was not reached here before: that is what the caller is told.
@@ -89,8 +95,8 @@ function perform({ context, inbound, caller }: Call, found: Found): void {
   });
 }
 
-function forwardingFor(callee: Callee, cause: Cause, { method }: SipRequest): string {
-  if (callee.kind !== 'devices' || method !== 'INVITE') return '';
+function forwardingFor(callee: Callee, cause: Cause): string {
+  if (callee.kind !== 'devices') return '';
   const { busy, noAnswer, unreachable } = callee.forwarding;
   return { busy, 'no-answer': noAnswer, unreachable, other: '' }[cause];
 }
@@ -145,9 +151,8 @@ function stepToServer(call: Call, { uid, server }: Extract<Callee, { kind: 'serv
 }
 
 function stepToDevices(call: Call, callee: Extract<Callee, { kind: 'devices' }>): Found | Promise<Found> {
-  const { context, inbound, caller } = call;
+  const { context, inbound, caller, isInvite } = call;
   const { uid, devices, forwarding, trail } = callee;
-  const isInvite = inbound.request.method === 'INVITE';
   const followsUp = isInvite && (forwarding.busy !== '' || forwarding.noAnswer !== '' || forwarding.unreachable !== '');
   const isSentOn = goesThroughUs(call, () => followsUp || !devices.every(isPublic));
   if (isSentOn) {

@@ -13,13 +13,13 @@ import type { EdgeStatements, Vouched } from './edge-statements.ts';
 import type { Flow } from './flow.ts';
 import type { FlowTokens } from './flow-tokens.ts';
 import type { Ids } from './ids.ts';
-import type { SipProblem, SipRequest } from './message.ts';
+import type { AnyRequest, ReadRequest, SipProblem, SipRequest } from './message.ts';
 import type { Relays } from './relays.ts';
 import { makeResponse } from './response.ts';
 import type { ExtraHeader } from './response.ts';
 import type { SpentNonces } from './spent-nonces.ts';
 import type { SubscriptionDialogs } from './subscription-dialogs.ts';
-import type { Transaction, TransactionUser } from './transaction.ts';
+import type { Asked, Transaction, TransactionUser } from './transaction.ts';
 import type { Transactions } from './transactions.ts';
 import type { Transports } from './transports.ts';
 import type { Uri } from './uri.ts';
@@ -58,12 +58,10 @@ export interface SipDeps {
 }
 
 /** A request, and where its answer goes. */
-export interface Inbound {
-  readonly request: SipRequest;
-  readonly flow: Flow;
+export interface Inbound extends Asked {
   readonly cameMs: number;
   /** Of a request that hold() took: answers go through it. */
-  readonly transaction?: Transaction;
+  readonly transaction?: Transaction | undefined;
   /** Of a REGISTER that another node has sent on: what it says of it. */
   readonly vouched?: Vouched;
 }
@@ -160,8 +158,34 @@ const NO_HEADERS: readonly ExtraHeader[] = [];
  * answers to what comes back go through it. Only for requests whose sender is known, for it is state.
  */
 export function hold({ transactions }: SipContext, inbound: Inbound, user: TransactionUser = {}): Held {
-  const { request, flow, cameMs } = inbound;
-  return { request, flow, cameMs, transaction: transactions.openServer(request, flow, user) };
+  const { read, flow, cameMs } = inbound;
+  const transaction = transactions.openServer(inbound, user);
+  if (read !== undefined) return new ReadInbound(read, flow, cameMs, transaction);
+  return { request: inbound.request, flow, cameMs, transaction };
+}
+
+/** A request that is parsed where somebody asks for more than what was read of it. */
+export class ReadInbound<T extends Transaction | undefined = undefined> {
+  readonly read: ReadRequest;
+  readonly flow: Flow;
+  readonly cameMs: number;
+  readonly transaction: T;
+
+  constructor(read: ReadRequest, flow: Flow, cameMs: number, transaction: T) {
+    this.read = read;
+    this.flow = flow;
+    this.cameMs = cameMs;
+    this.transaction = transaction;
+  }
+
+  get request(): SipRequest {
+    return this.read.whole;
+  }
+}
+
+/** As much of the request as was read. */
+export function readOf(inbound: Inbound): AnyRequest {
+  return inbound.read ?? inbound.request;
 }
 
 /**

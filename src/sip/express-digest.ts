@@ -44,8 +44,8 @@ export class ExpressDigest {
   #oldest = 0;
 
   /** Whether the request has an ordinary answer with qop=auth, and nothing in it that is not known here. */
-  read(head: ExpressHead): boolean {
-    if (reader.readDigest(head.at(AUTHORIZATION), head.end(AUTHORIZATION)) === 0) return false;
+  read(head: ExpressHead, header = AUTHORIZATION): boolean {
+    if (reader.readDigest(head.at(header), head.end(header)) === 0) return false;
     this.isMd5 = this.at(ALGORITHM) === 0 || this.#is(ALGORITHM, IS_MD5);
     return (
       this.#is(QOP, IS_AUTH) &&

@@ -61,12 +61,13 @@ export class UriPlace {
   }
 }
 
-type Method = 'REGISTER' | 'OPTIONS' | 'MESSAGE' | 'INVITE' | 'ACK';
+type Method = 'REGISTER' | 'OPTIONS' | 'MESSAGE' | 'INVITE' | 'ACK' | 'BYE';
 /** By the length of the name. */
 const METHODS: readonly (Method | null)[] = [null, null, null, 'ACK', null, null, 'INVITE', 'OPTIONS', 'REGISTER'];
 
-/** Which is as long as OPTIONS. */
+/** Those that are as long as OPTIONS and ACK. */
 const MESSAGE_FIRST = 0x4d;
+const BYE_FIRST = 0x42;
 
 export class ExpressHead {
   /** The message is somewhere in it: all offsets count from the beginning. */
@@ -83,7 +84,8 @@ export class ExpressHead {
   read(message: Buffer): boolean {
     const method = putMessage(message) ? METHODS[reader.readRequest(message.length)] : null;
     if (method === undefined || method === null) return false;
-    this.method = bytes[MESSAGE] === MESSAGE_FIRST ? 'MESSAGE' : method;
+    const first = bytes[MESSAGE];
+    this.method = first === MESSAGE_FIRST ? 'MESSAGE' : first === BYE_FIRST ? 'BYE' : method;
     this.length = message.length;
     return true;
   }

@@ -2,7 +2,7 @@
  * The express lane of MESSAGE: by a caller who proves who he is, to somebody who is here. messages.ts does all others,
  * and would pass these on, and answer them, alike.
  */
-import { bytesOf, standsAt } from '../base/bytes.ts';
+import { bytesOf } from '../base/bytes.ts';
 import { VserverError } from '../base/errors.ts';
 import type { Sent } from '../messages/message-rules.ts';
 import { DEFAULT_CONTENT_TYPE, isContentType, isMessageText } from '../messages/message-rules.ts';
@@ -13,19 +13,24 @@ import type { ExpressHead, ExpressLane, IsOurs } from './express-head.ts';
 import { mayRun } from './express-redirect.ts';
 import type { ExpressWriter } from './express-writer.ts';
 import { END } from './express-writer.ts';
-import { CALL_ID, CONTENT_LENGTH, CONTENT_TYPE, headerNumber, PROXY_REQUIRE, REQUIRE, ROUTE } from './header-names.ts';
+import {
+  AUTHORIZATION,
+  CALL_ID,
+  CONTENT_LENGTH,
+  CONTENT_TYPE,
+  headerNumber,
+  PROXY_REQUIRE,
+  REQUIRE,
+  ROUTE,
+} from './header-names.ts';
 import { messageIdOf, STATUS } from './messages.ts';
+import { readKey, serverKeyOf } from './express-key.ts';
 import { RequestKey } from './request-key.ts';
 import type { ExtraHeader } from './response.ts';
-import { SERVER_KEY } from './transactions.ts';
-import { BRANCH_COOKIE } from './via.ts';
 
 const OK = bytesOf('SIP/2.0 200 OK\r\n');
 const CONTENT_ENCODING = headerNumber('Content-Encoding');
-const COOKIE = bytesOf(BRANCH_COOKIE);
-const KEY_START = bytesOf(`${SERVER_KEY}MESSAGE `);
-const SPACE = bytesOf(' ');
-const COLON = bytesOf(':');
+const KEY_START = serverKeyOf('MESSAGE');
 const PLUS = 0x2b;
 const LF = 0x0a;
 /** What stands for bytes that are no UTF-8; it may stand in a text, too. */
@@ -68,9 +73,9 @@ export function createMessageLane(context: SipContext, writer: ExpressWriter, is
     if (userRow < 0) return false;
     const content = contentOf(head);
     if (content === null) return false;
-    if (!readKey(head, key) || transactions.knows(key)) return false;
+    if (!readKey(head, KEY_START, key) || transactions.knows(key)) return false;
     if (waiting.size > 0 && mayRun(context, head, 'MESSAGE')) return false;
-    const row = proof.rowOf(head, flow, nowMs);
+    const row = proof.rowOf(head, AUTHORIZATION, flow, nowMs);
     if (row < 0) return false;
     proof.use(row, nowMs);
     const draft = {
@@ -101,18 +106,6 @@ export function createMessageLane(context: SipContext, writer: ExpressWriter, is
     });
     return true;
   };
-}
-
-/** The key of the request as transactions have it; false where its branch says nothing (RFC 2543), or there is no room. */
-function readKey(
-  { view, branchAt, branchEnd, viaHostAt, viaHostEnd, viaPortEnd }: ExpressHead,
-  key: RequestKey,
-): boolean {
-  if (branchEnd - branchAt < COOKIE.length || !standsAt(view, branchAt, COOKIE)) return false;
-  key.start(KEY_START);
-  if (!key.add(view, branchAt, branchEnd) || !key.add(SPACE.view, 0, 1)) return false;
-  if (!key.add(view, viaHostAt, Math.max(viaHostEnd, viaPortEnd))) return false;
-  return viaPortEnd > viaHostEnd || key.add(COLON.view, 0, 1);
 }
 
 /** null where it is none of text in UTF-8. */

@@ -8,12 +8,14 @@ import { DIGEST_URI, ExpressDigest, NONCE, REALM, USERNAME } from './express-dig
 import type { ExpressHead } from './express-head.ts';
 import { readContact } from './express-redirect.ts';
 import type { Flow } from './flow.ts';
-import { AUTHORIZATION } from './header-names.ts';
 import { isFresh } from './spent-nonces.ts';
 
 export interface ExpressProof {
-  /** The row of the caller's session where he has proved, and not before, that it is he; else -1. Nothing is noted. */
-  rowOf(head: ExpressHead, flow: Flow, nowMs: number): number;
+  /**
+   * The row of the caller's session where he has proved in this header, and not before, that it is he; else -1. Nothing is
+   * noted.
+   */
+  rowOf(head: ExpressHead, header: number, flow: Flow, nowMs: number): number;
   /** The nonce-count of the request that rowOf() has looked at last is used up. */
   use(row: number, nowMs: number): void;
 }
@@ -41,8 +43,8 @@ export function createExpressProof(context: SipContext): ExpressProof {
   };
 
   return {
-    rowOf(head, flow, nowMs) {
-      if (!head.has(AUTHORIZATION) || !digest.read(head)) return -1;
+    rowOf(head, header, flow, nowMs) {
+      if (!head.has(header) || !digest.read(head, header)) return -1;
       if (!isTaken(digest.isMd5 ? 'MD5' : 'SHA-256', settings.digest)) return -1;
       if (!equalsText(head.view, digest.at(REALM), digest.end(REALM), realm)) return -1;
       if (!digest.isSame(DIGEST_URI, head.uriAt, head.uriEnd)) return -1;

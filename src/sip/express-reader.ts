@@ -61,9 +61,17 @@ writeSet(layout.CALL_IDS, (byte) => CALL_ID_WORD.test(String.fromCharCode(byte))
 writeNames();
 bytes.set(DROPS, layout.DROPS);
 
+/** How many messages were put there: what was found in one stands there until the next. */
+let put = 0;
+
+export function messagesPut(): number {
+  return put;
+}
+
 /** Puts the message where it is read; false where it is longer than ordinary ones are. */
 export function putMessage(message: Uint8Array): boolean {
   if (message.length > layout.MESSAGE_BYTES_MAX) return false;
+  put++;
   plainBytes.set(message, layout.MESSAGE);
   // Ends every line.
   bytes[layout.MESSAGE + message.length] = 0;

@@ -16,19 +16,25 @@ const answerOf = viewsOf(bytes, ANSWER);
 let source = '';
 let sourceLength = 0;
 
+/** Puts the host to SOURCE_HOST; its length. */
+export function putSource({ remote }: Flow): number {
+  if (remote.host !== source) {
+    sourceLength = bytes.write(remote.host, SOURCE_HOST, HOST_BYTES_MAX, 'latin1');
+    source = remote.host;
+  }
+  return sourceLength;
+}
+
 export class ExpressWriter {
   /** Where the next byte goes. */
   #at = ANSWER;
 
   /** Begins an answer with the status line and what is copied (RFC 3261 8.2.6), as makeResponse() does. */
-  begin(statusLine: Bytes, { remote }: Flow): void {
-    if (remote.host !== source) {
-      sourceLength = bytes.write(remote.host, SOURCE_HOST, HOST_BYTES_MAX, 'latin1');
-      source = remote.host;
-    }
+  begin(statusLine: Bytes, flow: Flow): void {
+    const length = putSource(flow);
     this.#at = ANSWER;
     this.put(statusLine);
-    this.#at = reader.writeCopied(this.#at, remote.port, sourceLength);
+    this.#at = reader.writeCopied(this.#at, flow.remote.port, length);
   }
 
   /** What is known beforehand. */

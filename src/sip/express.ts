@@ -6,6 +6,7 @@
 import { bytesOf, equalsText } from '../base/bytes.ts';
 import type { SipContext } from './context.ts';
 import { createAnswerLane } from './express-answer.ts';
+import { createDialogLane, createInviteLane } from './express-calls.ts';
 import { ipv4End } from './express-bytes.ts';
 import type { IsOurs, UriPlace } from './express-head.ts';
 import { ExpressHead } from './express-head.ts';
@@ -17,9 +18,9 @@ import type { Flow } from './flow.ts';
 
 /** By which messages are told apart before anything of them is read. */
 const ANSWER = 0x53;
-const OURS = ['REGISTER', 'MESSAGE'];
-/** Where they are all sent on, there is none to be answered here. */
-const REDIRECTED = ['INVITE', 'OPTIONS', 'ACK'];
+const OURS = ['REGISTER', 'MESSAGE', 'INVITE', 'ACK', 'BYE'];
+/** Where it is sent on, there is none to be answered here. */
+const REDIRECTED = 'OPTIONS';
 
 /** `bytes`: one message, whole. False: nothing has been done, it is left to the others. */
 export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) => boolean {
@@ -42,9 +43,11 @@ export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) 
   const register = createRegisterLane(context, writer, isOurs);
   const message = createMessageLane(context, writer, isOurs);
   const redirect = createRedirectLane(context, writer, isOurs);
+  const invite = createInviteLane(context, isOurs);
+  const dialog = createDialogLane(context);
 
   const answered = createAnswerLane(context.transactions);
-  const methods = context.settings.calls === 'proxy' ? OURS : [...OURS, ...REDIRECTED];
+  const methods = context.settings.calls === 'proxy' ? OURS : [...OURS, REDIRECTED];
   const mayBegin = Uint8Array.from({ length: 256 }, (_, byte) =>
     methods.some((method) => method.charCodeAt(0) === byte) ? 1 : 0,
   );
@@ -54,9 +57,19 @@ export function createExpress(context: SipContext): (bytes: Buffer, flow: Flow) 
     if (first === ANSWER) return answered(bytes);
     if (mayBegin[first] === 0) return false;
     if (!head.read(bytes) || !isHost(head, head.from) || !isHost(head, head.to)) return false;
-    if (head.method === 'REGISTER') return register(head, flow, clock.now());
-    if (head.method === 'MESSAGE') return message(head, flow, clock.now());
-    if (head.method === 'ACK') return isAckOfStateless(context, head);
-    return redirect(head, flow, clock.now());
+    switch (head.method) {
+      case 'REGISTER':
+        return register(head, flow, clock.now());
+      case 'MESSAGE':
+        return message(head, flow, clock.now());
+      case 'OPTIONS':
+        return redirect(head, flow, clock.now());
+      case 'INVITE':
+        return redirect(head, flow, clock.now()) || invite(head, flow, clock.now());
+      case 'ACK':
+        return dialog(head, flow, clock.now()) || isAckOfStateless(context, head);
+      case 'BYE':
+        return dialog(head, flow, clock.now());
+    }
   };
 }

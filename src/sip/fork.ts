@@ -9,7 +9,7 @@ import type { Final } from './best-response.ts';
 import { openBranch } from './branch.ts';
 import type { Branch, BranchUser } from './branch.ts';
 import type { Inbound, SipContext } from './context.ts';
-import { answer, hold, ownUri } from './context.ts';
+import { answer, hold, ownUri, readOf } from './context.ts';
 import type { Flow } from './flow.ts';
 import { forwardRequest, relayResponse } from './forward-message.ts';
 import type { AnyResponse } from './message.ts';
@@ -110,9 +110,10 @@ class Fork implements TransactionUser {
     this.#plan = plan;
     this.#groups = [...plan.groups];
     this.#instead = instead;
-    this.#isInvite = inbound.request.method === 'INVITE';
-    this.#vias = viaLines(inbound.request);
-    this.#loopHash = loopHash(inbound.request);
+    const request = readOf(inbound);
+    this.#isInvite = request.method === 'INVITE';
+    this.#vias = viaLines(request);
+    this.#loopHash = loopHash(request);
     const held = hold(context, inbound, this);
     this.#inbound = held;
     this.#transaction = held.transaction;
@@ -151,7 +152,7 @@ class Fork implements TransactionUser {
       this.#finals.push({ status: 503, response: null });
       return;
     }
-    const { method } = this.#call.request;
+    const { method } = readOf(this.#call);
     const branchId = `${this.#context.ids.branch()}.${this.#loopHash}`;
     const bytes = this.#requestFor(target, branchId);
     if (bytes === null) {
@@ -168,17 +169,17 @@ class Fork implements TransactionUser {
 
   #requestFor({ uri, flow, route, more = '' }: ForkTarget, branch: string): Buffer | null {
     const { settings } = this.#context;
-    const { request, flow: callerFlow } = this.#call;
+    const request = readOf(this.#call);
     const via = viaOf(this.#context, flow, branch);
     const isRecorded = RECORDED.has(request.method) && request.toTag === undefined;
-    const recordRoute = isRecorded ? [this.#side(flow), this.#side(callerFlow)] : [];
+    const recordRoute = isRecorded ? [this.#side(flow), this.#side(this.#call.flow)] : [];
     return forwardRequest(request, { uri, via, vias: this.#vias, recordRoute, route, more }, settings.realm);
   }
 
   /** A Record-Route for each side, because they may use different transports; each names the flow of its side. */
   #side(flow: Flow): string {
     const { tokens } = this.#context;
-    return `<${ownUri(this.#context, flow, ';lr', tokens.make(flow, this.#call.request.callId))}>`;
+    return `<${ownUri(this.#context, flow, ';lr', tokens.make(flow, readOf(this.#call).callId))}>`;
   }
 
   #relay(response: AnyResponse, more = ''): void {

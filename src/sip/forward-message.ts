@@ -3,7 +3,7 @@ import { CREDENTIALS, DROPS, IN_REQUEST, IN_RESPONSE } from './dropped-headers.t
 import { CALL_ID, FROM, ROUTE, TO } from './header-names.ts';
 import type { SipHead } from './head.ts';
 import { HEADERS_MAX } from './head.ts';
-import type { AnyResponse, SipRequest } from './message.ts';
+import type { AnyRequest, AnyResponse, SipRequest } from './message.ts';
 import { MESSAGE_BYTES_MAX } from './message.ts';
 import { encodeUtf8 } from './syntax.ts';
 import { formatVia } from './via.ts';
@@ -33,24 +33,34 @@ const OWN_LINES = 4;
  * The request for the next hop. The answer to a challenge of `realm`, which is ours, goes no further; null: it does. null
  * is answered where with what we add it is too long, or has too many headers.
  */
-export function forwardRequest(request: SipRequest, hop: Hop, realm: string | null): Buffer | null {
+export function forwardRequest(request: AnyRequest, hop: Hop, realm: string | null): Buffer | null {
   const { recordRoute, route } = hop;
-  if (request.fields.length / 4 + recordRoute.length + route.length + OWN_LINES > HEADERS_MAX) return null;
+  const lines = request.kind === 'read' ? request.lines : request.fields.length / 4;
+  if (lines + recordRoute.length + route.length + OWN_LINES > HEADERS_MAX) return null;
   let head =
     `${request.method} ${hop.uri} SIP/2.0\r\nVia: ${hop.via}\r\n${hop.vias}` +
     `Max-Forwards: ${(request.maxForwards ?? MAX_FORWARDS_USUAL + 1) - 1}\r\n`;
   for (const value of recordRoute) head += `Record-Route: ${value}\r\n`;
   for (const value of route) head += `Route: ${encodeUtf8(value)}\r\n`;
   head += hop.more ?? '';
-  const ours = realm === null ? null : `realm="${realm}"`;
-  head += linesWithout(request, (number, at, end) => {
+  const bytes = (request.kind === 'read' ? request.behind(head, realm) : null) ?? behind(request.whole, head, realm);
+  return bytes.length > MESSAGE_BYTES_MAX ? null : bytes;
+}
+
+function behind(request: SipRequest, head: string, realm: string | null): Buffer {
+  const ours = realm === null ? null : realmParam(realm);
+  const kept = linesWithout(request, (number, at, end) => {
     const drop = DROPS[number] ?? 0;
     return drop === CREDENTIALS
       ? ours !== null && request.text.slice(at, end).includes(ours)
       : (drop & IN_REQUEST) !== 0;
   });
-  const bytes = joined(head, request.body);
-  return bytes.length > MESSAGE_BYTES_MAX ? null : bytes;
+  return joined(head + kept, request.body);
+}
+
+/** By which credentials for this realm are known. */
+export function realmParam(realm: string): string {
+  return `realm="${realm}"`;
 }
 
 /**

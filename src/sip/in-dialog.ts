@@ -5,11 +5,10 @@
  */
 import { sameAddress } from '../base/address.ts';
 import type { Inbound, SipContext } from './context.ts';
-import { admitStranger, answerStranger } from './context.ts';
+import { admitStranger, answerStranger, readOf } from './context.ts';
 import { fork } from './fork.ts';
 import type { Flow } from './flow.ts';
 import { forwardRequest } from './forward-message.ts';
-import type { SipRequest } from './message.ts';
 import { viaOf } from './outgoing.ts';
 import { viaLines } from './response.ts';
 import type { Routed } from './routing.ts';
@@ -29,7 +28,10 @@ export function onRouted(context: SipContext, inbound: Inbound): boolean {
     return true;
   }
   const flow = context.tokens.read(last, request.callId);
-  if (isAcceptable(context, inbound, flow)) sendOn(context, inbound, routed, flow);
+  if (!isAcceptable(context, inbound, flow)) return true;
+  // Whoever comes from elsewhere than the call's own flow holds its token, and may have heard it from the wire.
+  const isOfCall = isFromItsSide(context, inbound, routed.own[0] ?? null);
+  if (isOfCall || mayPass(context, inbound)) pass(context, inbound, routed, flow);
   return true;
 }
 
@@ -65,20 +67,20 @@ function refuse(context: SipContext, inbound: Inbound, status: number): void {
   if (inbound.request.method !== 'ACK') answerStranger(context, inbound, status);
 }
 
-function sendOn(context: SipContext, inbound: Inbound, routed: Routed, flow: Flow): void {
-  // Whoever comes from elsewhere than the call's own flow holds its token, and may have heard it from the wire.
-  const isOfCall = isFromItsSide(context, inbound, routed.own[0] ?? null);
-  if (isOfCall || mayPass(context, inbound)) pass(context, inbound, routed, flow);
-}
-
 /** One of a stranger's requests; an ACK is one too, but is not answered. */
 function mayPass(context: SipContext, inbound: Inbound): boolean {
   if (inbound.request.method !== 'ACK') return admitStranger(context, inbound);
   return context.requests.take(inbound.flow.remote.host, context.cases.clock.now()) === 0;
 }
 
-function pass(context: SipContext, inbound: Inbound, { uri, rest }: Routed, flow: Flow): void {
-  const { request } = inbound;
+/** Sends it there. */
+export function pass(
+  context: SipContext,
+  inbound: Inbound,
+  { uri, rest }: Pick<Routed, 'uri' | 'rest'>,
+  flow: Flow,
+): void {
+  const request = readOf(inbound);
   if (request.method === 'ACK') {
     const via = viaOf(context, flow, `${context.ids.branch()}.${loopHash(request)}`);
     const hop = { uri, via, vias: viaLines(request), recordRoute: [], route: rest };
@@ -94,9 +96,5 @@ function isFromItsSide({ tokens }: SipContext, { request, flow }: Inbound, token
   if (token === null) return false;
   const own = tokens.read(token, request.callId);
   if (typeof own === 'string') return false;
-  return own.isReliable ? own.id === flow.id : isSource(request, own);
-}
-
-function isSource({ source }: SipRequest, { remote }: Flow): boolean {
-  return source !== null && source.port === remote.port && source.host === remote.host;
+  return own.isReliable ? own.id === flow.id : request.source !== null && sameAddress(request.source, own.remote);
 }

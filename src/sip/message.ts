@@ -132,7 +132,37 @@ export class SipRequest extends SipMessage {
     this.maxForwards = maxForwards;
     this.source = source;
   }
+
+  /** As of a ReadRequest. */
+  get whole(): this {
+    return this;
+  }
 }
+
+/** A request of which only that was read that is looked at to send it on. */
+export interface ReadRequest {
+  readonly kind: 'read';
+  readonly method: string;
+  readonly callId: string;
+  readonly toTag: string | undefined;
+  readonly maxForwards: number;
+  /** The Via lines, as viaLines() has them. */
+  readonly vias: string;
+  /** As loopHash(). */
+  readonly loopHash: string;
+  /** By which its server transaction is found. */
+  readonly key: string;
+  /** How many lines its head has, without the first. */
+  readonly lines: number;
+  /** Bytes. */
+  readonly size: number;
+  /** The same, parsed; from then on once for all. */
+  readonly whole: SipRequest;
+  /** `head` and behind it what of the request goes on, as forwardRequest() has it; null once another message has been read. */
+  behind(head: string, realm: string | null): Buffer | null;
+}
+
+export type AnyRequest = SipRequest | ReadRequest;
 
 export class SipResponse extends SipMessage {
   readonly kind = 'response';

@@ -1,6 +1,6 @@
 /** Responses to requests (RFC 3261 8.2.6), well formed or not. */
 import { CALL_ID, CSEQ, FROM, TO, VIA } from './header-names.ts';
-import type { SipProblem, SipRequest } from './message.ts';
+import type { AnyRequest, SipProblem, SipRequest } from './message.ts';
 import { statelessTag } from './stateless-tag.ts';
 import { encodeUtf8, itemEnd, unfold } from './syntax.ts';
 import { formatVia, viaReceivedFrom } from './via.ts';
@@ -95,7 +95,8 @@ function tagFor(request: SipRequest | SipProblem, status: number, to: string, to
 }
 
 /** The Via lines of the request as a proxy sends them on (RFC 3261 18.2.1) and as they stand in its responses. */
-export function viaLines(request: SipRequest): string {
+export function viaLines(request: AnyRequest): string {
+  if (request.kind === 'read') return request.vias;
   const { text, fields } = request;
   let lines = '';
   for (let i = 0; i < fields.length; i += 4) {

@@ -2,7 +2,7 @@
 import type { SipContext } from './context.ts';
 import { isThisServer, ownUri } from './context.ts';
 import { ROUTE } from './header-names.ts';
-import type { SipRequest } from './message.ts';
+import type { AnyRequest, SipRequest } from './message.ts';
 import { parseNameAddr } from './name-addr.ts';
 import { TagHash } from './stateless-tag.ts';
 import { parseVias } from './via.ts';
@@ -71,7 +71,8 @@ export function takeAnyRoutes(context: SipContext, request: SipRequest): Routed 
 }
 
 /** What of a request decides where it goes (16.6 step 8): it stands in the branch of our Via. */
-export function loopHash(request: SipRequest): string {
+export function loopHash(request: AnyRequest): string {
+  if (request.kind === 'read') return request.loopHash;
   const { requestUri, fromTag = '', toTag = '', callId, cseq, text, fields } = request;
   for (const part of [requestUri, fromTag, toTag, callId, String(cseq.number)]) hash.addText(part);
   for (let i = 0; i < fields.length; i += 4) {

@@ -3,7 +3,7 @@ import { flatText } from '../base/flat-text.ts';
 import type { Place } from '../base/oldest-first.ts';
 import type { Timer, Timers } from '../base/ports.ts';
 import type { Flow } from './flow.ts';
-import type { AnyResponse, SipRequest } from './message.ts';
+import type { AnyResponse, ReadRequest, SipRequest } from './message.ts';
 
 /** Milliseconds (RFC 3261 17.1.1.1): round trip; longest pause between retransmissions; life of a message on the way. */
 export const T1 = 500;
@@ -56,13 +56,22 @@ export interface TransactionTable {
   forget(tx: Transaction): void;
 }
 
+/** A request that has come. */
+export interface Asked {
+  /** Where `read` is there, it is parsed only when it is asked for. */
+  readonly request: SipRequest;
+  /** Where its answers go. */
+  readonly flow: Flow;
+  readonly read?: ReadRequest;
+}
+
 export interface TransactionParts {
   readonly states: States;
   readonly first: StateName;
   /** By which it is found. */
   readonly key: string;
   /** Server: what is to be answered. */
-  readonly request: SipRequest | null;
+  readonly asked: Asked | null;
   /** Client: the request as it is sent. */
   readonly bytes: Buffer | null;
   readonly flow: Flow;
@@ -81,7 +90,7 @@ export class Transaction {
   readonly #table: TransactionTable;
   readonly #states: States;
   /** Released with the final response: many transactions only linger, and long. */
-  #request: SipRequest | null;
+  #asked: Asked | null;
   #user: TransactionUser;
   #resends: Timer | undefined;
   #ends: Timer | undefined;
@@ -96,7 +105,7 @@ export class Transaction {
     this.flow = parts.flow;
     this.#table = table;
     this.#states = parts.states;
-    this.#request = parts.request;
+    this.#asked = parts.asked;
     this.#user = parts.user;
     this.#state = parts.first;
     this.#last = parts.bytes;
@@ -108,7 +117,7 @@ export class Transaction {
 
   /** Server: null when it has its final response. */
   get request(): SipRequest | null {
-    return this.#request;
+    return this.#asked?.request ?? null;
   }
 
   get user(): TransactionUser {
@@ -143,8 +152,8 @@ export class Transaction {
 
   /** It has its final response: nobody waits for anything any more. */
   release(): void {
-    if (this.#request !== null && this.#state !== 'terminated') this.#table.grown(-sizeOf(this.#request));
-    this.#request = null;
+    if (this.#asked !== null && this.#state !== 'terminated') this.#table.grown(-sizeOf(this.#asked));
+    this.#asked = null;
     this.#user = NOBODY;
   }
 
@@ -164,7 +173,7 @@ export class Transaction {
 
   /** Bytes that are kept as long as it runs. */
   get size(): number {
-    return (this.#request === null ? 0 : sizeOf(this.#request)) + (this.#last?.length ?? 0);
+    return (this.#asked === null ? 0 : sizeOf(this.#asked)) + (this.#last?.length ?? 0);
   }
 
   /** `bytes` is what resend() sends from now on. */
@@ -215,6 +224,6 @@ export class Transaction {
 }
 
 /** The text holds the body too, which is kept besides. */
-function sizeOf({ text, body }: SipRequest): number {
-  return text.length + body.length;
+function sizeOf(asked: Asked): number {
+  return asked.read?.size ?? asked.request.text.length + asked.request.body.length;
 }

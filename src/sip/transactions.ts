@@ -11,7 +11,7 @@ import { createKeptAnswers } from './kept-answers.ts';
 import type { AnyResponse, ReadResponse, SipRequest, SipResponse } from './message.ts';
 import { RequestKey } from './request-key.ts';
 import { T1, Transaction } from './transaction.ts';
-import type { TransactionParts, TransactionTable, TransactionUser } from './transaction.ts';
+import type { Asked, TransactionParts, TransactionTable, TransactionUser } from './transaction.ts';
 import { CLIENT } from './transaction-client.ts';
 import { INVITE_CLIENT } from './transaction-invite-client.ts';
 import { INVITE_SERVER } from './transaction-invite-server.ts';
@@ -62,7 +62,7 @@ export interface Transactions {
   /** The same for one to a request with this method and branch. */
   receiveRead(method: string, branch: string, response: ReadResponse): boolean;
   /** For a request that receiveRequest() did not know and that is no ACK. */
-  openServer(request: SipRequest, flow: Flow, user: TransactionUser): Transaction;
+  openServer(asked: Asked, user: TransactionUser): Transaction;
   /** Whether receiveRequest() may know the request that has this key: see SERVER_KEY. */
   knows(key: RequestKey): boolean;
   /** Requests of which only the key was read. */
@@ -155,7 +155,7 @@ export function createTransactions(timers: Timers, flowTo: (remote: Address) => 
       return receive(response.cseq.method, response.branch, response);
     },
     receiveRead: receive,
-    openServer: (request, flow, user) => open(partsOfServer(request, flow, user)),
+    openServer: (asked, user) => open(partsOfServer(asked, user)),
     read: answered.read,
     openClient: (request, bytes, flow, user) => open(partsOfClient(request, bytes, flow, user)),
     inviteOf: (cancel) => running.get(serverKey(cancel, 'INVITE')),
@@ -168,17 +168,18 @@ export function createTransactions(timers: Timers, flowTo: (remote: Address) => 
   };
 }
 
-function partsOfServer(request: SipRequest, flow: Flow, user: TransactionUser): TransactionParts {
-  const { method } = request;
+function partsOfServer(asked: Asked, user: TransactionUser): TransactionParts {
+  const { read, flow } = asked;
+  const { method } = read ?? asked.request;
   const [states, first] = method === 'INVITE' ? INVITE_SERVING : SERVING;
-  return { states, first, key: serverKey(request, method), request, bytes: null, flow, user };
+  return { states, first, key: read?.key ?? serverKey(asked.request, method), asked, bytes: null, flow, user };
 }
 const INVITE_SERVING = [INVITE_SERVER, 'proceeding'] as const;
 const SERVING = [SERVER, 'trying'] as const;
 
 function partsOfClient({ method, branch }: ClientRequest, bytes: Buffer, flow: Flow, user: TransactionUser) {
   const [states, first] = method === 'INVITE' ? INVITE_ASKING : ASKING;
-  return { states, first, key: clientKey(method, branch), request: null, bytes, flow, user };
+  return { states, first, key: clientKey(method, branch), asked: null, bytes, flow, user };
 }
 const INVITE_ASKING = [INVITE_CLIENT, 'calling'] as const;
 const ASKING = [CLIENT, 'trying'] as const;

@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createExpress } from '../../src/sip/express.ts';
 import { parseMessage } from '../../src/sip/message.ts';
 import type { SipRequest, SipResponse } from '../../src/sip/message.ts';
 import { settle } from '../support/clock.ts';
@@ -118,6 +119,34 @@ async function started() {
   return { ...node, alice, bob };
 }
 type Node = Awaited<ReturnType<typeof started>>;
+
+const COMMON = { of: 0, extra: [], body: SDP, length: 'right', damage: null };
+const INVITE: Of<'invite'> = {
+  ...COMMON,
+  kind: 'invite',
+  uri: 'sip:bob@vserver',
+  to: '<sip:bob@vserver>',
+  via: ';rport',
+  forwards: '70',
+};
+const RESPONSE: Of<'response'> = {
+  ...COMMON,
+  kind: 'response',
+  line: '200 OK',
+  via: 'as it is',
+  tag: ';tag=b',
+  hasRoutes: true,
+};
+const IN_DIALOG: Of<'in dialog'> = {
+  ...COMMON,
+  ...{ kind: 'in dialog', method: 'BYE', uri: 'as told', routes: 'as they are', to: 'as it is', callId: 'as it is' },
+  ...{ from: 'caller', via: ';rport', moreVias: 0, repeats: false, forwards: '70' },
+};
+
+function request(message: SipRequest | SipResponse): SipRequest {
+  if (message.kind !== 'request') throw new Error('no request');
+  return message;
+}
 
 /** What has gone out of the node. */
 function sentBy({ network }: SipNode): readonly (readonly [to: string, text: string])[] {
@@ -263,6 +292,30 @@ function state({ sip, network, time }: Node): unknown {
 }
 
 describe('the express lane of calls', () => {
+  it('takes all messages of an ordinary call', async () => {
+    const node = await started();
+    const express = createExpress(node.sip.context);
+    const takes = (from: typeof ALICE, bytes: Buffer): boolean => express(bytes, node.sip.context.flows.flowTo(from));
+    const last = (): SipRequest | SipResponse => {
+      const message = parseMessage(Buffer.from(sentBy(node).at(-1)?.[1] ?? '', 'latin1'));
+      if (message === null || message.kind === 'problem') throw new Error('nothing was sent');
+      return message;
+    };
+    const answer = (line: string): Buffer => responseOf({ ...RESPONSE, line }, request(last()));
+    expect(takes(ALICE, inviteOf(INVITE, node.alice))).toBe(true);
+    const [ringing, ok] = [answer('180 Ringing'), answer('200 OK')];
+    expect([takes(BOB, ringing), takes(BOB, ok)]).toEqual([true, true]);
+    const answered = last();
+    if (answered.kind !== 'response') throw new Error('no answer');
+    expect(takes(ALICE, inDialogOf({ ...IN_DIALOG, method: 'ACK' }, answered))).toBe(true);
+    expect(takes(BOB, inDialogOf({ ...IN_DIALOG, method: 'BYE', from: 'callee' }, answered))).toBe(true);
+    expect(takes(ALICE, answer('200 OK'))).toBe(true);
+    expect(sentBy(node).map(([, text]) => text.slice(0, text.indexOf(' ', 8)))).toEqual([
+      ...['INVITE sip:bob@10.0.0.8:5062', 'SIP/2.0 180', 'SIP/2.0 200'],
+      ...['ACK sip:phone@10.0.0.8:5062', 'BYE sip:phone@10.0.0.8:5062', 'SIP/2.0 200'],
+    ]);
+  });
+
   it('sends on and answers all messages as the general way does', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 14 }), async (steps) => {

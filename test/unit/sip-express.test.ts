@@ -228,7 +228,7 @@ function run({ sip, flowFrom }: Node, method: string, via: string): void {
   const bytes = bytesOf({ ...ORDINARY, method, via, digest: 'none' }, { nonce: '', cseq: 0, count: 0 });
   const request = parseMessage(bytes);
   if (!(request instanceof SipRequest)) throw new Error('no request');
-  sip.context.transactions.openServer(request, flowFrom(5060), {});
+  sip.context.transactions.openServer({ request, flow: flowFrom(5060) }, {});
 }
 
 /** A request waits for the directory. */

@@ -68,7 +68,7 @@ function response(status: number, method: string, options: MessageOptions = {}):
 }
 
 function serve(method: string, over = UDP, options: MessageOptions = {}): Transaction {
-  return table.openServer(request(method, options), over, user);
+  return table.openServer({ request: request(method, options), flow: over }, user);
 }
 
 function respond(tx: Transaction, ...statuses: number[]): void {
