@@ -42,11 +42,13 @@ export class Incoming {
   ready(): void {
     if (this.#isDue) return;
     this.#isDue = true;
-    setImmediate(() => {
-      this.#isDue = false;
-      this.turn();
-    });
+    setImmediate(this.#dueTurn);
   }
+
+  readonly #dueTurn = (): void => {
+    this.#isDue = false;
+    this.turn();
+  };
 
   /** Delivers what was kept, then what waits in the system's buffer, as long as there is time; keeps the rest. */
   turn(): void {
