@@ -1,4 +1,9 @@
 /** Reading bytes without making strings of them. */
+import { ADDRESS_BYTES, isIPv4At } from '../base/address.ts';
+import { equalBytes, viewOn, writeDecimal } from '../base/bytes.ts';
+
+const DOT = 0x2e;
+const COLON = 0x3a;
 
 /** As equalsText() of base/bytes.ts, for a text that is not known beforehand. */
 export function equalsString(bytes: DataView, at: number, end: number, text: string): boolean {
@@ -23,7 +28,7 @@ export function readDecimal(bytes: Uint8Array, at: number, end: number, max: num
 export function ipv4End(bytes: Uint8Array, at: number, end: number): number {
   let i = at;
   for (let part = 0; part < 4; part++) {
-    if (part > 0 && (i >= end || bytes[i++] !== 0x2e)) return -1;
+    if (part > 0 && (i >= end || bytes[i++] !== DOT)) return -1;
     const partAt = i;
     let number = 0;
     for (; i < end && i < partAt + 4; i++) {
@@ -35,3 +40,19 @@ export function ipv4End(bytes: Uint8Array, at: number, end: number): number {
   }
   return i;
 }
+
+/** Whether `at`–`end` says `a.b.c.d:port` of the IPv4 address that stands at `formAt` of `forms`, as writeAddress() has it. */
+export function isAddress(bytes: DataView, at: number, end: number, forms: Uint8Array, formAt: number): boolean {
+  if (!isIPv4At(forms, formAt)) return false;
+  const portAt = formAt + ADDRESS_BYTES - 2;
+  let length = 0;
+  for (let i = portAt - 4; i < portAt; i++) {
+    length = writeDecimal(text, length, forms[i] ?? 0);
+    text[length++] = i + 1 < portAt ? DOT : COLON;
+  }
+  length = writeDecimal(text, length, ((forms[portAt] ?? 0) << 8) | (forms[portAt + 1] ?? 0));
+  return equalBytes(bytes, at, end, textView, 0, length);
+}
+
+const text = Buffer.alloc('255.255.255.255:65535'.length);
+const textView = viewOn(text);

@@ -4,13 +4,14 @@
  */
 import { bytesOf, equalBytes, standsAt } from '../base/bytes.ts';
 import { FIELD_BYTE } from '../heartbeat/fields.ts';
+import type { Address } from '../base/model.ts';
 import { NETWORKS, STATUSES } from '../base/model.ts';
 import { TextPlace } from '../heartbeat/session-rows.ts';
 import { REGISTRATION_FIELD_BYTE } from './bindings.ts';
 import { isFlowOf } from './caller.ts';
 import type { SipContext } from './context.ts';
-import { sipAddress, waitingKey } from './context.ts';
-import { equalsString } from './express-bytes.ts';
+import { waitingKey } from './context.ts';
+import { equalsString, isAddress, readDecimal } from './express-bytes.ts';
 import type { ExpressHead, ExpressLane, IsOurs } from './express-head.ts';
 import { TAG, TAG_BYTES } from './express-layout.ts';
 import { reader } from './express-reader.ts';
@@ -25,7 +26,6 @@ const CONTACT_IS = bytesOf('Contact: <');
 const CLOSED = bytesOf('>\r\n');
 const Q_IS = bytesOf('>;q=');
 const PLUS = 0x2b;
-const SEMICOLON = 0x3b;
 const AT_SIGN = 0x40;
 const WAN = NETWORKS.indexOf('wan');
 const INVISIBLE = STATUSES.indexOf('invisible');
@@ -56,17 +56,13 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
   };
 
   /** Whether the caller sends from where he says he is, and the callee is seen where his contact says (isDirect and isPublic). */
-  const isPublic = ({ view, viaHostAt }: ExpressHead, flow: Flow, row: number, text: DataView, at: ContactPlace) => {
-    if (flow.transport !== 'udp' || sessions.network(row) !== WAN) return false;
-    const source = sipAddress(flow.remote);
-    if (!equalsString(view, viaHostAt, viaHostAt + source.length, source)) return false;
-    if (view.getUint8(viaHostAt + source.length) !== SEMICOLON) return false;
+  const isPublic = (head: ExpressHead, flow: Flow, row: number, text: DataView, at: ContactPlace): boolean => {
+    if (flow.transport !== 'udp' || sessions.network(row) !== WAN || !isFrom(head, flow.remote)) return false;
     const { contactAt, contactEnd } = at;
     if (contactEnd - contactAt < SIP.length || !standsAt(text, contactAt, SIP)) return false;
     let i = contactAt;
     while (i < contactEnd && text.getUint8(i) !== AT_SIGN) i++;
-    const wan = sipAddress(sessions.wan(row));
-    return i + 1 + wan.length === contactEnd && equalsString(text, i + 1, contactEnd, wan);
+    return isAddress(text, i + 1, contactEnd, sessions.bytes, sessions.wanAt(row));
   };
 
   return (head, flow, nowMs) => {
@@ -97,6 +93,14 @@ export function createRedirectLane(context: SipContext, writer: ExpressWriter, i
     return true;
   };
 }
+
+/** Whether the first Via names this address, and its port. */
+function isFrom({ bytes, view, viaHostAt, viaHostEnd, viaPortEnd }: ExpressHead, { host, port }: Address): boolean {
+  return (
+    equalsString(view, viaHostAt, viaHostEnd, host) && readDecimal(bytes, viaHostEnd + 1, viaPortEnd, PORT_MAX) === port
+  );
+}
+const PORT_MAX = 65_535;
 
 /** An ACK to one of the stateless answers, which are all that have this tag, needs nothing more. */
 export function isAckOfStateless(context: SipContext, head: ExpressHead): boolean {

@@ -416,6 +416,27 @@ describe('the express lane', () => {
     expect(LINES_MAX).toBe(HEADERS_MAX);
   });
 
+  it('knows of each host whether it is its own, whatever came before, and at which node', async () => {
+    const { one, known, express } = await registered();
+    const elsewhere = createExpress({ ...one.sip.context, domains: new Set(['elsewhere']) });
+    const challenged = (lane: typeof express, host: string, person = host): boolean => {
+      const change = { uri: `sip:${host}`, from: `<sip:USER@${person}>;tag=a`, to: `<sip:USER@${host}>` };
+      return lane(bytesOf({ ...ORDINARY, ...change, digest: 'none' }, known), one.flowFrom(5060));
+    };
+    for (let round = 0; round < 3; round++) {
+      for (const host of ['vserver', 'vserver', 'elsewhere', 'elsewhere']) {
+        expect([challenged(express, host), challenged(elsewhere, host)]).toEqual([
+          host === 'vserver',
+          host === 'elsewhere',
+        ]);
+      }
+      expect([challenged(express, 'vserver', 'elsewhere'), challenged(express, 'elsewhere', 'vserver')]).toEqual([
+        false,
+        false,
+      ]);
+    }
+  });
+
   it.each(left)('leaves %s to the registrar', async (_name, change) => {
     const { one, express, known } = await registered();
     const before = state(one);
