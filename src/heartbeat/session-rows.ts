@@ -1,18 +1,39 @@
 /** The columns of sessions: one row a device. What the hot paths read and write is public. */
-import { ADDRESS_BYTES, isIPv4At, readAddress, writeAddress } from '../base/address.ts';
+import { ADDRESS_BYTES, readAddress, writeAddress } from '../base/address.ts';
 import type { Address, Firewall, Network, Status } from '../base/model.ts';
 import { FIREWALLS, NETWORKS, STATUSES } from '../base/model.ts';
 import { Arena } from './arena.ts';
+import { IPV4, readLocal, writeLocal } from './local-address.ts';
 import type { Fields } from './fields.ts';
 import { FIELD, FIELD_BYTE } from './fields.ts';
 import { bytesOf, columnOf, doubled } from './columns.ts';
-import { HIGHEST, MASK_HIGH, MASK_LOW, TAKEN, WINDOW_WORDS } from './replay-window.ts';
+import { HIGHEST, MASK_HIGH, MASK_LOW, TAKEN } from './replay-window.ts';
+import {
+  COOKIE,
+  COOKIE_BYTES,
+  FIREWALL_BYTE,
+  KEY,
+  KEY_BYTES,
+  LIFETIME_S,
+  LINKS,
+  LOCAL_HOST,
+  LOCAL_KIND_BYTE,
+  LOCAL_PORT_BYTE,
+  LOGIN_S,
+  NETWORK_BYTE,
+  NEXT_OF_USER,
+  ROW_BYTES,
+  ROW_WORDS,
+  SEEN_S,
+  STATE_BYTE,
+  STATUS_BYTE,
+  TEXT,
+  USER,
+  WAN_BYTE,
+  WINDOW,
+} from './session-layout.ts';
 import { SlotIndex } from './slot-index.ts';
 import type { LinkedRows } from './wheel.ts';
-import { LINK_WORDS } from './wheel.ts';
-
-export const COOKIE_BYTES = 16;
-export const KEY_BYTES = 32;
 
 /** A closed session is kept for a while, so that a repeated Logout gets its reply again. */
 export const SESSION_FREE = 0;
@@ -57,38 +78,6 @@ export class TextPlace {
   at = 0;
   end = 0;
 }
-
-/**
- * A session stands in one piece of 128 bytes, two neighbouring lines of the processor's cache: of a million sessions each
- * comes from far away, and every line that is fetched takes longer than the work on it. Offsets in words, and behind WAN
- * in bytes.
- */
-const COOKIE = 0;
-const KEY = COOKIE + COOKIE_BYTES / 4;
-const SEEN_S = KEY + KEY_BYTES / 4;
-const LIFETIME_S = SEEN_S + 1;
-const LINKS = LIFETIME_S + 1;
-const WINDOW = LINKS + LINK_WORDS;
-const USER = WINDOW + WINDOW_WORDS;
-/** Session row + 1 of the user's next device; in a free row the next free row + 1. */
-const NEXT_OF_USER = USER + 1;
-const LOGIN_S = NEXT_OF_USER + 1;
-const TEXT = LOGIN_S + 1;
-/** Four bytes of IPv4 as they stand in memory; of IPv6 the reference of a text of 16. */
-const LOCAL_HOST = TEXT + 1;
-const ROW_WORDS = 32;
-const ROW_BYTES = 4 * ROW_WORDS;
-const LOCAL_PORT_BYTE = 4 * (LOCAL_HOST + 1);
-const LOCAL_KIND_BYTE = LOCAL_PORT_BYTE + 2;
-const STATE_BYTE = LOCAL_KIND_BYTE + 1;
-const STATUS_BYTE = STATE_BYTE + 1;
-const NETWORK_BYTE = STATUS_BYTE + 1;
-const FIREWALL_BYTE = NETWORK_BYTE + 1;
-const WAN_BYTE = FIREWALL_BYTE + 1;
-
-const NO_LOCAL = 0;
-const LOCAL_IPV4 = 4;
-const LOCAL_IPV6 = 6;
 
 export class SessionRows implements LinkedRows {
   readonly #texts = new Arena();
@@ -306,20 +295,12 @@ export class SessionRows implements LinkedRows {
   }
 
   local(row: number): Address | null {
-    const port = this.localPort(row);
-    switch (this.bytes[row * ROW_BYTES + LOCAL_KIND_BYTE]) {
-      case LOCAL_IPV4:
-        return { host: dotted(this.localHost(row)), port };
-      case LOCAL_IPV6:
-        return readAddress(Buffer.concat([this.#texts.get(this.localHost(row)), Buffer.of(port >> 8, port & 255)]), 0);
-      default:
-        return null;
-    }
+    return readLocal(this, this.#texts, row);
   }
 
   /** Whether localHost() tells the client's own address, its first byte lowest. */
   isLocalIPv4(row: number): boolean {
-    return this.bytes[row * ROW_BYTES + LOCAL_KIND_BYTE] === LOCAL_IPV4;
+    return this.bytes[row * ROW_BYTES + LOCAL_KIND_BYTE] === IPV4;
   }
 
   localHost(row: number): number {
@@ -332,18 +313,7 @@ export class SessionRows implements LinkedRows {
   }
 
   setLocal(row: number, address: Address | null): void {
-    const at = row * ROW_BYTES;
-    if (this.bytes[at + LOCAL_KIND_BYTE] === LOCAL_IPV6) this.#texts.free(this.localHost(row));
-    this.bytes[at + LOCAL_KIND_BYTE] = NO_LOCAL;
-    this.words[row * ROW_WORDS + LOCAL_HOST] = 0;
-    this.bytes.fill(0, at + LOCAL_PORT_BYTE, at + LOCAL_PORT_BYTE + 2);
-    if (address === null) return;
-    writeAddress(scratch, 0, address);
-    this.bytes.set(scratch.subarray(16), at + LOCAL_PORT_BYTE);
-    const isFour = isIPv4At(scratch, 0);
-    this.bytes[at + LOCAL_KIND_BYTE] = isFour ? LOCAL_IPV4 : LOCAL_IPV6;
-    if (isFour) this.bytes.set(scratch.subarray(12, 16), at + 4 * LOCAL_HOST);
-    else this.words[row * ROW_WORDS + LOCAL_HOST] = this.#texts.put(scratch.subarray(0, 16));
+    writeLocal(this, this.#texts, row, address);
   }
 
   firewall(row: number): Firewall {
@@ -444,11 +414,6 @@ export class SessionRows implements LinkedRows {
     this.words = doubled(this.words);
     this.bytes = bytesOf(this.words);
   }
-}
-
-/** The text of an IPv4 address, its first byte lowest. */
-function dotted(host: number): string {
-  return `${host & 255}.${(host >> 8) & 255}.${(host >> 16) & 255}.${host >>> 24}`;
 }
 
 export const LOOK_AHEAD_MAX = 64;

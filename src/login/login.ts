@@ -8,7 +8,7 @@ import { dummyCheck } from '../directory/passwords.ts';
 import type { OnlineTable } from '../heartbeat/online.ts';
 import { networkOf } from '../heartbeat/online.ts';
 import type { DeviceText, NewSession } from '../heartbeat/session-rows.ts';
-import { COOKIE_BYTES, KEY_BYTES } from '../heartbeat/session-rows.ts';
+import { COOKIE_BYTES, KEY_BYTES } from '../heartbeat/session-layout.ts';
 import { keptOf } from '../heartbeat/profile.ts';
 import { admit } from '../redirect/admission.ts';
 import type { Admission } from '../redirect/admission.ts';

@@ -4,7 +4,7 @@ import type { Bytes } from '../base/bytes.ts';
 import { bytesOf, copyBytes, equalBytes, equalsText, HEX_PAIRS } from '../base/bytes.ts';
 import { createHashRoom } from '../base/hashes.ts';
 import type { SessionRows } from '../heartbeat/session-rows.ts';
-import { KEY_BYTES } from '../heartbeat/session-rows.ts';
+import { KEY_BYTES } from '../heartbeat/session-layout.ts';
 import type { ExpressHead } from './express-head.ts';
 import { DIGEST_COUNT, DIGEST_PARAMS, MESSAGE_BYTES_MAX } from './express-layout.ts';
 import { reader } from './express-reader.ts';
