@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { SipSettings } from '../../src/sip/context.ts';
 import { createExpress } from '../../src/sip/express.ts';
 import { parseMessage } from '../../src/sip/message.ts';
 import type { SipRequest, SipResponse } from '../../src/sip/message.ts';
@@ -98,12 +99,15 @@ const step = fc.oneof(
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 type Of<K extends Step['kind']> = Extract<Step, { kind: K }>;
 
-async function started() {
+const settings = fc.tuple(mostly<SipSettings['calls']>('proxy', 'auto', 'redirect'), mostly(false, true));
+const FORWARDING = { always: '', busy: 'alice', noAnswer: 'nobody', noAnswerSeconds: 3, unreachable: 'nobody' };
+
+async function started(calls: SipSettings['calls'] = 'proxy', isForwarded = false) {
   const random = seededRandom(1);
-  const node = await sipNode({ settings: { calls: 'proxy' }, random });
+  const node = await sipNode({ settings: { calls }, random });
   const phones: Phone[] = [];
   for (const [uid, at] of [['alice', ALICE] as const, ['bob', BOB] as const]) {
-    node.directory.put({ uid });
+    node.directory.put(uid === 'bob' && isForwarded ? { uid, forwarding: FORWARDING } : { uid });
     const one = await phone(node.network, uid, at);
     one.register();
     await settle();
@@ -318,8 +322,8 @@ describe('the express lane of calls', () => {
 
   it('sends on and answers all messages as the general way does', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 14 }), async (steps) => {
-        const [fast, slow] = [await started(), await started()];
+      fc.asyncProperty(settings, fc.array(step, { minLength: 1, maxLength: 14 }), async (own, steps) => {
+        const [fast, slow] = [await started(...own), await started(...own)];
         const came: Came[] = [];
         for (const one of steps) {
           const next = nextOf(one, fast, came);
