@@ -1,9 +1,9 @@
 /** What happens to the others where the server closes connections, or one operation is late. The clock is the test's. */
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { BerReader, BerWriter, DeleteRequest } from 'ldapts';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { LdapPool } from '../../src/directory/ldap-pool.ts';
 import { ldapPool } from '../../src/directory/ldap-pool.ts';
 import { manualTime } from '../support/clock.ts';
@@ -111,6 +111,20 @@ describe('a pool of LDAP connections', () => {
     await expect.poll(() => asked.length, WAIT).toBe(1);
     answerAll(asked);
     expect(await next).toBe('done');
+  });
+
+  it('waits with nothing until the server has confirmed what came before, and notices a server that has vanished', async () => {
+    const [noDelay, keepAlive] = [vi.spyOn(Socket.prototype, 'setNoDelay'), vi.spyOn(Socket.prototype, 'setKeepAlive')];
+    const { pool, asked, sockets } = await open(1);
+    void remove(pool);
+    await expect.poll(() => asked.length, WAIT).toBe(1);
+    // Of our end of the connection.
+    const own = sockets[0]?.remotePort;
+    const ofOwn = ({ mock }: typeof noDelay | typeof keepAlive): unknown[] =>
+      mock.calls.filter((_, i) => (mock.contexts[i] as Socket).localPort === own);
+    expect(ofOwn(noDelay)).toEqual([[true]]);
+    expect(ofOwn(keepAlive)).toEqual([[true, 30_000]]);
+    vi.restoreAllMocks();
   });
 
   it('lets the others of a connection be answered where one is late, and closes it afterwards', async () => {
