@@ -16,6 +16,8 @@ export interface Intake {
   enter(begin: () => void, nowMs: number): void;
   /** The directory has answered: to be called once for each that has begun. */
   leave(nowMs: number): void;
+  /** Instead of leave(), of one that has begun and then did not go to the directory: it tells nothing of its pace. */
+  giveUp(nowMs: number): void;
   /** Seconds after which somebody who is refused shall come back: each call takes a place in the line. */
   appointment(nowMs: number): number;
 }
@@ -60,8 +62,12 @@ export async function inTurn<T>(intake: Intake, clock: Clock, login: () => Promi
     new VserverError('OVERLOADED', undefined, { retryAfter: intake.appointment(clock.now()) });
   if (intake.isFull) throw refusal();
   await entered(intake, clock);
+  if (isTooLate(cameMs, clock.now())) {
+    const refused = refusal();
+    intake.giveUp(clock.now());
+    throw refused;
+  }
   try {
-    if (isTooLate(cameMs, clock.now())) throw refusal();
     return await login();
   } finally {
     intake.leave(clock.now());
@@ -113,6 +119,16 @@ export function createIntake(underWayMax = UNDER_WAY_MAX, waitingMax = WAITING_M
     sinceMs = nowMs;
     busyMs = taken = waited = 0;
   };
+  /** The place goes to him who waits longest. */
+  const passOn = (nowMs: number): void => {
+    const next = line.take();
+    if (next !== undefined) {
+      next();
+      return;
+    }
+    if (isBusy()) countBusy(nowMs);
+    underWay--;
+  };
   return {
     get hasLine() {
       return isBusy();
@@ -135,14 +151,11 @@ export function createIntake(underWayMax = UNDER_WAY_MAX, waitingMax = WAITING_M
         taken++;
         waited += line.count;
       }
-      const next = line.take();
-      if (next !== undefined) {
-        // The place goes to him.
-        next();
-        return;
-      }
-      if (isBusy()) countBusy(nowMs);
-      underWay--;
+      passOn(nowMs);
+    },
+    giveUp(nowMs) {
+      turn(nowMs);
+      passOn(nowMs);
     },
     appointment(nowMs) {
       turn(nowMs);

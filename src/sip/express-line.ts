@@ -29,8 +29,8 @@ export function createLoginLine(context: SipContext, begin: ExpressLane): LoginL
   const cameMs: number[] = [];
   const head = new ExpressHead();
 
-  const leave = (): void => {
-    intake.leave(cases.clock.now());
+  const giveUp = (): void => {
+    intake.giveUp(cases.clock.now());
   };
   const deal = (bytes: Buffer, flow: Flow, atMs: number): void => {
     let hasBegun = false;
@@ -43,7 +43,7 @@ export function createLoginLine(context: SipContext, begin: ExpressLane): LoginL
       log.error({ err: error }, 'a REGISTER that waited could not be dealt with');
     }
     // One after the other also where all that wait come to this.
-    if (!hasBegun) queueMicrotask(leave);
+    if (!hasBegun) queueMicrotask(giveUp);
   };
   const turn = (): void => {
     const slot = queue.firstSlot;

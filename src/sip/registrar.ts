@@ -242,7 +242,7 @@ async function registerWhereHeIs(context: SipContext, inbound: Inbound, attempt:
       await entered(intake, clock);
       if (isTooLate(inbound.cameMs, clock.now())) {
         refuseNow(context, inbound);
-        intake.leave(clock.now());
+        intake.giveUp(clock.now());
         return;
       }
     }

@@ -109,6 +109,19 @@ describe('the intake of logins', () => {
     expect(hundreds(intake, 1_300, nowMs)).toEqual([4, 4, 4]);
   });
 
+  it('does not take those for taken in who give up when it is their turn', () => {
+    const intake = createIntake(1);
+    const nowMs = busySeconds(intake, 60, 400);
+    for (let ms = nowMs; ms < nowMs + 2_000; ms += 10) {
+      for (let i = 0; i < 104; i++) {
+        intake.enter(nothing, ms);
+        if (i < 4) intake.leave(ms);
+        else intake.giveUp(ms);
+      }
+    }
+    expect(hundreds(intake, 2_500, nowMs + 2_000)).toEqual([8, 8, 8]);
+  });
+
   it('is not misled by one slow second', () => {
     const intake = createIntake(1);
     busySeconds(intake, 1, 100);
