@@ -1,6 +1,6 @@
 /** The system calls of Linux that take many datagrams at once, by koffi, which may be missing. */
 import { endianness } from 'node:os';
-import type { Koffi, NativeCall, PollEvents } from './koffi.ts';
+import type { Koffi, NativeCall, PollCallback, PollEvents } from './koffi.ts';
 import { loadKoffi } from './koffi.ts';
 
 /** What is called of the C library. Each answers a number from 0 on, or the error number, negative. */
@@ -22,9 +22,10 @@ export interface BatchCalls {
   addressOf(memory: ArrayBuffer): bigint;
   /**
    * Calls `onReady` in each turn of the event loop in which something waits to be received, or, where that is asked for,
-   * there is room to send. Neither promises nor nextTick run after it: it may only note it. Throws where that can't be had.
+   * there is room to send (`hasRoom`). Neither promises nor nextTick run after it: it may only note it. Throws where that
+   * can't be had.
    */
-  watch(fd: number, onReady: () => void): Watch;
+  watch(fd: number, onReady: (hasRoom: boolean) => void): Watch;
 }
 
 export interface Watch {
@@ -97,12 +98,12 @@ function callsBy(koffi: Koffi): BatchCalls {
   };
 }
 
-function watch(koffi: Koffi, fd: number, onReady: () => void): Watch {
+function watch(koffi: Koffi, fd: number, onReady: (hasRoom: boolean) => void): Watch {
   let events: PollEvents = { readable: true, writable: false };
-  const heard = (status: number): void => {
+  const heard: PollCallback = (status, { writable }) => {
     // An error of the socket, which receiving tells and clears: libuv has stopped watching.
     if (status < 0) handle.start(events, heard);
-    onReady();
+    onReady(writable);
   };
   const handle = koffi.node.poll(fd, events, heard);
   return {

@@ -13,9 +13,7 @@ export interface Outgoing {
   addReply(bytes: Uint8Array, names: Int32Array, slot: number): void;
   /** Sends what waits. A datagram that the system refuses is lost. */
   flush(): void;
-  /** The system takes no more at present. */
-  readonly isFull: boolean;
-  /** It takes more again. */
+  /** The system took no more, and has room again. Where it takes none all the same, one is lost. */
   hasRoom(): void;
 }
 
@@ -70,12 +68,12 @@ export function createOutgoing({ calls, fd, six, awaitRoom }: OutgoingOptions): 
       for (let word = 0; word < 7; word++) names[target + word] = from[source + word] ?? 0;
     },
     flush,
-    get isFull() {
-      return isFull;
-    },
     hasRoom() {
+      const before = first;
       isFull = false;
       flush();
+      // ENOBUFS: the buffer that is short is another one, which nobody can wait for.
+      if (first === before && first < end) first++;
     },
   };
 }

@@ -9,8 +9,8 @@ export interface Koffi {
   /** Where the memory begins, as long as it is referenced. */
   address(memory: ArrayBuffer): bigint;
   readonly node: {
-    /** Watches a descriptor by Node's own event loop; `callback` gets 0, or libuv's error, and then it watches no more. */
-    poll(fd: number, events: PollEvents, callback: (status: number) => void): PollHandle;
+    /** Watches a descriptor by Node's own event loop. */
+    poll(fd: number, events: PollEvents, callback: PollCallback): PollHandle;
   };
 }
 
@@ -19,9 +19,12 @@ export interface PollEvents {
   readonly writable: boolean;
 }
 
+/** `status`: 0, or libuv's error, and then it watches no more. */
+export type PollCallback = (status: number, events: PollEvents) => void;
+
 export interface PollHandle {
   /** From now on for these events instead. */
-  start(events: PollEvents, callback: (status: number) => void): void;
+  start(events: PollEvents, callback: PollCallback): void;
   /** The descriptor may be closed right after it. */
   close(): void;
 }

@@ -72,8 +72,8 @@ function openSocket(
       outgoing.flush();
     },
   });
-  const watch = calls.watch(fd, () => {
-    if (outgoing.isFull) {
+  const watch = calls.watch(fd, (hasRoom) => {
+    if (hasRoom) {
       watch.awaitRoom(false);
       outgoing.hasRoom();
     }

@@ -68,6 +68,26 @@ describe.runIf(isBatchPlatform)('batches', () => {
     await close();
   });
 
+  it('are lost one by one where there is room, but the system takes none, which is then left alone', async () => {
+    let takesNone = true;
+    let sends = 0;
+    const { texts, send, close } = await pair((real) => ({
+      send: (fd, headers, count) => {
+        sends++;
+        return takesNone ? -ENOBUFS : real.send(fd, headers, count);
+      },
+    }));
+    send(20);
+    // Once when they are sent, and each time that there is room.
+    await expect.poll(() => sends, WAIT).toBe(21);
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(sends).toBe(21);
+    takesNone = false;
+    send(20);
+    await expect.poll(() => texts, WAIT).toEqual(upTo(20));
+    await close();
+  });
+
   it('are as many as fit while there is no room; what is sent besides is lost', async () => {
     let isFull = true;
     const { texts, send, sender, receiver, close } = await pair((real) => ({
