@@ -174,6 +174,7 @@ export interface ServerRecord {
   readonly startedAt: number;
   /** Epoch milliseconds; a record not renewed for 15 s counts as off. */
   readonly seenAt: number;
+  /** Of the program; as build metadata (semver.org, item 10) what only other nodes are told. */
   readonly version: string;
 }
 

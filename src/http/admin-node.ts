@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { formatAddress } from '../base/address.ts';
 import { VserverError } from '../base/errors.ts';
 import type { Device, OnlineTable } from '../heartbeat/online.ts';
+import { releaseOf } from '../redirect/server-record.ts';
 import { ADMIN, LIMIT, LIMIT_DEFAULT } from './admin-users.ts';
 import type { HttpDeps } from './deps.ts';
 import { DEPENDENCIES } from './operations-routes.ts';
@@ -104,7 +105,7 @@ export function adminNode(app: FastifyInstance, deps: HttpDeps): void {
       const { name, version, state, startedAt } = uses.servers.own();
       return reply.send({
         name,
-        version,
+        version: releaseOf(version),
         state,
         startedAt: new Date(startedAt).toISOString(),
         dependencies: deps.ready(),

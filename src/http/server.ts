@@ -7,6 +7,7 @@ import { canonicalHost } from '../base/address.ts';
 import { readPem, watchCertificate } from '../base/certificate.ts';
 import type { Address } from '../base/model.ts';
 import type { Pem } from '../base/ports.ts';
+import { releaseOf } from '../redirect/server-record.ts';
 import { adminRoutes } from './admin-routes.ts';
 import { buddyRoutes } from './buddy-routes.ts';
 import { configRoutes } from './config-routes.ts';
@@ -65,7 +66,7 @@ export async function createHttp(deps: HttpDeps): Promise<HttpServer> {
   handleErrors(app, log);
   takeJsonOnly(app);
   app.addSchema(PROBLEM_SCHEMA);
-  await describeRoutes(app, uses.servers.me.version);
+  await describeRoutes(app, releaseOf(uses.servers.me.version));
   const gates = createGates(deps);
   const metrics = createMetrics(() => deps.numbers());
   const addOtherMethods = watchMethods(app);

@@ -4,6 +4,7 @@ import { formatAddress } from '../base/address.ts';
 import { VserverError } from '../base/errors.ts';
 import type { Firewall, ServerRecord, Status } from '../base/model.ts';
 import type { DeviceUpdate } from '../heartbeat/online.ts';
+import { releaseOf } from '../redirect/server-record.ts';
 import { checkTicket } from '../redirect/tickets.ts';
 import type { HttpDeps } from './deps.ts';
 import { bearer, type Gates } from './gates.ts';
@@ -71,6 +72,7 @@ export function serverText(server: ServerRecord): object {
     sip: server.sip === null ? null : formatAddress(server.sip),
     startedAt: new Date(server.startedAt).toISOString(),
     seenAt: new Date(server.seenAt).toISOString(),
+    version: releaseOf(server.version),
   };
 }
 

@@ -25,6 +25,11 @@ export function readServerRecord(value: unknown): ServerRecord | null {
   };
 }
 
+/** The version without its build metadata (semver.org, item 10), which is for the other nodes only: see join.ts. */
+export function releaseOf(version: string): string {
+  return version.split('+', 1)[0] ?? '';
+}
+
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value.length <= TEXT_LENGTH_MAX && !/\p{Cc}/u.test(value);
 }

@@ -9,6 +9,7 @@ import type { LoginOutcome } from '../login/login.ts';
 import { macOf } from '../login/proof.ts';
 import { namedAsker } from '../locator/asker.ts';
 import { HOPS_MAX } from '../redirect/admission.ts';
+import { releaseOf } from '../redirect/server-record.ts';
 import { checkTicket } from '../redirect/tickets.ts';
 import type { UdpContext } from './context.ts';
 import { encode, encodeSigned } from './encode.ts';
@@ -53,7 +54,7 @@ export function helloReply(context: UdpContext, { from, id }: Inbound): Buffer {
   return encode('Hello', servers.me.name.replaceAll(' ', '_'), id, {
     wan: formatAddress(from),
     time: new Date(clock.now()).toISOString(),
-    version: servers.me.version,
+    version: releaseOf(servers.me.version),
   });
 }
 

@@ -40,7 +40,7 @@ export function serverRecord(record: Partial<ServerRecord> & { name: string }, n
     usersMax: 100,
     startedAt: nowMs,
     seenAt: nowMs,
-    version: 'test',
+    version: 'test+key.0123456789abcdef',
     ...record,
   };
 }

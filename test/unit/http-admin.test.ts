@@ -194,11 +194,12 @@ describe('the node', () => {
     app.state.readiness = [{ dependency: 'directory', ok: true, needed: true, detail: '' }];
     expect((await admin('GET', 'status')).json()).toMatchObject({
       name: 'here',
+      version: 'test',
       state: 'on',
       dependencies: [{ dependency: 'directory', ok: true, needed: true }],
       numbers: NUMBERS,
     });
-    expect((await admin('GET', 'servers')).json()).toMatchObject({ servers: [{ name: 'here' }] });
+    expect((await admin('GET', 'servers')).json()).toMatchObject({ servers: [{ name: 'here', version: 'test' }] });
     expect((await admin('POST', 'stop', { logout: true })).statusCode).toBe(202);
     expect((await admin('POST', 'stop')).statusCode).toBe(202);
     expect(app.stopped).toEqual([true, false]);
