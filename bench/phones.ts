@@ -18,6 +18,8 @@ import { importUsers, openSqlite, uidOf, writeUsers } from './users.ts';
 
 const SERVER_CORE = '0';
 const PHONES_CORE = '1';
+const OURS_PORT = 45_061;
+const LOST_ONE_IN = 100;
 const WINDOW = 64;
 const SAMPLE_EVERY = 2_000;
 
@@ -62,7 +64,7 @@ export async function measurePhones(run: Run, kind: Kind): Promise<Row[]> {
     try {
       const { sip: port } = await node.ask<{ sip: number }>('ports');
       const common = { users, round: 1, nonce: '', program, file: join(run.folder, 'requests') };
-      const ours: Phones = { ...common, server: { port, cpuMs: () => node.cpuMs() }, port: 45_061 };
+      const ours: Phones = { ...common, server: { port, cpuMs: () => node.cpuMs() }, port: OURS_PORT };
       const theirs: Phones = { ...common, server: kamailio, port: 45_062 };
       for (const phones of [ours, theirs]) {
         await registerAll(phones);
@@ -127,7 +129,11 @@ async function runPhones({ program, file, server, port }: Phones, load: PhoneLoa
   const args = [server.port, port, window, brings, sampleEvery];
   const result = await runProgram<{ readonly brought: number }>({ program, file, core: PHONES_CORE }, requests, args);
   const expected = requests.length * brings;
-  if (result.brought < expected) throw new Error(`${result.brought} of ${expected} requests reached the phones`);
+  // An ACK that finds the buffer of a server full is lost: nobody repeats it.
+  if (expected - result.brought > requests.length / LOST_ONE_IN) {
+    const whose = port === OURS_PORT ? 'ours' : 'the reference';
+    throw new Error(`${result.brought} of ${expected} requests reached the phones at ${whose}`);
+  }
   return result;
 }
 
