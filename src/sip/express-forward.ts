@@ -7,7 +7,7 @@ import { messagesPut, reader } from './express-reader.ts';
 import { putSource } from './express-writer.ts';
 import type { Flow } from './flow.ts';
 import { readMessage } from './flow.ts';
-import { realmParam } from './forward-message.ts';
+import { isForRealm } from './forward-message.ts';
 import { AUTHORIZATION, CALL_ID, MAX_FORWARDS, PROXY_AUTHORIZATION } from './header-names.ts';
 import type { ReadRequest } from './message.ts';
 import { SipRequest } from './message.ts';
@@ -65,7 +65,7 @@ export class ForwardedRequest implements ReadRequest {
 
   behind(head: string, realm: string | null): Buffer | null {
     if (messagesPut() !== this.number) return null;
-    const isOurs = realm !== null && this.credentials.includes(realmParam(realm));
+    const isOurs = realm !== null && this.credentials !== '' && isForRealm(this.credentials, realm);
     const end = reader.writeKept(ANSWER, MESSAGE + this.size, isOurs ? IN_REQUEST | CREDENTIALS : IN_REQUEST);
     const whole = Buffer.allocUnsafe(head.length + end - ANSWER);
     whole.write(head, 'latin1');

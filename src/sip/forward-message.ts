@@ -5,7 +5,7 @@ import type { SipHead } from './head.ts';
 import { HEADERS_MAX } from './head.ts';
 import type { AnyRequest, AnyResponse, SipRequest } from './message.ts';
 import { MESSAGE_BYTES_MAX } from './message.ts';
-import { encodeUtf8 } from './syntax.ts';
+import { decodeUtf8, encodeUtf8, unfold, unquote } from './syntax.ts';
 import { formatVia } from './via.ts';
 
 /** What differs in the request that is sent on. */
@@ -48,20 +48,25 @@ export function forwardRequest(request: AnyRequest, hop: Hop, realm: string | nu
 }
 
 function behind(request: SipRequest, head: string, realm: string | null): Buffer {
-  const ours = realm === null ? null : realmParam(realm);
   const kept = linesWithout(request, (number, at, end) => {
     const drop = DROPS[number] ?? 0;
     return drop === CREDENTIALS
-      ? ours !== null && request.text.slice(at, end).includes(ours)
+      ? realm !== null && isForRealm(request.text.slice(at, end), realm)
       : (drop & IN_REQUEST) !== 0;
   });
   return joined(head + kept, request.body);
 }
 
-/** By which credentials for this realm are known. */
-export function realmParam(realm: string): string {
-  return `realm="${realm}"`;
+/** Whether credentials are for this realm, however they spell it; in doubt, where it stands within a value, they are. */
+export function isForRealm(credentials: string, realm: string): boolean {
+  // As it nearly always is written.
+  if (credentials.includes(`realm="${realm}"`)) return true;
+  for (const [, value = ''] of credentials.matchAll(REALM)) {
+    if (decodeUtf8(value.startsWith('"') ? unquote(unfold(value)) : value) === realm) return true;
+  }
+  return false;
 }
+const REALM = /\brealm\s*=\s*("(?:[^"\\]|\\[^])*"|[^\s,"]+)/gi;
 
 /**
  * The response for whoever sent the request: its Vias are those of the request as it came (`vias`: viaLines() of it),

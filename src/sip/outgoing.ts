@@ -14,6 +14,7 @@ import { encodeUtf8 } from './syntax.ts';
 import type { EndReason, TransactionUser } from './transaction.ts';
 import type { ClientRequest } from './transactions.ts';
 import type { Uri } from './uri.ts';
+import { requestUriOf } from './uri.ts';
 
 /** Where a request goes. */
 export interface Target {
@@ -78,7 +79,7 @@ export function targetOfUri({ flows }: SipContext, uri: Uri): Target | null {
   if (uri.scheme !== 'sip' || isIP(uri.host) === 0) return null;
   const { host, port, params } = uri;
   if ((params.get('transport') ?? 'udp') !== 'udp' || port === 0) return null;
-  return { uri: uri.text, flow: flows.flowTo({ host, port: port ?? 5060 }), route: [] };
+  return { uri: requestUriOf(uri), flow: flows.flowTo({ host, port: port ?? 5060 }), route: [] };
 }
 
 /** Values must hold no line end. The target may be kept: on a connection that has closed the outcome is 503. */

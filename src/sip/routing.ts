@@ -5,6 +5,7 @@ import { ROUTE } from './header-names.ts';
 import type { AnyRequest, SipRequest } from './message.ts';
 import { parseNameAddr } from './name-addr.ts';
 import { TagHash } from './stateless-tag.ts';
+import { requestUriOf } from './uri.ts';
 import { parseVias } from './via.ts';
 
 export interface Routed {
@@ -53,10 +54,10 @@ export function takeAnyRoutes(context: SipContext, request: SipRequest): Routed 
   const { uri } = request;
   if (uri.scheme === 'sip' && uri.user !== null && uri.params.has('lr') && isThisServer(context, uri)) {
     // The one before is a strict router: the URI is our Record-Route, and the last Route is the URI.
-    const last = parseNameAddr(rest.at(-1) ?? '')?.uri.text;
+    const last = parseNameAddr(rest.at(-1) ?? '')?.uri;
     if (last !== undefined) {
       own.push(uri.user);
-      requestUri = last;
+      requestUri = requestUriOf(last);
       rest.pop();
     }
   }

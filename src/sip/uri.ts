@@ -228,6 +228,11 @@ function canonicalHeader(header: string): string {
   return `${header.slice(0, equals).toLowerCase()}=${unescape(header.slice(equals + 1)) ?? ''}`;
 }
 
+/** The URI as a request line may have it: without what stands behind `?` (RFC 3261 19.1.1). */
+export function requestUriOf(uri: Uri): string {
+  return 'headers' in uri && uri.headers !== '' ? uri.text.slice(0, -uri.headers.length - 1) : uri.text;
+}
+
 /** The uid or number (`0`, country code, uid) that a URI stands for; null where it names only a host. */
 export function nameOfUri(uri: Uri): string | null {
   if (uri.scheme === 'other') return null;

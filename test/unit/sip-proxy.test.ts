@@ -212,6 +212,23 @@ describe('a call through us', () => {
     expect(bob.request().headers('Authorization')).toEqual([headers.Authorization[1]]);
   });
 
+  it.each(['Realm="vserver"', 'realm = "vserver"', 'realm="v\\server"', 'realm=vserver', 'REALM\r\n =\r\n "vserver"'])(
+    'nor do they where the realm is written %j, in the INVITE and in what follows it',
+    async (realm) => {
+      const { alice, bob } = await withBob();
+      const others = 'Digest username="x", realm="elsewhere", nonce="n"';
+      const proof = (): string => alice.digest('INVITE', { uri: 'sip:bob@vserver' }).replace('realm="vserver"', realm);
+      const headers = { ...to('bob').headers, Authorization: proof(), 'Proxy-Authorization': others };
+      alice.ask('INVITE', { ...to('bob'), headers });
+      expect(bob.request('INVITE').headers('Authorization')).toEqual([]);
+      expect(bob.request('INVITE').headers('Proxy-Authorization')).toEqual([others]);
+      bob.reply(200);
+      inDialog(alice, 'ACK', { headers: { 'Proxy-Authorization': proof() } });
+      inDialog(alice, 'BYE', { headers: { Authorization: proof() } });
+      for (const method of ['ACK', 'BYE']) expect(bob.request(method).text).not.toMatch(/authorization/i);
+    },
+  );
+
   it('an identity that a phone asserts goes no further, in whichever request or response (RFC 3325 5)', async () => {
     const { alice, bob } = await withBob();
     const claims = {
@@ -547,6 +564,24 @@ describe('the way of requests in a dialog (16.4, RFC 5626 5.3)', () => {
     });
     expect(bob.request('BYE').requestUri).toBe(target);
   });
+
+  it.each([486, 180])(
+    'what stands behind the ? of that URI goes no further (19.1.1), and %i is borne',
+    async (status) => {
+      const { alice, bob } = await answered();
+      const [callee = '', own = ''] = alice.last.headers('Record-Route');
+      const target = /<([^>]+)>/.exec(bob.contact())?.[1] ?? '';
+      inDialog(alice, 'INVITE', {
+        uri: /<([^>]+)>/.exec(own)?.[1] ?? '',
+        headers: { Route: [callee, `<${target}?Subject=x>`] },
+      });
+      expect(bob.request().requestUri).toBe(target);
+      bob.reply(status);
+      expect(alice.status).toBe(status);
+      alice.raw(alice.sent.replace(/^INVITE/, 'CANCEL').replace(/(CSeq: \d+) INVITE/, '$1 CANCEL'));
+      expect(bob.request().method).toBe(status === 180 ? 'CANCEL' : 'ACK');
+    },
+  );
 
   it('without a Route, a request in a dialog is for nobody here', async () => {
     const { alice, bob } = await answered();
