@@ -81,7 +81,8 @@ export function createFlowTokens(clusterKey: string, start: string, clock: Clock
     const mac = macAt(end, callId);
     for (let i = 0; i < MAC_BYTES; i++) macView.setUint16(i * 2, HEX_PAIRS[mac.getUint8(i)] ?? 0, true);
     const token = signed + macText.toString('latin1');
-    known.set(flatText(`${token} ${callId}`), way);
+    // A phone may make a Call-ID as long as a message.
+    if (callId.length <= CALL_ID_CHARACTERS_MAX) known.set(flatText(`${token} ${callId}`), way);
     return token;
   };
 

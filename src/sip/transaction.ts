@@ -173,7 +173,7 @@ export class Transaction {
 
   /** Bytes that are kept as long as it runs. */
   get size(): number {
-    return (this.#asked === null ? 0 : sizeOf(this.#asked)) + (this.#last?.length ?? 0);
+    return this.key.length + (this.#asked === null ? 0 : sizeOf(this.#asked)) + (this.#last?.length ?? 0);
   }
 
   /** `bytes` is what resend() sends from now on. */

@@ -1,6 +1,4 @@
 /** 100,000 mutated messages of all methods through the whole SIP edge: UDP, TCP and WebSocket at once, in memory. */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
 import { sameAddress } from '../../src/base/address.ts';
@@ -10,6 +8,7 @@ import type { Address } from '../../src/base/model.ts';
 import type { Flow, FlowHandlers } from '../../src/sip/flow.ts';
 import { readMessage } from '../../src/sip/flow.ts';
 import { settle } from '../support/clock.ts';
+import { heapUsed } from '../support/heap.ts';
 import { mutated, randomOf } from '../support/random.ts';
 import { AT, Phone, phone, sipNode } from '../support/sip-node.ts';
 import { memoryStreams } from '../support/streams.ts';
@@ -64,16 +63,6 @@ interface Seen {
   readonly messages: Record<string, number>;
   /** What went wrong while a message was dealt with, which may be in a handler of an event. */
   wrong: Error | null;
-}
-
-const collect = ((): (() => void) => {
-  setFlagsFromString('--expose_gc');
-  return runInNewContext('gc') as () => void;
-})();
-
-function heapUsed(): number {
-  collect();
-  return process.memoryUsage().heapUsed;
 }
 
 function isAnswer(bytes: Uint8Array): boolean {

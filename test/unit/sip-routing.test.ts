@@ -6,6 +6,7 @@ import type { Flow } from '../../src/sip/flow.ts';
 import { parseMessage, SipRequest } from '../../src/sip/message.ts';
 import { ownTokens, takeAnyRoutes, takeRoutes } from '../../src/sip/routing.ts';
 import { manualTime } from '../support/clock.ts';
+import { heapUsed } from '../support/heap.ts';
 import { sipNode } from '../support/sip-node.ts';
 
 const route = fc.constantFrom(
@@ -67,4 +68,19 @@ test('a token is the same to who made it and to who has to verify it, whatever t
       for (const one of [maker, verifier]) expect(one.read(forged, id)).toBe('forged');
     }),
   );
+});
+
+test('tokens of calls whose Call-ID is as long as a message take no memory', () => {
+  const { clock } = manualTime();
+  const flowTo = (remote: Flow['remote']): Flow => ({ transport: 'udp', isReliable: false, remote }) as Flow;
+  const remote = { host: '192.0.2.9', port: 4000 };
+  const tokens = createFlowTokens('key', 'start', clock, () => ({ flowTo, findConnection: () => undefined }));
+  const callIdOf = (i: number): string => `${i}${'d'.repeat(60_000)}`;
+  const make = (from: number, to: number): string[] =>
+    Array.from({ length: to - from }, (_, i) => tokens.make(flowTo(remote), callIdOf(from + i)));
+  make(0, 10);
+  const before = heapUsed();
+  const made = make(10, 310);
+  expect(heapUsed() - before).toBeLessThan(4 * 2 ** 20);
+  expect(tokens.read(made[0] ?? '', callIdOf(10))).toEqual(flowTo(remote));
 });

@@ -403,6 +403,15 @@ describe('the table', () => {
     expect(others.every(({ state }) => state === 'trying')).toBe(true);
   });
 
+  it('counts the branch, which is as long as who asks wants, also of those that only linger', () => {
+    table = createTransactions(time.timers, () => UDP, { ...LIMITS, count: 100, bytes: 10_000 });
+    const first = serve('INVITE', UDP, { branch: `z9hG4bK-1${'x'.repeat(4_000)}` });
+    respond(first, 200);
+    expect(first.state).toBe('accepted');
+    const second = serve('INVITE', UDP, { branch: `z9hG4bK-2${'x'.repeat(4_000)}` });
+    expect([first.state, second.state]).toEqual(['terminated', 'proceeding']);
+  });
+
   it('holds a thousand INVITEs that are never acknowledged, and is empty after timer H', async () => {
     table = createTransactions(time.timers, () => UDP, { ...LIMITS, count: 100, bytes: 2 ** 20 });
     for (let i = 0; i < 1_000; i++) {
