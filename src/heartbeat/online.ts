@@ -6,8 +6,9 @@
  */
 import type { Address, Firewall, Network, Status } from '../base/model.ts';
 import { NETWORKS, STATUSES } from '../base/model.ts';
+import { SESSION_CLOSED, SESSION_OPEN } from './session-columns.ts';
 import type { DeviceText, NewSession } from './session-rows.ts';
-import { SESSION_CLOSED, SESSION_OPEN, SessionRows } from './session-rows.ts';
+import { SessionRows } from './session-rows.ts';
 import type { Kept } from './profile.ts';
 import { UserRows } from './user-rows.ts';
 import { Wheel } from './wheel.ts';

@@ -7,7 +7,7 @@
 import type { Address } from '../base/model.ts';
 import type { DatagramSocket } from '../base/ports.ts';
 import { acceptSeq, takenOf } from '../heartbeat/replay-window.ts';
-import { SESSION_OPEN } from '../heartbeat/session-rows.ts';
+import { SESSION_OPEN } from '../heartbeat/session-columns.ts';
 import { lookFrom, Sight } from '../locator/sight.ts';
 import type { UdpContext } from './context.ts';
 import { LOCATE, MAC_LINE_AT, NONE, REQUEST, SEQ, UID_AT, UID_END } from './express-layout.ts';

@@ -7,7 +7,7 @@ import type { DatagramSocket } from '../base/ports.ts';
 import type { DeviceUpdate } from '../heartbeat/online.ts';
 import { acceptSeq, takenOf } from '../heartbeat/replay-window.ts';
 import type { SessionRows } from '../heartbeat/session-rows.ts';
-import { SESSION_OPEN } from '../heartbeat/session-rows.ts';
+import { SESSION_OPEN } from '../heartbeat/session-columns.ts';
 import { equalSecrets, isMacAt, macOf } from '../login/proof.ts';
 import type { UdpContext } from './context.ts';
 import { encodeSigned } from './encode.ts';
