@@ -60,12 +60,15 @@ function openSocket(
       watch.awaitRoom(true);
     },
   });
+  let told = 0;
   const incoming = new Incoming({
     ...{ arena, readName, onDatagram, onComing },
     receive: (headers) => {
       const count = calls.receive(fd, headers, BATCH);
-      if (count < 0 && count !== -EAGAIN && count !== -EINTR)
-        log.warn({ err: failure('recvmmsg', count) }, 'datagram socket error');
+      const error = count < 0 && count !== -EAGAIN && count !== -EINTR ? count : 0;
+      // One that stays comes again in each turn.
+      if (error !== 0 && error !== told) log.warn({ err: failure('recvmmsg', error) }, 'datagram socket error');
+      told = error;
       return count;
     },
     flush: () => {

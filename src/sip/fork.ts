@@ -74,8 +74,12 @@ class Attempt implements BranchUser {
 
 /** Sends the request on; all that follows happens by itself. */
 export function fork(context: SipContext, inbound: Inbound, plan: Plan, instead?: Instead): void {
-  new Fork(context, inbound, plan, instead).start();
+  const vias = viaLines(readOf(inbound));
+  if (vias.length > VIAS_MAX) answer(inbound, 513);
+  else new Fork(context, inbound, vias, plan, instead).start();
 }
+/** Characters: more than 70 hops have. They are kept for half a minute when an INVITE has been answered. */
+const VIAS_MAX = 8_192;
 
 class Fork implements TransactionUser {
   readonly #context: SipContext;
@@ -105,14 +109,14 @@ class Fork implements TransactionUser {
   #isAsking = false;
   #ownAnswer: Extract<Step, { kind: 'answer' }> | null = null;
 
-  constructor(context: SipContext, inbound: Inbound, plan: Plan, instead: Instead | undefined) {
+  constructor(context: SipContext, inbound: Inbound, vias: string, plan: Plan, instead: Instead | undefined) {
     this.#context = context;
     this.#plan = plan;
     this.#groups = [...plan.groups];
     this.#instead = instead;
     const request = readOf(inbound);
     this.#isInvite = request.method === 'INVITE';
-    this.#vias = viaLines(request);
+    this.#vias = vias;
     this.#loopHash = loopHash(request);
     const held = hold(context, inbound, this);
     this.#inbound = held;

@@ -50,6 +50,10 @@ export async function registerAt(
     answer(inbound, 503, [['Retry-After', '5']]);
     return true;
   }
+  if (inbound.request.maxForwards === 0) {
+    answer(inbound, 483);
+    return true;
+  }
   const signed = signedRegister(context, inbound, { name, sip }, hops);
   if (signed === null) {
     answer(inbound, 513);

@@ -130,6 +130,12 @@ describe('a call through us', () => {
       headers: { ...to('bob').headers, 'X-Many': Array<string>(247).fill('x') },
     });
     expect(alice.status).toBe(513);
+    acknowledge(alice);
+    const { host, port } = alice.at;
+    const own = `SIP/2.0/UDP ${host}:${port};rport;branch=z9hG4bK-many-vias`;
+    const others = Array<string>(80).fill(`SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK-${'x'.repeat(80)}`);
+    alice.ask('INVITE', { ...to('bob'), headers: { ...to('bob').headers, Via: [own, ...others] } });
+    expect(alice.status).toBe(513);
     expect(bob.heardMethods).toEqual([]);
   });
 

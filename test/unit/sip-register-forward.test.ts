@@ -132,6 +132,13 @@ describe('a REGISTER of a user whom another node has', () => {
     expect(second.status).toBe(200);
   });
 
+  it('that may go no further is refused', async () => {
+    const { second } = await pair();
+    second.register({ headers: { 'Max-Forwards': '0' } });
+    await settle();
+    expect(second.status).toBe(483);
+  });
+
   it('that is too long with what is added is refused, and nobody is suspected for it', async () => {
     const { here, second } = await pair();
     second.register({ headers: { 'X-Many': Array<string>(246).fill('x') } });
